@@ -4,13 +4,23 @@
 //! and in Lambda. Bad data is a [`Reason`], never a panic.
 //!
 //! # Layout
+//! * [`call`]: a call of the Pushwoosh API.
+//! * [`deletion`], [`event`], [`profile`]: the bodies of delete-user, post-events and track-user.
 //! * [`platform`]: Pushwoosh's platform numbers and names.
 //! * [`reason`]: why an item was not delivered, one enum for the whole system.
 //! * [`tracking_log`]: a record of the topic `channels-tracking-log` becomes a Segment Track call.
+//! * [`value`]: JSON values in the forms that Pushwoosh keeps.
 
+pub mod call;
+pub mod deletion;
+pub mod event;
+mod field;
 pub mod platform;
+pub mod profile;
 pub mod reason;
 pub mod tracking_log;
+pub mod value;
 
+pub use call::{Call, Method, Plan};
 pub use platform::Platform;
-pub use reason::Reason;
+pub use reason::{Disposition, Reason, Refusal};

@@ -1,7 +1,16 @@
-//! Why an item was disregarded, skipped or rejected. Codes are stable: alarms, saved queries and
-//! the operations guide are built on them.
+//! Why an item was disregarded or rejected. Codes are stable: alarms, saved queries and the
+//! operations guide are built on them.
 
 use std::fmt;
+
+/// What becomes of an item that is not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// By rule not ours to deliver: counted, logged, forgotten.
+    Disregard,
+    /// Was meant to be delivered and never can be: its bytes go to the rejects queue.
+    Reject,
+}
 
 /// The reason an item was not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,8 +28,18 @@ pub enum Reason {
     EventNotExported,
     /// Neither a user id nor a device id.
     NoIdentity,
+    /// The device's platform is missing.
+    NoPlatform,
+    /// The device's platform is none that Pushwoosh has.
+    UnknownPlatform,
+    /// A profile without anything to save.
+    NothingToSave,
+    /// The event has no name.
+    NoEventName,
     /// The time is missing or cannot be read.
     BadTimestamp,
+    /// A field has a type that cannot be read.
+    BadField,
 }
 
 impl Reason {
@@ -33,7 +52,30 @@ impl Reason {
             Self::NoApplication => "no_application",
             Self::EventNotExported => "event_not_exported",
             Self::NoIdentity => "no_identity",
+            Self::NoPlatform => "no_platform",
+            Self::UnknownPlatform => "unknown_platform",
+            Self::NothingToSave => "nothing_to_save",
+            Self::NoEventName => "no_event_name",
             Self::BadTimestamp => "bad_timestamp",
+            Self::BadField => "bad_field",
+        }
+    }
+
+    /// What becomes of the item.
+    pub fn disposition(self) -> Disposition {
+        match self {
+            Self::Tombstone
+            | Self::NoApplication
+            | Self::EventNotExported
+            | Self::NoIdentity
+            | Self::NoPlatform
+            | Self::UnknownPlatform
+            | Self::NothingToSave => Disposition::Disregard,
+            Self::NotJson
+            | Self::NotAnObject
+            | Self::NoEventName
+            | Self::BadTimestamp
+            | Self::BadField => Disposition::Reject,
         }
     }
 }
@@ -43,3 +85,27 @@ impl fmt::Display for Reason {
         f.write_str(self.code())
     }
 }
+
+/// A reason with what a person needs to cure it. Holds no data of the item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// Which field, and what was expected of it.
+    pub message: &'static str,
+}
+
+impl Refusal {
+    /// A refusal.
+    pub fn new(reason: Reason, message: &'static str) -> Self {
+        Self { reason, message }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason, self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}

@@ -7,11 +7,11 @@
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::field::{instant, object, text};
 use crate::platform::{Platform, fold};
 use crate::reason::Reason;
 
@@ -150,11 +150,7 @@ pub struct Export {
 
 /// Reads one record value.
 pub fn to_track(value: &[u8]) -> Result<Export, Reason> {
-    let json: Value = serde_json::from_slice(value).map_err(|_| Reason::NotJson)?;
-    if !json.is_object() {
-        return Err(Reason::NotAnObject);
-    }
-    let wire: Wire = serde_json::from_value(json).map_err(|_| Reason::NotAnObject)?;
+    let wire: Wire = object(value).map_err(|refusal| refusal.reason)?;
     let application = text(&wire.application_code).ok_or(Reason::NoApplication)?;
     let event = text(&wire.event_name)
         .and_then(|name| Event::parse(&name))
@@ -200,34 +196,6 @@ pub fn to_track(value: &[u8]) -> Result<Export, Reason> {
         event,
         track,
     })
-}
-
-/// Text or number as trimmed text; nothing for anything else and for empty text.
-fn text(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text.trim().to_owned(),
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    (!text.is_empty()).then_some(text)
-}
-
-/// Largest absolute value still read as seconds (year 5138), as milliseconds likewise.
-const MAX_SECONDS: i64 = 100_000_000_000;
-const MAX_MILLISECONDS: i64 = MAX_SECONDS * 1_000;
-
-/// RFC 3339 text, or a unix time in seconds, milliseconds or microseconds as number or text.
-fn instant(value: &Value) -> Option<Timestamp> {
-    let text = text(value)?;
-    if let Ok(number) = text.parse::<i64>() {
-        return match number.unsigned_abs() {
-            n if n < MAX_SECONDS.unsigned_abs() => Timestamp::from_second(number),
-            n if n < MAX_MILLISECONDS.unsigned_abs() => Timestamp::from_millisecond(number),
-            _ => Timestamp::from_microsecond(number),
-        }
-        .ok();
-    }
-    text.parse().ok()
 }
 
 /// Bytes of the hash that the id keeps. With the prefix it stays far below Segment's 100 characters.

@@ -1,0 +1,96 @@
+//! A call of Pushwoosh's API: what the mapping produces, the client sends and the queue keeps.
+//!
+//! Invariants: a call holds no key; its body is complete, so that it can be sent again later as it
+//! is. Methods and shapes: <https://docs.pushwoosh.com/developer/api-reference/device-api>.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A method of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Method {
+    /// Creates or updates a device with its push token.
+    RegisterDevice,
+    /// Links a device to a user.
+    RegisterUser,
+    /// Creates or updates an e-mail device.
+    RegisterEmail,
+    /// Sets tags of a user or a device.
+    SetTags,
+    /// Records an event. The only method whose repetition is visible.
+    PostEvent,
+    /// Removes a user and all their devices; answered before it is carried out.
+    DeleteUser,
+}
+
+impl Method {
+    /// Path below the application's base URL.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::RegisterDevice => "/json/1.3/registerDevice",
+            Self::RegisterUser => "/json/1.3/registerUser",
+            Self::RegisterEmail => "/json/1.3/registerEmail",
+            Self::SetTags => "/json/1.3/setTags",
+            Self::PostEvent => "/json/1.3/postEvent",
+            Self::DeleteUser => "/api/v2/device-api/deleteUser",
+        }
+    }
+
+    /// Whether the body goes inside `{"request": …}`; the v2 Device API takes it bare.
+    pub fn enveloped(self) -> bool {
+        self != Self::DeleteUser
+    }
+}
+
+/// One call, ready to be sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// Which method.
+    pub method: Method,
+    /// The request without its envelope.
+    pub request: Map<String, Value>,
+}
+
+impl Call {
+    /// A call for this application.
+    pub(crate) fn new(method: Method, application: &str) -> Self {
+        let mut request = Map::new();
+        request.insert("application".to_owned(), application.into());
+        Self { method, request }
+    }
+
+    /// Adds a field where there is a value.
+    pub(crate) fn with(mut self, key: &str, value: Option<impl Into<Value>>) -> Self {
+        if let Some(value) = value {
+            self.request.insert(key.to_owned(), value.into());
+        }
+        self
+    }
+}
+
+/// The calls that one item needs: those of a stage are independent of each other, and a stage
+/// waits for the one before it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Plan {
+    /// Stages in order; none is empty.
+    pub stages: Vec<Vec<Call>>,
+}
+
+impl Plan {
+    /// A plan of one call.
+    pub(crate) fn one(call: Call) -> Self {
+        Self {
+            stages: vec![vec![call]],
+        }
+    }
+
+    /// Appends a stage, unless it is empty.
+    pub(crate) fn then(mut self, stage: Vec<Call>) -> Self {
+        if !stage.is_empty() {
+            self.stages.push(stage);
+        }
+        self
+    }
+}

@@ -1,0 +1,60 @@
+//! Tolerant reading of single fields. Segment's client turns numbers and booleans into text, sends
+//! null for what it does not know, and leaves out the rest.
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::reason::{Reason, Refusal};
+
+/// Reads a JSON object. A derived `Deserialize` would also take an array, field by field in their
+/// order, and make a user id of its first element.
+pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Refusal> {
+    let value: Value = serde_json::from_slice(json)
+        .map_err(|_| Refusal::new(Reason::NotJson, "JSON is expected"))?;
+    if !value.is_object() {
+        return Err(Refusal::new(
+            Reason::NotAnObject,
+            "a JSON object is expected",
+        ));
+    }
+    serde_json::from_value(value)
+        .map_err(|_| Refusal::new(Reason::NotAnObject, "a JSON object is expected"))
+}
+
+/// Text or number as trimmed text; nothing for anything else and for empty text.
+pub(crate) fn text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+/// What Segment's client makes of an id of `false` (`context.device: false` gives a device id
+/// `"false"`); nobody's id.
+const NO_ID: &str = "false";
+
+/// A user or device id.
+pub(crate) fn id(value: &Value) -> Option<String> {
+    text(value).filter(|id| id != NO_ID)
+}
+
+/// Largest absolute value still read as seconds (year 5138), as milliseconds likewise.
+const MAX_SECONDS: u64 = 100_000_000_000;
+const MAX_MILLISECONDS: u64 = MAX_SECONDS * 1_000;
+
+/// RFC 3339 text, or a unix time in seconds, milliseconds or microseconds as number or text.
+pub(crate) fn instant(value: &Value) -> Option<Timestamp> {
+    let text = text(value)?;
+    if let Ok(number) = text.parse::<i64>() {
+        return match number.unsigned_abs() {
+            n if n < MAX_SECONDS => Timestamp::from_second(number),
+            n if n < MAX_MILLISECONDS => Timestamp::from_millisecond(number),
+            _ => Timestamp::from_microsecond(number),
+        }
+        .ok();
+    }
+    text.parse().ok()
+}
