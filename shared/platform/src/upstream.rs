@@ -13,7 +13,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// Longest `Retry-After` that is believed; Segment's own clients clamp to the same.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
+pub const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
 
 /// What to do about a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,10 @@ pub struct Answer {
 
 impl Answer {
     /// Reads an answer to its end. The time limit is the caller's.
-    pub async fn read(mut response: reqwest::Response, now: Timestamp) -> Result<Self, TransportError> {
+    pub async fn read(
+        mut response: reqwest::Response,
+        now: Timestamp,
+    ) -> Result<Self, TransportError> {
         let status = response.status();
         let retry_after = retry_after(response.headers(), now);
         let mut body = Vec::new();
@@ -63,7 +66,11 @@ impl Answer {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Self { status, retry_after, body })
+        Ok(Self {
+            status,
+            retry_after,
+            body,
+        })
     }
 
     /// What follows from a status that is no success. 408, 410, 429, 460 and 5xx are retried, but
@@ -72,7 +79,9 @@ impl Answer {
         match self.status.as_u16() {
             401 | 403 => Verdict::Unauthorized,
             501 | 505 => Verdict::Permanent,
-            408 | 410 | 429 | 460 | 500..=599 => Verdict::Retry { after: self.retry_after },
+            408 | 410 | 429 | 460 | 500..=599 => Verdict::Retry {
+                after: self.retry_after,
+            },
             _ => Verdict::Permanent,
         }
     }
@@ -81,12 +90,11 @@ impl Answer {
 /// Seconds, or an HTTP date relative to `now`.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let seconds = match text.parse::<u64>() {
-        Ok(seconds) => seconds,
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            u64::try_from(date.as_second().saturating_sub(now.as_second())).unwrap_or(0)
-        }
+    let seconds = if let Ok(seconds) = text.parse::<u64>() {
+        seconds
+    } else {
+        let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        u64::try_from(date.as_second().saturating_sub(now.as_second())).unwrap_or(0)
     };
     Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }
@@ -114,7 +122,12 @@ mod tests {
     fn every_status_has_one_verdict() {
         let verdict = |status: u16| {
             let status = StatusCode::from_u16(status).unwrap();
-            Answer { status, retry_after: None, body: Vec::new() }.verdict()
+            Answer {
+                status,
+                retry_after: None,
+                body: Vec::new(),
+            }
+            .verdict()
         };
         for status in [408, 410, 429, 460, 500, 502, 503, 504, 529] {
             assert_eq!(verdict(status), Verdict::Retry { after: None }, "{status}");

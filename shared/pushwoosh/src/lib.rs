@@ -111,7 +111,10 @@ impl Client {
         let response = self
             .http
             .post(url)
-            .header("authorization", format!("Token {}", account.api_token.expose_secret()))
+            .header(
+                "authorization",
+                format!("Token {}", account.api_token.expose_secret()),
+            )
             .header("content-type", "application/json")
             .header(NO_AUTO_TAGS.0, NO_AUTO_TAGS.1)
             .body(body)
@@ -126,7 +129,13 @@ impl Client {
 fn read(call: &Call, answer: &Answer) -> Result<Accepted, Error> {
     let envelope: Option<Envelope> = serde_json::from_slice(&answer.body).ok();
     let code = envelope.as_ref().and_then(|envelope| envelope.status_code);
-    let refused = |verdict| Err(Error::Refused { http: answer.status, code, verdict });
+    let refused = |verdict| {
+        Err(Error::Refused {
+            http: answer.status,
+            code,
+            verdict,
+        })
+    };
     if !answer.status.is_success() {
         return refused(match code {
             Some(ARGUMENT_ERROR) => Verdict::Permanent,
@@ -144,7 +153,9 @@ fn read(call: &Call, answer: &Answer) -> Result<Accepted, Error> {
         (Some(401 | 403), _) => refused(Verdict::Unauthorized),
         (Some(code), _) if code < 500 => refused(Verdict::Permanent),
         // 5xx in the body, or no answer of Pushwoosh's at all: a proxy's page, cut-off JSON.
-        _ => refused(Verdict::Retry { after: answer.retry_after }),
+        _ => refused(Verdict::Retry {
+            after: answer.retry_after,
+        }),
     }
 }
 
@@ -171,8 +182,13 @@ mod tests {
             .respond_with(template)
             .mount(&server)
             .await;
-        let account = Account { base_url: server.uri(), api_token: "demo-token".into() };
-        Client::new(reqwest::Client::new()).send(&account, call).await
+        let account = Account {
+            base_url: server.uri(),
+            api_token: "demo-token".into(),
+        };
+        Client::new(reqwest::Client::new())
+            .send(&account, call)
+            .await
     }
 
     fn json_answer(http: u16, body: &Value) -> ResponseTemplate {
@@ -181,7 +197,10 @@ mod tests {
 
     #[tokio::test]
     async fn success_needs_both_the_http_status_and_the_status_code() {
-        let ok = json_answer(200, &json!({"status_code": 200, "status_message": "OK", "response": null}));
+        let ok = json_answer(
+            200,
+            &json!({"status_code": 200, "status_message": "OK", "response": null}),
+        );
         assert_eq!(answer(ok, &set_tags()).await.unwrap(), Accepted::default());
         for (http, code, verdict) in [
             (200, 210, Verdict::Permanent),
@@ -191,7 +210,11 @@ mod tests {
             (200, 500, Verdict::Retry { after: None }),
             (503, 200, Verdict::Retry { after: None }),
         ] {
-            let refused = answer(json_answer(http, &json!({"status_code": code})), &set_tags()).await;
+            let refused = answer(
+                json_answer(http, &json!({"status_code": code})),
+                &set_tags(),
+            )
+            .await;
             assert_eq!(refused.unwrap_err().verdict(), verdict, "{http} {code}");
         }
         let page = ResponseTemplate::new(200).set_body_string("<html>");
@@ -203,20 +226,31 @@ mod tests {
     async fn skipped_tags_are_told() {
         let body = json!({"status_code": 200, "response": {"skipped": [{"tag": "plan", "reason": "Not found"}]}});
         let accepted = answer(json_answer(200, &body), &set_tags()).await.unwrap();
-        assert_eq!(accepted.skipped_tags, [SkippedTag { tag: "plan".into(), reason: "Not found".into() }]);
+        assert_eq!(
+            accepted.skipped_tags,
+            [SkippedTag {
+                tag: "plan".into(),
+                reason: "Not found".into()
+            }]
+        );
     }
 
     #[tokio::test]
     async fn a_deletion_goes_bare_and_its_empty_answer_is_success() {
         let server = MockServer::start().await;
         Mock::given(path("/api/v2/device-api/deleteUser"))
-            .and(body_json(json!({"application": "DEMO0-00001", "user_id": "u1"})))
+            .and(body_json(
+                json!({"application": "DEMO0-00001", "user_id": "u1"}),
+            ))
             .respond_with(ResponseTemplate::new(200))
             .expect(1)
             .mount(&server)
             .await;
         let plan = deletion::plan("DEMO0-00001", br#"{"external_id":"u1"}"#).unwrap();
-        let account = Account { base_url: server.uri(), api_token: "demo-token".into() };
+        let account = Account {
+            base_url: server.uri(),
+            api_token: "demo-token".into(),
+        };
         let client = Client::new(reqwest::Client::new());
         client.send(&account, &plan.stages[0][0]).await.unwrap();
     }

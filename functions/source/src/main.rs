@@ -1,0 +1,6 @@
+//! The Lambda binary; see the library.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    source::run().await
+}
