@@ -57,7 +57,7 @@ pub fn plan(application: &str, event: &[u8], received: Timestamp) -> Result<Plan
     })?;
     let at = match &wire.timestamp {
         Value::Null => received,
-        value => instant(value).ok_or_else(|| {
+        value => text(value).as_deref().and_then(instant).ok_or_else(|| {
             Refusal::new(
                 Reason::BadTimestamp,
                 "timestamp: RFC 3339 text or a unix time is expected",

@@ -45,16 +45,15 @@ pub(crate) fn id(value: &Value) -> Option<String> {
 const MAX_SECONDS: u64 = 100_000_000_000;
 const MAX_MILLISECONDS: u64 = MAX_SECONDS * 1_000;
 
-/// RFC 3339 text, or a unix time in seconds, milliseconds or microseconds as number or text.
-pub(crate) fn instant(value: &Value) -> Option<Timestamp> {
-    let text = text(value)?;
-    if let Ok(number) = text.parse::<i64>() {
-        return match number.unsigned_abs() {
-            n if n < MAX_SECONDS => Timestamp::from_second(number),
-            n if n < MAX_MILLISECONDS => Timestamp::from_millisecond(number),
-            _ => Timestamp::from_microsecond(number),
-        }
-        .ok();
+/// RFC 3339 text, or a unix time in seconds, milliseconds or microseconds.
+pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+    let Ok(number) = text.parse::<i64>() else {
+        return text.parse().ok();
+    };
+    match number.unsigned_abs() {
+        n if n < MAX_SECONDS => Timestamp::from_second(number),
+        n if n < MAX_MILLISECONDS => Timestamp::from_millisecond(number),
+        _ => Timestamp::from_microsecond(number),
     }
-    text.parse().ok()
+    .ok()
 }

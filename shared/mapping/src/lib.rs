@@ -6,6 +6,7 @@
 //! # Layout
 //! * [`call`]: a call of the Pushwoosh API.
 //! * [`deletion`], [`event`], [`profile`]: the bodies of delete-user, post-events and track-user.
+//! * [`outcome`]: how an item ended, one enum for the whole system.
 //! * [`platform`]: Pushwoosh's platform numbers and names.
 //! * [`reason`]: why an item was not delivered, one enum for the whole system.
 //! * [`tracking_log`]: a record of the topic `channels-tracking-log` becomes a Segment Track call.
@@ -15,6 +16,7 @@ pub mod call;
 pub mod deletion;
 pub mod event;
 mod field;
+pub mod outcome;
 pub mod platform;
 pub mod profile;
 pub mod reason;
@@ -22,5 +24,6 @@ pub mod tracking_log;
 pub mod value;
 
 pub use call::{Call, Method, Plan};
+pub use outcome::Outcome;
 pub use platform::Platform;
 pub use reason::{Disposition, Reason, Refusal};

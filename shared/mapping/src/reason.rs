@@ -40,6 +40,18 @@ pub enum Reason {
     BadTimestamp,
     /// A field has a type that cannot be read.
     BadField,
+    /// The record's value is not base64 text.
+    NotBase64,
+    /// The same record was already in the batch.
+    Duplicate,
+    /// The application has no settings for this direction.
+    NotConfigured,
+    /// Larger than the upstream takes.
+    TooLarge,
+    /// Pushwoosh refused it for good.
+    RefusedByPushwoosh,
+    /// Segment refused it for good.
+    RefusedBySegment,
 }
 
 impl Reason {
@@ -58,6 +70,12 @@ impl Reason {
             Self::NoEventName => "no_event_name",
             Self::BadTimestamp => "bad_timestamp",
             Self::BadField => "bad_field",
+            Self::NotBase64 => "not_base64",
+            Self::Duplicate => "duplicate",
+            Self::NotConfigured => "not_configured",
+            Self::TooLarge => "too_large",
+            Self::RefusedByPushwoosh => "refused_by_pushwoosh",
+            Self::RefusedBySegment => "refused_by_segment",
         }
     }
 
@@ -70,12 +88,18 @@ impl Reason {
             | Self::NoIdentity
             | Self::NoPlatform
             | Self::UnknownPlatform
-            | Self::NothingToSave => Disposition::Disregard,
+            | Self::NothingToSave
+            | Self::Duplicate
+            | Self::NotConfigured => Disposition::Disregard,
             Self::NotJson
             | Self::NotAnObject
             | Self::NoEventName
             | Self::BadTimestamp
-            | Self::BadField => Disposition::Reject,
+            | Self::BadField
+            | Self::NotBase64
+            | Self::TooLarge
+            | Self::RefusedByPushwoosh
+            | Self::RefusedBySegment => Disposition::Reject,
         }
     }
 }

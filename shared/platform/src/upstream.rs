@@ -15,6 +15,23 @@ pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Longest `Retry-After` that is believed; Segment's own clients clamp to the same.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
 
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Unused connections are closed after this: a function may have been frozen in between, and its
+/// peer have hung up.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The HTTP client for both upstreams. It follows no redirect: a POST would become a GET.
+pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("segment-pushwoosh/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
 /// What to do about a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {

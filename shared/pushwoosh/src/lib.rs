@@ -1,34 +1,26 @@
 //! Client of Pushwoosh's Device API: sends one [`Call`] and reads the answer as Pushwoosh means it.
+//! What follows from an answer is decided in [`delivery`].
 //!
 //! Invariants: success is HTTP 200 **and** `status_code` 200 in the body (the v2 Device API has no
 //! envelope: there HTTP 2xx is success). The token is in the `Authorization` header and nowhere
 //! else; no error holds data of the call.
 
+pub mod delivery;
+
 use jiff::Timestamp;
-use mapping::Call;
+use mapping::{Call, Method};
+use platform::application::Pushwoosh;
 use platform::upstream::{Answer, TransportError, Verdict};
 use reqwest::StatusCode;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
-
-/// Host of the API where the application has none of its own.
-pub const DEFAULT_BASE_URL: &str = "https://api.pushwoosh.com";
 
 /// Keeps Pushwoosh from deriving tags from the connection: the user is not where Lambda is.
 const NO_AUTO_TAGS: (&str, &str) = ("no-auto-tags", "true");
 
 /// In the body: something is wrong with the arguments, whatever the HTTP status.
 const ARGUMENT_ERROR: u16 = 210;
-
-/// Where and with which key an application's calls go.
-#[derive(Debug, Clone)]
-pub struct Account {
-    /// Scheme and host, without a slash at the end.
-    pub base_url: String,
-    /// API token of the application.
-    pub api_token: SecretString,
-}
 
 /// Sends calls over kept-alive connections. Cloning shares them.
 #[derive(Debug, Clone)]
@@ -79,6 +71,23 @@ impl Error {
             Self::Refused { verdict, .. } => *verdict,
         }
     }
+
+    /// Whether the rate was too high.
+    pub fn is_throttled(&self) -> bool {
+        matches!(self, Self::Refused { http, .. } if *http == StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    /// Short, stable name of the cause, e.g. `http_503`.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Transport(_) => "connection".to_owned(),
+            Self::Refused { http, code, .. } if http.is_success() => code.map_or_else(
+                || "no_answer_of_pushwoosh".to_owned(),
+                |code| format!("status_code_{code}"),
+            ),
+            Self::Refused { http, .. } => format!("http_{}", http.as_u16()),
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -101,7 +110,7 @@ impl Client {
     }
 
     /// Sends one call. The time limit is the caller's.
-    pub async fn send(&self, account: &Account, call: &Call) -> Result<Accepted, Error> {
+    pub async fn send(&self, account: &Pushwoosh, call: &Call) -> Result<Accepted, Error> {
         let url = format!("{}{}", account.base_url, call.method.path());
         let body = if call.method.enveloped() {
             json!({ "request": call.request }).to_string()
@@ -136,6 +145,10 @@ fn read(call: &Call, answer: &Answer) -> Result<Accepted, Error> {
             verdict,
         })
     };
+    // Who is not there needs no deletion.
+    if call.method == Method::DeleteUser && answer.status == StatusCode::NOT_FOUND {
+        return Ok(Accepted::default());
+    }
     if !answer.status.is_success() {
         return refused(match code {
             Some(ARGUMENT_ERROR) => Verdict::Permanent,
@@ -182,7 +195,7 @@ mod tests {
             .respond_with(template)
             .mount(&server)
             .await;
-        let account = Account {
+        let account = Pushwoosh {
             base_url: server.uri(),
             api_token: "demo-token".into(),
         };
@@ -247,7 +260,7 @@ mod tests {
             .mount(&server)
             .await;
         let plan = deletion::plan("DEMO0-00001", br#"{"external_id":"u1"}"#).unwrap();
-        let account = Account {
+        let account = Pushwoosh {
             base_url: server.uri(),
             api_token: "demo-token".into(),
         };

@@ -1,0 +1,284 @@
+//! An application's settings: the content of its secret.
+//!
+//! ```json
+//! {"pushwoosh": {"api_token": "…", "base_url": "https://api.pushwoosh.com"},
+//!  "segment": {"write_key": "…", "region": "us", "events": "Push Sent, Email Bounced"},
+//!  "webhook": {"shared_secret": "…"},
+//!  "mappings": [{"subscribe": "type = \"identify\"", "action": "updateUserProfile", "mapping": {}}]}
+//! ```
+//! Invariants: a key is never shown by `Debug`; every problem names the field and what is expected
+//! there. A part that is missing switches off what needs it and nothing else.
+
+use mapping::tracking_log::Event;
+use secrecy::SecretString;
+use serde_json::Value;
+
+/// Pushwoosh's API where the secret names no other host.
+pub const PUSHWOOSH_BASE_URL: &str = "https://api.pushwoosh.com";
+
+/// Tracking API of workspaces in the US.
+/// <https://www.twilio.com/docs/segment/guides/regional-segment>
+pub const SEGMENT_US_URL: &str = "https://api.segment.io/v1";
+
+/// Tracking API of workspaces in the EU.
+pub const SEGMENT_EU_URL: &str = "https://events.eu1.segmentapis.com/v1";
+
+/// Settings of one application.
+#[derive(Debug, Clone)]
+pub struct Application {
+    /// Application code.
+    pub code: String,
+    /// What the destination needs; without it the application has none.
+    pub pushwoosh: Option<Pushwoosh>,
+    /// What the source needs; without it the application's records are disregarded.
+    pub segment: Option<Segment>,
+    /// Shared secrets of the webhook route, several during a rotation; none closes the route.
+    pub webhook_secrets: Vec<SecretString>,
+    /// The customer's own mappings, in place of the presets.
+    pub mappings: Option<Vec<Value>>,
+}
+
+/// Where and with which key an application's calls go.
+#[derive(Debug, Clone)]
+pub struct Pushwoosh {
+    /// Scheme and host, without a slash at the end.
+    pub base_url: String,
+    /// The key that Segment presents, and that Pushwoosh takes.
+    pub api_token: SecretString,
+}
+
+/// Where and with which key an application's Track calls go, and which.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    /// Up to and including `/v1`.
+    pub base_url: String,
+    /// Write key of the source in Segment.
+    pub write_key: SecretString,
+    /// Events to export; nothing means all.
+    pub events: Option<Vec<Event>>,
+}
+
+/// What is wrong with a secret; holds none of its values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct Problems(pub Vec<String>);
+
+impl Application {
+    /// Reads a secret. Unknown names in the list of events are told by [`unknown_events`].
+    pub fn read(code: &str, secret: &Value) -> Result<Self, Problems> {
+        let mut reader = Reader::default();
+        if !secret.is_object() {
+            return Err(Problems(vec![
+                "the secret must be a JSON object".to_owned(),
+            ]));
+        }
+        let pushwoosh = reader.section(secret, "pushwoosh").and_then(|section| {
+            let api_token = reader.key(section, "pushwoosh.api_token");
+            let base_url = reader.url(section, "pushwoosh.base_url");
+            Some(Pushwoosh {
+                api_token: api_token?,
+                base_url: base_url.unwrap_or_else(|| PUSHWOOSH_BASE_URL.to_owned()),
+            })
+        });
+        let segment = reader.section(secret, "segment").and_then(|section| {
+            let region = match section
+                .get("region")
+                .map(|region| region.as_str().map(str::trim))
+            {
+                None | Some(Some("us" | "")) => SEGMENT_US_URL,
+                Some(Some("eu")) => SEGMENT_EU_URL,
+                _ => reader.problem("segment.region must be \"us\" or \"eu\""),
+            };
+            let write_key = reader.key(section, "segment.write_key");
+            let base_url = reader.url(section, "segment.base_url");
+            let events = reader.events(section);
+            Some(Segment {
+                write_key: write_key?,
+                base_url: base_url.unwrap_or_else(|| region.to_owned()),
+                events,
+            })
+        });
+        let webhook_secrets = reader
+            .section(secret, "webhook")
+            .map(|section| reader.webhook_secrets(section))
+            .unwrap_or_default();
+        let mappings = match secret.get("mappings") {
+            None | Some(Value::Null) => None,
+            Some(Value::Array(mappings)) => Some(mappings.clone()),
+            Some(_) => reader.problem("mappings must be a list"),
+        };
+        if pushwoosh.is_none() && segment.is_none() && reader.0.is_empty() {
+            reader
+                .0
+                .push("pushwoosh.api_token or segment.write_key is missing".to_owned());
+        }
+        if reader.0.is_empty() {
+            Ok(Self {
+                code: code.to_owned(),
+                pushwoosh,
+                segment,
+                webhook_secrets,
+                mappings,
+            })
+        } else {
+            Err(Problems(reader.0))
+        }
+    }
+}
+
+/// Names in `segment.events` that are no event of ours; they are left out.
+pub fn unknown_events(secret: &Value) -> Vec<&str> {
+    let list = secret
+        .pointer("/segment/events")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    names(list)
+        .filter(|name| Event::parse(name).is_none())
+        .collect()
+}
+
+fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+}
+
+#[derive(Default)]
+struct Reader(Vec<String>);
+
+impl Reader {
+    /// Notes a problem; any value will do then, since the whole secret is refused.
+    fn problem<T: Default>(&mut self, problem: &str) -> T {
+        self.0.push(problem.to_owned());
+        T::default()
+    }
+
+    fn section<'a>(&mut self, secret: &'a Value, name: &str) -> Option<&'a Value> {
+        match secret.get(name) {
+            None | Some(Value::Null) => None,
+            Some(section @ Value::Object(_)) => Some(section),
+            Some(_) => self.problem(&format!("{name} must be an object")),
+        }
+    }
+
+    fn key(&mut self, section: &Value, path: &str) -> Option<SecretString> {
+        match leaf(section, path).and_then(Value::as_str).map(str::trim) {
+            Some(key) if !key.is_empty() => Some(key.into()),
+            _ => self.problem(&format!("{path} must be a text that is not empty")),
+        }
+    }
+
+    fn url(&mut self, section: &Value, path: &str) -> Option<String> {
+        let value = leaf(section, path).filter(|value| !value.is_null())?;
+        match value.as_str().map(|url| url.trim().trim_end_matches('/')) {
+            Some("") => None,
+            Some(url) if url.starts_with("https://") || url.starts_with("http://") => {
+                Some(url.to_owned())
+            }
+            _ => self.problem(&format!("{path} must be a URL with https://")),
+        }
+    }
+
+    fn events(&mut self, section: &Value) -> Option<Vec<Event>> {
+        match section.get("events") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(list)) => {
+                let mut names = names(list).peekable();
+                names.peek()?;
+                Some(names.filter_map(Event::parse).collect())
+            }
+            Some(_) => self.problem("segment.events must be a text: names with commas between"),
+        }
+    }
+
+    fn webhook_secrets(&mut self, section: &Value) -> Vec<SecretString> {
+        let one = |value: &Value| {
+            value
+                .as_str()
+                .filter(|secret| !secret.is_empty())
+                .map(SecretString::from)
+        };
+        let read = match section.get("shared_secret") {
+            None | Some(Value::Null) => Some(Vec::new()),
+            Some(Value::Array(several)) => several.iter().map(one).collect(),
+            Some(value) => one(value).map(|secret| vec![secret]),
+        };
+        read.unwrap_or_else(|| {
+            self.problem(
+                "webhook.shared_secret must be a text that is not empty, or a list of them",
+            )
+        })
+    }
+}
+
+/// The value at the last name of a dotted path.
+fn leaf<'a>(section: &'a Value, path: &str) -> Option<&'a Value> {
+    section.get(path.rsplit('.').next()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_full_secret_is_read_and_shows_no_key() {
+        let secret = json!({
+            "pushwoosh": {"api_token": " marker-token ", "base_url": "https://eu.example.com/"},
+            "segment": {"write_key": "marker-key", "region": "eu", "events": "push_sent, Email Bounced, Nonsense"},
+            "webhook": {"shared_secret": ["marker-new", "marker-old"]},
+        });
+        let application = Application::read("A", &secret).unwrap();
+        let pushwoosh = application.pushwoosh.as_ref().unwrap();
+        assert_eq!(pushwoosh.base_url, "https://eu.example.com");
+        assert_eq!(pushwoosh.api_token.expose_secret(), "marker-token");
+        let segment = application.segment.as_ref().unwrap();
+        assert_eq!(segment.base_url, SEGMENT_EU_URL);
+        assert_eq!(
+            segment.events,
+            Some(vec![Event::PushSent, Event::EmailBounced])
+        );
+        assert_eq!(application.webhook_secrets.len(), 2);
+        assert_eq!(unknown_events(&secret), ["Nonsense"]);
+        assert!(!format!("{application:?}").contains("marker"));
+    }
+
+    #[test]
+    fn one_side_alone_is_enough() {
+        let destination =
+            Application::read("A", &json!({"pushwoosh": {"api_token": "t"}})).unwrap();
+        assert!(destination.segment.is_none() && destination.webhook_secrets.is_empty());
+        let source =
+            Application::read("A", &json!({"segment": {"write_key": "k", "events": " "}})).unwrap();
+        assert_eq!(source.segment.unwrap().events, None);
+    }
+
+    #[test]
+    fn every_problem_is_named_without_the_value() {
+        let secret = json!({
+            "pushwoosh": {"api_token": "", "base_url": "ftp://marker"},
+            "segment": {"write_key": 5, "region": "mars", "events": ["Push Sent"]},
+            "webhook": {"shared_secret": [1]}, "mappings": {},
+        });
+        let problems = Application::read("A", &secret).unwrap_err();
+        assert!(!problems.to_string().contains("marker"));
+        let fields = [
+            "pushwoosh.api_token",
+            "segment.region",
+            "segment.write_key",
+            "webhook.shared_secret",
+            "mappings",
+        ];
+        for field in fields {
+            assert!(
+                problems.0.iter().any(|problem| problem.starts_with(field)),
+                "{field}: {problems}"
+            );
+        }
+        for empty in [json!({}), json!([]), json!("key")] {
+            assert!(Application::read("A", &empty).is_err());
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! A circuit per application: after repeated failures calls are not tried for a while, so that a
+//! sick upstream costs nobody time.
+//!
+//! Invariants: an open circuit lets one call through as a probe when its pause is over; its success
+//! closes the circuit, its failure doubles the pause. An upstream that names a time (`Retry-After`)
+//! is left alone for that long at once. One application's circuit says nothing about another's.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Failures in a row that open a circuit.
+const FAILURES: u32 = 5;
+
+/// First pause of an open circuit.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest pause of an open circuit.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+
+/// After this a probe that was never answered is given up: its invocation ended before it.
+const MAX_PROBE: Duration = Duration::from_secs(10);
+
+/// The circuits towards one upstream.
+#[derive(Debug, Default)]
+pub struct Circuits {
+    circuits: Mutex<HashMap<String, Circuit>>,
+}
+
+#[derive(Debug, Default)]
+struct Circuit {
+    failures: u32,
+    pause: Duration,
+    open_until: Option<Instant>,
+    /// A probe is under way, at most until then.
+    probe_until: Option<Instant>,
+}
+
+impl Circuits {
+    /// Whether a call may be tried now. Of the calls that ask after a pause, the first is the
+    /// probe; the others are refused until it is answered.
+    pub fn allows(&self, application: &str, now: Instant) -> bool {
+        let mut circuits = self.lock();
+        let Some(circuit) = circuits.get_mut(application) else {
+            return true;
+        };
+        match (circuit.open_until, circuit.probe_until) {
+            (None, _) => true,
+            (Some(until), _) | (_, Some(until)) if now < until => false,
+            _ => {
+                circuit.probe_until = Some(now + MAX_PROBE);
+                true
+            }
+        }
+    }
+
+    /// A call was answered, with success or with a refusal that is the call's own fault.
+    pub fn succeeded(&self, application: &str) {
+        self.lock().remove(application);
+    }
+
+    /// A call failed and may succeed later.
+    pub fn failed(&self, application: &str, retry_after: Option<Duration>, now: Instant) {
+        let mut circuits = self.lock();
+        let circuit = circuits.entry(application.to_owned()).or_default();
+        circuit.failures = circuit.failures.saturating_add(1);
+        let asked = now + retry_after.unwrap_or_default();
+        if circuit.probe_until.take().is_some() {
+            circuit.pause = (circuit.pause * 2).clamp(FIRST_PAUSE, MAX_PAUSE);
+            circuit.open_until = Some(asked.max(now + circuit.pause));
+        } else if retry_after.is_some() {
+            circuit.open_until = circuit.open_until.max(Some(asked));
+        } else if circuit.failures >= FAILURES && circuit.open_until.is_none() {
+            // Failures of calls that were under way when it opened change nothing.
+            circuit.pause = FIRST_PAUSE;
+            circuit.open_until = Some(now + circuit.pause);
+        }
+    }
+
+    /// A call was not answered in time. That costs the callers so much that once is enough.
+    pub fn timed_out(&self, application: &str, now: Instant) {
+        self.lock()
+            .entry(application.to_owned())
+            .or_default()
+            .failures = FAILURES;
+        self.failed(application, None, now);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Circuit>> {
+        self.circuits
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn repeated_failures_open_it_and_a_probe_closes_it() {
+        let (circuits, now) = (Circuits::default(), Instant::now());
+        for _ in 0..FAILURES {
+            assert!(circuits.allows("sick", now));
+            circuits.failed("sick", None, now);
+        }
+        assert!(!circuits.allows("sick", now));
+        assert!(circuits.allows("healthy", now));
+        let later = now + FIRST_PAUSE;
+        assert!(circuits.allows("sick", later), "the probe");
+        assert!(!circuits.allows("sick", later), "only one");
+        circuits.failed("sick", None, later);
+        assert!(
+            !circuits.allows("sick", later + FIRST_PAUSE),
+            "the pause has doubled"
+        );
+        let probe = later + FIRST_PAUSE * 2;
+        assert!(circuits.allows("sick", probe));
+        circuits.succeeded("sick");
+        assert!(circuits.allows("sick", probe) && circuits.allows("sick", probe));
+    }
+
+    #[test]
+    fn a_named_time_is_kept_at_once() {
+        let (circuits, now) = (Circuits::default(), Instant::now());
+        circuits.failed("A", Some(Duration::from_secs(7)), now);
+        assert!(!circuits.allows("A", now + Duration::from_secs(7) - MS));
+        assert!(circuits.allows("A", now + Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn a_probe_without_an_answer_does_not_close_the_door_for_good() {
+        let (circuits, now) = (Circuits::default(), Instant::now());
+        circuits.failed("A", Some(MS), now);
+        assert!(circuits.allows("A", now + MS));
+        assert!(!circuits.allows("A", now + MS));
+        assert!(circuits.allows("A", now + MS + MAX_PROBE));
+    }
+}

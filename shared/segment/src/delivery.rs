@@ -1,0 +1,238 @@
+//! Delivers Track calls: the one way in which they reach Segment, for the source and for retries.
+//!
+//! Invariants: every call ends in exactly one [`Fate`]; nothing runs past the deadline. A batch
+//! that is refused as such (400, 413) is halved until the offender is alone. What may succeed
+//! later is tried again for a moment here, and for days by way of the retry queue; a limited
+//! application (429) and one that does not answer are left to the queue at once, so that they
+//! delay nobody.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use platform::application::Segment;
+use platform::circuit::Circuits;
+use platform::telemetry::{Count, Tally};
+use platform::upstream::Verdict;
+use reqwest::StatusCode;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::batch::{MAX_EVENT_BYTES, cut};
+use crate::{Client, Error};
+
+/// Attempts within one invocation.
+const MAX_ATTEMPTS: u32 = 3;
+
+/// First delay between two of them, doubling: what Segment's Node library starts with.
+const BASE_DELAY: Duration = Duration::from_millis(500);
+
+/// Longest wait for one answer. Segment's libraries wait 10 s; a poller has others to serve.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Segment has it.
+    Delivered,
+    /// Segment will never take it.
+    Refused {
+        /// What to tell the operator.
+        message: String,
+        /// Whether it is its size.
+        too_large: bool,
+    },
+    /// It has to be sent again.
+    Undelivered {
+        /// Short, stable name of the cause.
+        cause: String,
+        /// Not before this has passed.
+        after: Option<Duration>,
+    },
+}
+
+/// Sends calls on behalf of all applications.
+#[derive(Debug)]
+pub struct Delivery {
+    client: Client,
+    concurrency: usize,
+    circuits: Circuits,
+}
+
+impl Delivery {
+    /// Delivers with this client, and this many batches at the same time.
+    pub fn new(client: Client, concurrency: usize) -> Self {
+        Self {
+            client,
+            concurrency,
+            circuits: Circuits::default(),
+        }
+    }
+
+    /// Sends an application's calls until the deadline; `attempts` tells how often they were tried
+    /// before. The result has one fate per call, in their order.
+    pub async fn deliver(
+        &self,
+        code: &str,
+        account: &Segment,
+        calls: Vec<Box<RawValue>>,
+        attempts: u32,
+        deadline: Instant,
+        tally: &Tally,
+    ) -> Vec<Fate> {
+        let too_large = Fate::Refused {
+            message: format!("Segment takes calls of up to {MAX_EVENT_BYTES} bytes"),
+            too_large: true,
+        };
+        let mut fates = vec![too_large; calls.len()];
+        let (indexes, calls): (Vec<usize>, Vec<Box<RawValue>>) = calls
+            .into_iter()
+            .enumerate()
+            .filter(|(_, call)| call.get().len() <= MAX_EVENT_BYTES)
+            .unzip();
+        let sizes: Vec<usize> = calls.iter().map(|call| call.get().len()).collect();
+        let job = Job {
+            delivery: self,
+            code,
+            account,
+            attempts,
+            deadline,
+            tally,
+        };
+        let batches = cut(&sizes)
+            .into_iter()
+            .filter_map(|range| Some((range.start, calls.get(range)?)));
+        let results: Vec<(usize, Vec<Fate>)> = futures::stream::iter(batches)
+            .map(|(start, batch)| job.batch(start, batch))
+            .buffer_unordered(self.concurrency)
+            .collect()
+            .await;
+        for (start, results) in results {
+            for (index, fate) in indexes.iter().skip(start).zip(results) {
+                if let Some(slot) = fates.get_mut(*index) {
+                    *slot = fate;
+                }
+            }
+        }
+        fates
+    }
+}
+
+/// What the batches of one delivery have in common.
+struct Job<'a> {
+    delivery: &'a Delivery,
+    code: &'a str,
+    account: &'a Segment,
+    attempts: u32,
+    deadline: Instant,
+    tally: &'a Tally,
+}
+
+impl Job<'_> {
+    /// Sends a batch, halving it while it is refused as such. `start` is handed through.
+    async fn batch(&self, start: usize, calls: &[Box<RawValue>]) -> (usize, Vec<Fate>) {
+        let mut fates = Vec::with_capacity(calls.len());
+        let mut parts = vec![calls];
+        while let Some(part) = parts.pop() {
+            match self.send(part).await {
+                Ok(()) => fates.extend(part.iter().map(|_| Fate::Delivered)),
+                Err(Failure {
+                    status: Some(StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE),
+                    ..
+                }) if part.len() > 1 => {
+                    let (left, right) = part.split_at(part.len() / 2);
+                    parts.extend([right, left]);
+                }
+                Err(failure) => fates.extend(part.iter().map(|_| failure.fate.clone())),
+            }
+        }
+        (start, fates)
+    }
+
+    async fn send(&self, calls: &[Box<RawValue>]) -> Result<(), Failure> {
+        let circuits = &self.delivery.circuits;
+        let mut attempts = 0;
+        loop {
+            let now = Instant::now();
+            if !circuits.allows(self.code, now) {
+                return Err(Failure::undelivered("circuit_open", None));
+            }
+            let until = self.deadline.min(now + ANSWER_TIMEOUT);
+            let sent = self
+                .delivery
+                .client
+                .send(self.account, calls, self.attempts + attempts);
+            let result = tokio::time::timeout_at(until, sent).await;
+            self.tally.add(
+                Count::UpstreamMs,
+                u64::try_from(now.elapsed().as_millis()).unwrap_or(u64::MAX),
+            );
+            let Ok(result) = result else {
+                circuits.timed_out(self.code, Instant::now());
+                return Err(Failure::undelivered("timeout", None));
+            };
+            let Err(error) = result else {
+                circuits.succeeded(self.code);
+                return Ok(());
+            };
+            attempts += 1;
+            let delay = self.judge(&error, attempts)?;
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// How long to wait before the next attempt, or why there is none.
+    fn judge(&self, error: &Error, attempts: u32) -> Result<Duration, Failure> {
+        let circuits = &self.delivery.circuits;
+        match error.verdict() {
+            Verdict::Permanent => {
+                circuits.succeeded(self.code);
+                let fate = Fate::Refused {
+                    message: error.to_string(),
+                    too_large: false,
+                };
+                Err(Failure {
+                    status: error.status(),
+                    fate,
+                })
+            }
+            // A key can be corrected: what it was refused for is kept until then.
+            Verdict::Unauthorized => {
+                self.tally.add(Count::UpstreamUnauthorized, 1);
+                circuits.failed(self.code, None, Instant::now());
+                Err(Failure::undelivered("unauthorized", None))
+            }
+            Verdict::Retry { after } => {
+                circuits.failed(self.code, after, Instant::now());
+                let throttled = error.status() == Some(StatusCode::TOO_MANY_REQUESTS);
+                if throttled {
+                    self.tally.add(Count::UpstreamThrottled, 1);
+                }
+                let delay = BASE_DELAY * 2_u32.saturating_pow(attempts - 1);
+                let delay = delay.mul_f64(fastrand::f64());
+                let left = self.deadline.saturating_duration_since(Instant::now());
+                if throttled || after.is_some() || attempts >= MAX_ATTEMPTS || delay >= left {
+                    return Err(Failure::undelivered(&error.cause(), after));
+                }
+                Ok(delay)
+            }
+        }
+    }
+}
+
+/// Why a batch was not taken.
+struct Failure {
+    status: Option<StatusCode>,
+    fate: Fate,
+}
+
+impl Failure {
+    fn undelivered(cause: &str, after: Option<Duration>) -> Self {
+        Self {
+            status: None,
+            fate: Fate::Undelivered {
+                cause: cause.to_owned(),
+                after,
+            },
+        }
+    }
+}
