@@ -57,3 +57,18 @@ pub(crate) fn instant(text: &str) -> Option<Timestamp> {
     }
     .ok()
 }
+
+/// Whose item this is, for the log of an item that was not delivered.
+pub fn identity_of(item: &[u8]) -> Option<String> {
+    let item: Value = serde_json::from_slice(item).ok()?;
+    [
+        "user_id",
+        "external_id",
+        "userId",
+        "device_id",
+        "hwid",
+        "anonymousId",
+    ]
+    .iter()
+    .find_map(|name| item.get(name).and_then(id))
+}

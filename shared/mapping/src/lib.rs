@@ -24,6 +24,7 @@ pub mod tracking_log;
 pub mod value;
 
 pub use call::{Call, Method, Plan};
+pub use field::identity_of;
 pub use outcome::Outcome;
 pub use platform::Platform;
 pub use reason::{Disposition, Reason, Refusal};

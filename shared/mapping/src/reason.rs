@@ -104,6 +104,54 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// What the operator does about it, for `docs/OPERATIONS.md` and the rejects queue.
+    pub fn cure(self) -> &'static str {
+        match self {
+            Self::NotJson => "the producer must send JSON text; correct it and send the item again",
+            Self::NotAnObject => {
+                "the producer must send a JSON object; correct it and send the item again"
+            }
+            Self::Tombstone => "none: a record without a value says nothing",
+            Self::NoApplication => "the producer must fill application_code",
+            Self::EventNotExported => {
+                "none, unless the event is wanted: then add it to segment.events of the application's secret"
+            }
+            Self::NoIdentity => {
+                "map a user id or a device id in Segment; the producer of the topic must fill hwid"
+            }
+            Self::NoPlatform => "map device_platform in Segment to ios, android or web",
+            Self::UnknownPlatform => {
+                "map device_platform in Segment to one of Pushwoosh's platforms: ios, android, web"
+            }
+            Self::NothingToSave => "map at least one attribute in Segment",
+            Self::NoEventName => {
+                "map the name of the event in Segment; pages and screens may have none"
+            }
+            Self::BadTimestamp => {
+                "the time must be RFC 3339 text or a unix time; correct the mapping or the producer"
+            }
+            Self::BadField => {
+                "the field must have the type that the message names; correct the mapping"
+            }
+            Self::NotBase64 => {
+                "the event source mapping sends base64; whatever called the function by hand must too"
+            }
+            Self::Duplicate => "none: the same record was sent once",
+            Self::NotConfigured => {
+                "none, unless the application should have Segment: then add segment.write_key to its secret"
+            }
+            Self::TooLarge => "shorten the item; Segment takes calls of up to 32 KB",
+            Self::RefusedByPushwoosh => {
+                "read Pushwoosh's answer in the item's message, correct what it names, and redrive the item"
+            }
+            Self::RefusedBySegment => {
+                "read Segment's answer in the item's message, correct what it names, and redrive the item"
+            }
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! * [`application`]: an application's settings, the content of its secret.
+//! * [`aws`]: how AWS's SDK is set up.
 //! * [`circuit`]: leaves a sick upstream alone, per application.
 //! * [`message`]: what lies on the queues.
 //! * [`queues`]: the SQS queues for retries and rejects.
@@ -11,6 +12,7 @@
 //! * [`upstream`]: one way to read an answer and to decide whether to try again.
 
 pub mod application;
+pub mod aws;
 pub mod circuit;
 pub mod message;
 pub mod queues;

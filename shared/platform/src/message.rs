@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
-use mapping::Plan;
+use mapping::{Plan, Reason};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -37,6 +37,19 @@ pub struct Parked {
     pub attempts: u32,
     /// Why it is here: `http_503`, `timeout`, `circuit_open` …
     pub cause: String,
+}
+
+impl Parked {
+    /// Work that was tried once, just now.
+    pub fn new(application: &str, work: Work, cause: impl Into<String>) -> Self {
+        Self {
+            application: application.to_owned(),
+            work,
+            first_seen: Timestamp::now(),
+            attempts: 1,
+            cause: cause.into(),
+        }
+    }
 }
 
 /// What is to be sent.
@@ -92,6 +105,39 @@ pub enum Kind {
 }
 
 impl Reject {
+    /// A reject of now, still without its bytes.
+    pub fn new(
+        application: Option<&str>,
+        kind: Kind,
+        origin: impl Into<String>,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            application: application.map(str::to_owned),
+            kind,
+            origin: origin.into(),
+            reason: reason.code().to_owned(),
+            message: message.into(),
+            at: Timestamp::now(),
+            raw: None,
+            raw_base64: None,
+        }
+    }
+
+    /// Work that the upstream refused; sent again it is the same work.
+    pub fn of_work(
+        application: &str,
+        work: Work,
+        origin: impl Into<String>,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Self {
+        let raw =
+            serde_json::to_vec(&Parked::new(application, work, reason.code())).unwrap_or_default();
+        Self::new(Some(application), Kind::Parked, origin, reason, message).with_raw(&raw)
+    }
+
     /// The bytes, kept as text where they are.
     #[must_use]
     pub fn with_raw(mut self, raw: &[u8]) -> Self {
@@ -159,16 +205,13 @@ mod tests {
     use super::*;
 
     fn reject(raw: &[u8]) -> Reject {
-        Reject {
-            application: Some("A".into()),
-            kind: Kind::Record,
-            origin: "t-0-1".into(),
-            reason: "not_json".into(),
-            message: "JSON is expected".into(),
-            at: Timestamp::UNIX_EPOCH,
-            raw: None,
-            raw_base64: None,
-        }
+        Reject::new(
+            Some("A"),
+            Kind::Record,
+            "t-0-1",
+            Reason::NotJson,
+            "JSON is expected",
+        )
         .with_raw(raw)
     }
 

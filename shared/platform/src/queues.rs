@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::message::{self, Parked, Reject};
+use crate::settings::Settings;
 
 /// Entries of one `SendMessageBatch`.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
@@ -56,17 +57,13 @@ impl fmt::Debug for Queues {
 }
 
 impl Queues {
-    /// Queues at these URLs.
-    pub fn new(
-        config: SdkConfig,
-        retry_url: impl Into<String>,
-        rejects_url: impl Into<String>,
-    ) -> Self {
+    /// Queues as the settings name them.
+    pub fn from_settings(config: &SdkConfig, settings: &Settings) -> Self {
         Self {
-            config,
+            config: config.clone(),
             client: OnceCell::new(),
-            retry_url: retry_url.into(),
-            rejects_url: rejects_url.into(),
+            retry_url: settings.retry_queue_url.clone(),
+            rejects_url: settings.rejects_queue_url.clone(),
         }
     }
 

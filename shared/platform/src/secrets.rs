@@ -20,6 +20,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::application::{self, Application};
+use crate::settings::Settings;
 
 /// Stands for the application's code in the secret's id.
 const APP_CODE: &str = "{app_code}";
@@ -113,6 +114,15 @@ enum Freshness {
 }
 
 impl Secrets {
+    /// Secrets as the settings name them.
+    pub fn from_settings(config: &aws_config::SdkConfig, settings: &Settings) -> Self {
+        Self::new(
+            Client::new(config),
+            &settings.secret_id,
+            settings.secret_ttl,
+        )
+    }
+
     /// Secrets whose ids follow the template; see `PWSEG_SECRET_ID`.
     pub fn new(client: Client, id_template: impl Into<String>, ttl: Duration) -> Self {
         Self {

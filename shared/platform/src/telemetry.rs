@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use mapping::Outcome;
@@ -106,12 +107,20 @@ impl Tally {
 
     /// Several items ended in this outcome.
     pub fn items(&self, outcome: Outcome, number: u64) {
+        if number == 0 {
+            return;
+        }
         *self.lock().outcomes.entry(outcome).or_default() += number;
     }
 
     /// Adds to a count.
     pub fn add(&self, count: Count, number: u64) {
         *self.lock().counts.entry(count).or_default() += number;
+    }
+
+    /// Adds a time to a count of milliseconds.
+    pub fn time(&self, count: Count, time: Duration) {
+        self.add(count, u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     }
 
     /// How many items ended in an outcome that passes.

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use mapping::{Call, Plan};
+use mapping::{Call, Method, Plan};
 use platform::application::{Application, Pushwoosh};
 use platform::circuit::Circuits;
 use platform::secrets::{SecretError, Secrets};
-use platform::telemetry::{Count, Tally};
+use platform::telemetry::{Count, Tally, hashed};
 use platform::upstream::Verdict;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{Accepted, Client, Error};
@@ -130,6 +131,12 @@ impl Delivery {
         let Some(account) = &settings.pushwoosh else {
             return Sent::Refused("the application's secret has no pushwoosh.api_token".to_owned());
         };
+        if Instant::now() >= deadline {
+            return Sent::Undelivered(Undelivered {
+                cause: "time_budget".to_owned(),
+                after: None,
+            });
+        }
         if !self.circuits.allows(code, Instant::now()) {
             return Sent::Undelivered(Undelivered {
                 cause: "circuit_open".to_owned(),
@@ -146,6 +153,9 @@ impl Delivery {
             Ok(Ok(accepted)) => {
                 self.circuits.succeeded(code);
                 skipped(code, &accepted, tally);
+                if call.method == Method::DeleteUser {
+                    receipt(code, call);
+                }
                 return Sent::Done;
             }
             Ok(Err(error)) => error,
@@ -193,10 +203,7 @@ impl Delivery {
     ) -> Result<Result<Accepted, Error>, Timeout> {
         let started = Instant::now();
         let result = tokio::time::timeout_at(deadline, self.client.send(account, call)).await;
-        tally.add(
-            Count::UpstreamMs,
-            u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        );
+        tally.time(Count::UpstreamMs, started.elapsed());
         result.map_err(|_| Timeout)
     }
 
@@ -207,6 +214,20 @@ impl Delivery {
         let account = settings.pushwoosh.clone()?;
         (account.api_token.expose_secret() != refused.api_token.expose_secret()).then_some(account)
     }
+}
+
+/// The receipt of a deletion (spec D3): who asks later finds it in the log.
+fn receipt(code: &str, call: &Call) {
+    let user = call
+        .request
+        .get("user_id")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    tracing::info!(
+        app.code = code,
+        user.hash = hashed(user),
+        "deletion accepted by Pushwoosh"
+    );
 }
 
 /// The deadline passed.

@@ -98,11 +98,14 @@ impl Delivery {
             deadline,
             tally,
         };
-        let batches = cut(&sizes)
-            .into_iter()
-            .filter_map(|range| Some((range.start, calls.get(range)?)));
-        let results: Vec<(usize, Vec<Fate>)> = futures::stream::iter(batches)
-            .map(|(start, batch)| job.batch(start, batch))
+        let (job, calls) = (&job, &calls);
+        let results: Vec<(usize, Vec<Fate>)> = futures::stream::iter(cut(&sizes))
+            .map(|range| async move {
+                (
+                    range.start,
+                    job.batch(calls.get(range).unwrap_or_default()).await,
+                )
+            })
             .buffer_unordered(self.concurrency)
             .collect()
             .await;
@@ -128,8 +131,8 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Sends a batch, halving it while it is refused as such. `start` is handed through.
-    async fn batch(&self, start: usize, calls: &[Box<RawValue>]) -> (usize, Vec<Fate>) {
+    /// Sends a batch, halving it while it is refused as such.
+    async fn batch(&self, calls: &[Box<RawValue>]) -> Vec<Fate> {
         let mut fates = Vec::with_capacity(calls.len());
         let mut parts = vec![calls];
         while let Some(part) = parts.pop() {
@@ -145,7 +148,7 @@ impl Job<'_> {
                 Err(failure) => fates.extend(part.iter().map(|_| failure.fate.clone())),
             }
         }
-        (start, fates)
+        fates
     }
 
     async fn send(&self, calls: &[Box<RawValue>]) -> Result<(), Failure> {
@@ -153,6 +156,9 @@ impl Job<'_> {
         let mut attempts = 0;
         loop {
             let now = Instant::now();
+            if now >= self.deadline {
+                return Err(Failure::undelivered("time_budget", None));
+            }
             if !circuits.allows(self.code, now) {
                 return Err(Failure::undelivered("circuit_open", None));
             }
@@ -162,10 +168,7 @@ impl Job<'_> {
                 .client
                 .send(self.account, calls, self.attempts + attempts);
             let result = tokio::time::timeout_at(until, sent).await;
-            self.tally.add(
-                Count::UpstreamMs,
-                u64::try_from(now.elapsed().as_millis()).unwrap_or(u64::MAX),
-            );
+            self.tally.time(Count::UpstreamMs, now.elapsed());
             let Ok(result) = result else {
                 circuits.timed_out(self.code, Instant::now());
                 return Err(Failure::undelivered("timeout", None));

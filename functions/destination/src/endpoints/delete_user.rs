@@ -1,0 +1,26 @@
+//! `delete-user`: a user and their devices leave Pushwoosh (spec D3).
+//!
+//! Segment may not repeat a deletion: it is answered with 200 once it is delivered or parked.
+
+use mapping::deletion;
+use platform::Application;
+use platform::message::Kind;
+
+use super::single;
+use crate::answer::Answer;
+use crate::request::Request;
+use crate::{Destination, Invocation};
+
+/// Deletes the user.
+pub(super) async fn answer(
+    destination: &Destination,
+    application: &Application,
+    request: &Request,
+    invocation: &Invocation,
+) -> Answer {
+    let map = |body: &[u8]| deletion::plan(&application.code, body);
+    let processed = destination
+        .process_one(application, Kind::Deletion, &request.body, map, invocation)
+        .await;
+    single(processed.outcome, processed.undecodable, "delete user")
+}
