@@ -26,8 +26,12 @@ pub const NAMESPACE: &str = "SegmentPushwoosh";
 /// Starts logging at the level that the function's configuration asks for.
 pub fn init() {
     // Lambda sets it from the function's LoggingConfig.
-    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default();
-    let level: LevelFilter = level.parse().unwrap_or(LevelFilter::INFO);
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL")
+        .ok()
+        .filter(|level| !level.is_empty());
+    let level = level
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::INFO);
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
@@ -115,6 +119,9 @@ impl Tally {
 
     /// Adds to a count.
     pub fn add(&self, count: Count, number: u64) {
+        if number == 0 {
+            return;
+        }
         *self.lock().counts.entry(count).or_default() += number;
     }
 

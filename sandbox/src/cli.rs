@@ -1,0 +1,87 @@
+//! The commands and their flags.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+use crate::serve;
+
+/// Segment and Pushwoosh, connected, on one machine
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything (the default)
+    Serve(Serve),
+    /// Run one function as Lambda would
+    #[command(hide = true)]
+    Function { name: String },
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Parser)]
+pub(crate) struct Serve {
+    /// Address to serve on; port 0 picks one
+    #[arg(long, default_value = "127.0.0.1:8787")]
+    pub(crate) listen: SocketAddr,
+    /// JSON file with an object of applications: code → the content of its secret
+    #[arg(long, value_name = "FILE")]
+    pub(crate) apps: Option<PathBuf>,
+    /// Run a built artifact in place of the function of this name
+    #[arg(long, value_name = "NAME=FILE", value_parser = bootstrap)]
+    pub(crate) bootstrap: Vec<(String, PathBuf)>,
+    /// Wait between retries as long as in AWS, rather than for seconds
+    #[arg(long)]
+    pub(crate) real_delays: bool,
+}
+
+fn bootstrap(text: &str) -> Result<(String, PathBuf)> {
+    let (name, file) = text
+        .split_once('=')
+        .context("NAME=FILE is expected, e.g. source=target/lambda/source/bootstrap")?;
+    if !serve::FUNCTIONS
+        .iter()
+        .any(|function| function.name == name)
+    {
+        bail!("{name} is no function: destination, source or retry is expected");
+    }
+    Ok((name.to_owned(), file.into()))
+}
+
+impl Cli {
+    /// Runs the command to its end.
+    pub(crate) fn run(self) -> Result<()> {
+        match self.command {
+            None => serve_until_stopped(Serve::parse_from(["sandbox"])),
+            Some(Command::Serve(flags)) => serve_until_stopped(flags),
+            Some(Command::Function { name }) => function(&name),
+        }
+    }
+}
+
+fn serve_until_stopped(flags: Serve) -> Result<()> {
+    tokio::runtime::Runtime::new()?.block_on(serve::serve(flags))
+}
+
+/// The function's own loop, on the kind of runtime that its binary uses.
+fn function(name: &str) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async {
+        match name {
+            "destination" => destination::run().await,
+            "source" => source::run().await,
+            "retry" => retry::run().await,
+            _ => Err(format!("there is no function {name}").into()),
+        }
+    });
+    ended.map_err(|error| anyhow::anyhow!("{name}: {error}"))
+}

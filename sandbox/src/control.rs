@@ -1,0 +1,161 @@
+//! The sandbox's own routes, the page, and the way to the destination.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::Method;
+use serde_json::{Map, Value, json};
+
+use crate::http::{self, Request, Response};
+use crate::lambda::Function;
+use crate::logs::Logs;
+use crate::standin::aws::Aws;
+use crate::standin::fault::{Fault, Faults};
+use crate::standin::pushwoosh::Pushwoosh;
+use crate::standin::segment::Segment;
+use crate::standin::upstream::Upstream;
+use crate::trigger::gateway;
+use crate::trigger::kafka::{TOPIC, Topic};
+
+/// Everything that the routes show and change.
+pub(crate) struct Control {
+    pub(crate) destination: Arc<Function>,
+    pub(crate) functions: Vec<Arc<Function>>,
+    pub(crate) topic: Arc<Topic>,
+    pub(crate) standins: Standins,
+    pub(crate) logs: Arc<Logs>,
+}
+
+/// What the functions call.
+pub(crate) struct Standins {
+    pub(crate) aws: Arc<Aws>,
+    pub(crate) pushwoosh: Arc<Upstream<Pushwoosh>>,
+    pub(crate) segment: Arc<Upstream<Segment>>,
+}
+
+impl Control {
+    /// Answers a request.
+    pub(crate) async fn handle(&self, request: Request) -> Response {
+        let (method, path) = http::route(&request);
+        if path.starts_with("/integration-segment/") || path.starts_with("/webhook/") {
+            return gateway::answer(&self.destination, &request).await;
+        }
+        if path == "/" {
+            return http::answer(200, "text/html; charset=utf-8", include_str!("page.html"));
+        }
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let Some(("_sandbox", parts)) = parts.split_first().map(|(first, rest)| (*first, rest))
+        else {
+            return not_found();
+        };
+        match (&method, parts) {
+            (&Method::POST, ["topics", topic]) if *topic == TOPIC => self.append(&request),
+            (&Method::GET, ["upstream", "pushwoosh"]) => {
+                http::json(200, &self.standins.pushwoosh.calls())
+            }
+            (&Method::GET, ["upstream", "segment"]) => {
+                http::json(200, &self.standins.segment.calls())
+            }
+            (&Method::DELETE, ["upstream", "pushwoosh"]) => {
+                done(|| self.standins.pushwoosh.clear())
+            }
+            (&Method::DELETE, ["upstream", "segment"]) => done(|| self.standins.segment.clear()),
+            (&Method::PUT, ["upstream", upstream, "faults"]) => {
+                self.set_faults(upstream, request.body())
+            }
+            (&Method::GET, ["queues", queue]) => self
+                .standins
+                .aws
+                .queue(queue)
+                .map_or_else(not_found, |queue| http::json(200, &queue.list())),
+            (&Method::POST, ["queues", "dead", "redrive"]) => self.redrive(),
+            (&Method::PUT, ["secrets", code]) => self.put_secret(code, request.body()),
+            (&Method::DELETE, ["secrets", code]) => done(|| self.standins.aws.apps.remove(code)),
+            (&Method::GET, ["state"]) => http::json(200, &self.state()),
+            (&Method::GET, ["logs"]) => http::json(200, &Value::Array(self.logs.lines())),
+            (&Method::GET, ["on-failure"]) => http::json(200, &Value::Array(self.topic.given_up())),
+            _ => not_found(),
+        }
+    }
+
+    /// One record per line; `?tombstone` appends a record without a value.
+    fn append(&self, request: &Request) -> Response {
+        let body = request.body();
+        let lines = body.strip_suffix(b"\n").unwrap_or(body);
+        let mut values: Vec<Option<Bytes>> = Vec::new();
+        if !lines.is_empty() {
+            values.extend(
+                lines
+                    .split(|byte| *byte == b'\n')
+                    .map(|line| Some(Bytes::copy_from_slice(line))),
+            );
+        }
+        if request.uri().query() == Some("tombstone") {
+            values.push(None);
+        }
+        http::json(202, &json!({"appended": self.topic.append(values)}))
+    }
+
+    fn set_faults(&self, upstream: &str, body: &[u8]) -> Response {
+        let faults: &Faults = match upstream {
+            "pushwoosh" => &self.standins.pushwoosh.faults,
+            "segment" => &self.standins.segment.faults,
+            "sqs" => &self.standins.aws.sqs_faults,
+            "secretsmanager" => &self.standins.aws.secrets_faults,
+            _ => return not_found(),
+        };
+        match serde_json::from_slice::<Vec<Fault>>(body) {
+            Ok(list) => done(|| faults.set(list)),
+            Err(error) => http::json(
+                400,
+                &json!({"message": format!("a list of faults is expected: {error}")}),
+            ),
+        }
+    }
+
+    fn redrive(&self) -> Response {
+        let (Some(dead), Some(retry)) = (
+            self.standins.aws.queue("dead"),
+            self.standins.aws.queue("retry"),
+        ) else {
+            return not_found();
+        };
+        http::json(200, &json!({"moved": dead.redrive_to(retry)}))
+    }
+
+    fn put_secret(&self, code: &str, body: &[u8]) -> Response {
+        // What is not JSON is kept as text, so that a broken secret can be tried.
+        let secret =
+            serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into());
+        done(|| self.standins.aws.apps.put(code, secret))
+    }
+
+    fn state(&self) -> Value {
+        let functions: Map<String, Value> = self
+            .functions
+            .iter()
+            .map(|function| (function.name.to_owned(), function.state()))
+            .collect();
+        let queues: Map<String, Value> = self
+            .standins
+            .aws
+            .queues
+            .iter()
+            .map(|queue| (queue.name.to_owned(), queue.len().into()))
+            .collect();
+        json!({
+            "topic": self.topic.state(), "outcomes": self.logs.outcomes(), "metrics": self.logs.metrics(),
+            "queues": queues, "functions": functions,
+        })
+    }
+}
+
+/// Does something that cannot fail.
+fn done(act: impl FnOnce()) -> Response {
+    act();
+    http::empty(204)
+}
+
+fn not_found() -> Response {
+    http::json(404, &json!({"message": "Not Found"}))
+}

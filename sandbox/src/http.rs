@@ -1,0 +1,111 @@
+//! A small HTTP/1 server for the gateway, the runtime API and the stand-ins.
+//!
+//! One for all of them, because a stand-in must be able to drop a connection without an answer,
+//! which routers hide.
+
+use std::fmt;
+use std::future::Future;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Method, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// Larger than anything that AWS or the upstreams take.
+const MAX_BODY: usize = 64 * 1024 * 1024;
+
+/// A request with its whole body.
+pub(crate) type Request = hyper::Request<Bytes>;
+
+/// A response with its whole body.
+pub(crate) type Response = hyper::Response<Full<Bytes>>;
+
+/// Makes hyper close the connection without an answer.
+#[derive(Debug)]
+struct Dropped;
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection is dropped on purpose")
+    }
+}
+
+impl std::error::Error for Dropped {}
+
+/// Serves until the process ends. A handler that returns nothing drops the connection.
+pub(crate) async fn serve<H, F>(listener: TcpListener, handler: H)
+where
+    H: Fn(Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Option<Response>> + Send + 'static,
+{
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
+        let handler = handler.clone();
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let handler = handler.clone();
+            async move {
+                let (parts, body) = request.into_parts();
+                match Limited::new(body, MAX_BODY).collect().await {
+                    Ok(body) => handler(Request::from_parts(parts, body.to_bytes()))
+                        .await
+                        .ok_or(Dropped),
+                    Err(_) => Ok(json(
+                        413,
+                        &serde_json::json!({"message": "Request Entity Too Large"}),
+                    )),
+                }
+            }
+        });
+        tokio::spawn(async move {
+            // A peer that hangs up is none of our business.
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+                .ok();
+        });
+    }
+}
+
+/// An answer without a body.
+pub(crate) fn empty(status: u16) -> Response {
+    answer(status, "", Bytes::new())
+}
+
+/// A JSON answer.
+pub(crate) fn json(status: u16, body: &Value) -> Response {
+    answer(status, "application/json", body.to_string())
+}
+
+/// Any answer.
+pub(crate) fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Ok(value) = content_type.parse::<hyper::header::HeaderValue>()
+        && !content_type.is_empty()
+    {
+        response
+            .headers_mut()
+            .insert(hyper::header::CONTENT_TYPE, value);
+    }
+    response
+}
+
+/// Adds a header to an answer.
+pub(crate) fn with_header(mut response: Response, name: &'static str, value: &str) -> Response {
+    if let Ok(value) = value.parse::<hyper::header::HeaderValue>() {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+/// Method and path, to match on.
+pub(crate) fn route(request: &Request) -> (Method, String) {
+    (request.method().clone(), request.uri().path().to_owned())
+}

@@ -1,0 +1,264 @@
+//! Starts everything, and serves until it is stopped.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use futures::future::join_all;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::apps::{self, Apps, DEMO};
+use crate::cli::Serve;
+use crate::control::{Control, Standins};
+use crate::http;
+use crate::lambda::{CONCURRENCY, Function};
+use crate::logs::Logs;
+use crate::say;
+use crate::standin::aws::Aws;
+use crate::standin::fault::Faults;
+use crate::standin::pushwoosh::Pushwoosh;
+use crate::standin::segment::Segment;
+use crate::standin::sqs::Queue;
+use crate::standin::upstream::Upstream;
+use crate::trigger::kafka::{TOPIC, Topic};
+use crate::trigger::queue;
+
+/// A function and its time limit, as in `template.yaml`.
+pub(crate) struct Deployed {
+    pub(crate) name: &'static str,
+    timeout: Duration,
+}
+
+/// The functions of the deployment.
+pub(crate) const FUNCTIONS: [Deployed; 3] = [
+    Deployed {
+        name: "destination",
+        timeout: Duration::from_secs(29),
+    },
+    Deployed {
+        name: "source",
+        timeout: Duration::from_mins(1),
+    },
+    Deployed {
+        name: "retry",
+        timeout: Duration::from_mins(1),
+    },
+];
+
+/// `maxReceiveCount` of the retry queue, as in `template.yaml`.
+const MAX_RECEIVES: u32 = 100;
+
+/// Visibility timeout of the retry queue: six times the function's time limit, as AWS advises.
+const VISIBILITY: Duration = Duration::from_mins(6);
+
+/// Delays for a person who watches, in seconds.
+const SCALED_DELAYS: [(&str, &str); 2] = [
+    ("PWSEG_RETRY_FIRST_DELAY_S", "1"),
+    ("PWSEG_RETRY_MAX_DELAY_S", "8"),
+];
+
+/// A message whose invocation failed comes back after this, for the same reason.
+const SCALED_VISIBILITY: Duration = Duration::from_secs(1);
+
+/// Serves until it is stopped.
+pub(crate) async fn serve(flags: Serve) -> Result<()> {
+    for (_, file) in &flags.bootstrap {
+        if !file.is_file() {
+            bail!(
+                "--bootstrap {} does not exist: build it with `cargo lambda build --release`",
+                file.display()
+            );
+        }
+    }
+    let apps = apps::read(flags.apps.as_deref())?;
+    let listener = TcpListener::bind(flags.listen).await.with_context(|| {
+        format!(
+            "{} cannot be served on: choose another address with --listen",
+            flags.listen
+        )
+    })?;
+    let address = listener.local_addr()?;
+
+    // Whatever ends first ends everything; processes are killed as their tasks are dropped.
+    let mut tasks = JoinSet::new();
+    let (pushwoosh, segment, aws) = (local().await?, local().await?, local().await?);
+    let aws_url = url(&aws)?;
+    let apps = Arc::new(Apps::new(
+        apps,
+        url(&pushwoosh)?,
+        format!("{}/v1", url(&segment)?),
+    ));
+    let dead = Queue::new("dead", None);
+    let retry = Queue::new("retry", Some((Arc::clone(&dead), MAX_RECEIVES)));
+    let standins = Standins {
+        pushwoosh: Upstream::new(Pushwoosh(Arc::clone(&apps))),
+        segment: Upstream::new(Segment(Arc::clone(&apps))),
+        aws: Arc::new(Aws {
+            apps,
+            queues: vec![Arc::clone(&retry), dead, Queue::new("rejects", None)],
+            sqs_faults: Faults::default(),
+            secrets_faults: Faults::default(),
+        }),
+    };
+    tasks.spawn(endless(Arc::clone(&standins.pushwoosh).serve(pushwoosh)));
+    tasks.spawn(endless(Arc::clone(&standins.segment).serve(segment)));
+    tasks.spawn(endless(Arc::clone(&standins.aws).serve(aws)));
+
+    let logs = Arc::new(Logs::default());
+    let mut functions = Vec::new();
+    for Deployed { name, timeout } in FUNCTIONS {
+        let function = Function::new(name, timeout);
+        let api = local().await?;
+        let environment = environment(name, api.local_addr()?, &aws_url, flags.real_delays);
+        let bootstrap = flags
+            .bootstrap
+            .iter()
+            .rfind(|(function, _)| function == name)
+            .map(|(_, file)| file.clone());
+        let command = command(name, bootstrap, environment)?;
+        tasks.spawn(endless(Arc::clone(&function).serve(api)));
+        tasks.spawn(Arc::clone(&function).supervise(command, Arc::clone(&logs)));
+        functions.push(function);
+    }
+    let [destination, source, retrier] = functions.as_slice() else {
+        bail!("a function is missing")
+    };
+
+    let topic = Arc::new(Topic::default());
+    let (polled, source) = (Arc::clone(&topic), Arc::clone(source));
+    tasks.spawn(endless(async move { polled.poll(&source).await }));
+    let again = if flags.real_delays {
+        VISIBILITY
+    } else {
+        SCALED_VISIBILITY
+    };
+    tasks.spawn(endless(queue::poll(
+        retry,
+        Arc::clone(retrier),
+        VISIBILITY,
+        again,
+    )));
+
+    let destination = Arc::clone(destination);
+    let control = Arc::new(Control {
+        destination,
+        functions: functions.clone(),
+        topic,
+        standins,
+        logs,
+    });
+    tasks.spawn(endless(http::serve(listener, move |request| {
+        let control = Arc::clone(&control);
+        async move { Some(control.handle(request).await) }
+    })));
+    tasks.spawn(stopped());
+    join_all(functions.iter().map(|function| function.ready())).await;
+    announce(address);
+    tasks.join_next().await.context("nothing runs")??
+}
+
+/// Ends when a person or a supervisor asks for it.
+async fn stopped() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+async fn endless(task: impl Future<Output = ()>) -> Result<()> {
+    task.await;
+    Ok(())
+}
+
+async fn local() -> Result<TcpListener> {
+    TcpListener::bind("127.0.0.1:0")
+        .await
+        .context("no local port is free")
+}
+
+fn url(listener: &TcpListener) -> Result<String> {
+    Ok(format!("http://{}", listener.local_addr()?))
+}
+
+/// What Lambda sets, and what the template sets.
+fn environment(name: &str, api: SocketAddr, aws: &str, real_delays: bool) -> Vec<(String, String)> {
+    let mut environment: Vec<(String, String)> = [
+        ("AWS_LAMBDA_RUNTIME_API", api.to_string()),
+        ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+        ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
+        ("AWS_LAMBDA_MAX_CONCURRENCY", CONCURRENCY.to_string()),
+        ("AWS_REGION", "eu-central-1".to_owned()),
+        // The SDK signs requests; the stand-in does not look at it.
+        ("AWS_ACCESS_KEY_ID", "sandbox".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "sandbox".to_owned()),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws.to_owned()),
+        ("AWS_ENDPOINT_URL_SQS", aws.to_owned()),
+        ("PWSEG_RETRY_QUEUE_URL", format!("{aws}/123456789012/retry")),
+        (
+            "PWSEG_REJECTS_QUEUE_URL",
+            format!("{aws}/123456789012/rejects"),
+        ),
+        ("PWSEG_PARTIAL_BATCH_RESPONSE", "true".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    if !real_delays {
+        environment.extend(SCALED_DELAYS.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+    environment
+}
+
+/// How the function's process is started: this binary again, or the built artifact.
+fn command(
+    name: &'static str,
+    bootstrap: Option<PathBuf>,
+    environment: Vec<(String, String)>,
+) -> Result<impl Fn() -> Command + Send + 'static> {
+    let own = std::env::current_exe()?;
+    Ok(move || {
+        let mut command = Command::new(bootstrap.as_ref().unwrap_or(&own));
+        if bootstrap.is_none() {
+            command.args(["function", name]);
+        }
+        command
+            .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)));
+        command
+    })
+}
+
+/// Tells that it serves, on standard output where programs wait for it, and what to do next.
+fn announce(address: SocketAddr) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    // Nobody is left to tell where this fails.
+    writeln!(out, "ready http://{address}").ok();
+    out.flush().ok();
+    say(&format!(
+        r#"
+A user with a tag:
+  curl -i http://{address}/integration-segment/v1/track-user -H 'authorization: Token demo-token' -H 'x-pw-appcode: {DEMO}' \
+    -d '{{"user_id":"u1","attributes":{{"searched_product":"shoes"}}}}'
+
+An event:
+  curl -i http://{address}/integration-segment/v1/post-events -H 'authorization: Token demo-token' -H 'x-pw-appcode: {DEMO}' \
+    -d '{{"events":[{{"user_id":"u1","device_platform":"ios","name":"SubscribedToOffers","attributes":{{"offer":"spring"}}}}]}}'
+
+A record on the topic:
+  curl -i http://{address}/_sandbox/topics/{TOPIC} \
+    -d '{{"event_name":"Push Sent","timestamp":"2026-01-31T12:00:00Z","application_code":"{DEMO}","message_code":"A444-AAABBBCC-00112233","platform":1,"hwid":"H1","user_id":"u1"}}'
+
+What came of it: http://{address}/ or curl http://{address}/_sandbox/upstream/pushwoosh and …/segment
+"#
+    ));
+}
