@@ -63,6 +63,13 @@ impl Destination {
         let mut pending: Vec<Pending> = futures::stream::iter(0..items.len())
             .map(|index| async move {
                 let item = items.get(index).copied().unwrap_or_default();
+                if self.recent.take(&application.code, item) {
+                    return Pending {
+                        processed: processed(Outcome::Delivered),
+                        park: None,
+                        reject: None,
+                    };
+                }
                 let reject = |reason: Reason, message: String| {
                     let origin = format!("{} {index}", invocation.request_id);
                     Reject::new(Some(&application.code), kind, origin, reason, message)
@@ -83,6 +90,13 @@ impl Destination {
             .collect();
         for item in &processed {
             invocation.tally.item(item.outcome);
+        }
+        if processed.iter().any(|item| item.outcome == Outcome::Failed) {
+            let outcomes = items
+                .iter()
+                .copied()
+                .zip(processed.iter().map(|item| item.outcome));
+            self.recent.remember(&application.code, outcomes);
         }
         processed
     }

@@ -10,11 +10,13 @@
 //! * [`auth`]: which application, and whether the caller holds its key.
 //! * [`endpoints`]: one file per route.
 //! * [`items`]: what happens to the items of a request, the same for every route.
+//! * `recent`: items that need not be sent again when Segment repeats a request.
 
 pub mod answer;
 pub mod auth;
 pub mod endpoints;
 pub mod items;
+mod recent;
 pub mod request;
 
 use std::sync::Arc;
@@ -45,6 +47,7 @@ pub struct Destination {
     secrets: Arc<Secrets>,
     delivery: Delivery,
     queues: Queues,
+    recent: recent::Recent,
 }
 
 /// One request's limits and counters.
@@ -70,6 +73,7 @@ pub async fn run() -> Result<(), Error> {
     let destination = Arc::new(Destination {
         delivery: Delivery::new(client, Arc::clone(&secrets)),
         queues: Queues::from_settings(&config, &settings),
+        recent: recent::Recent::default(),
         secrets,
         settings,
     });

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::call::{Call, Method, Plan};
-use crate::field::{id, instant, object, text};
+use crate::field::{id, object, text, verbatim};
+use crate::instant::instant;
 use crate::platform::Platform;
 use crate::reason::{Reason, Refusal};
 use crate::value::to_pushwoosh;
@@ -49,7 +50,7 @@ pub fn plan(application: &str, event: &[u8], received: Timestamp) -> Result<Plan
             )
         }),
     }?;
-    let name = text(&wire.name).ok_or_else(|| {
+    let name = verbatim(&wire.name).ok_or_else(|| {
         Refusal::new(
             Reason::NoEventName,
             "name: the name of the event is expected",

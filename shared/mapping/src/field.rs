@@ -1,7 +1,6 @@
 //! Tolerant reading of single fields. Segment's client turns numbers and booleans into text, sends
 //! null for what it does not know, and leaves out the rest.
 
-use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -36,26 +35,17 @@ pub(crate) fn text(value: &Value) -> Option<String> {
 /// `"false"`); nobody's id.
 const NO_ID: &str = "false";
 
+/// Text as it came, where anything is left of it after trimming: names are not ours to change.
+pub(crate) fn verbatim(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => (!text.trim().is_empty()).then(|| text.clone()),
+        other => text(other),
+    }
+}
+
 /// A user or device id.
 pub(crate) fn id(value: &Value) -> Option<String> {
     text(value).filter(|id| id != NO_ID)
-}
-
-/// Largest absolute value still read as seconds (year 5138), as milliseconds likewise.
-const MAX_SECONDS: u64 = 100_000_000_000;
-const MAX_MILLISECONDS: u64 = MAX_SECONDS * 1_000;
-
-/// RFC 3339 text, or a unix time in seconds, milliseconds or microseconds.
-pub(crate) fn instant(text: &str) -> Option<Timestamp> {
-    let Ok(number) = text.parse::<i64>() else {
-        return text.parse().ok();
-    };
-    match number.unsigned_abs() {
-        n if n < MAX_SECONDS => Timestamp::from_second(number),
-        n if n < MAX_MILLISECONDS => Timestamp::from_millisecond(number),
-        _ => Timestamp::from_microsecond(number),
-    }
-    .ok()
 }
 
 /// Whose item this is, for the log of an item that was not delivered.

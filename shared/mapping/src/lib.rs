@@ -6,6 +6,7 @@
 //! # Layout
 //! * [`call`]: a call of the Pushwoosh API.
 //! * [`deletion`], [`event`], [`profile`]: the bodies of delete-user, post-events and track-user.
+//! * `field`, `instant`: tolerant reading of single fields and of times.
 //! * [`outcome`]: how an item ended, one enum for the whole system.
 //! * [`platform`]: Pushwoosh's platform numbers and names.
 //! * [`reason`]: why an item was not delivered, one enum for the whole system.
@@ -16,6 +17,7 @@ pub mod call;
 pub mod deletion;
 pub mod event;
 mod field;
+mod instant;
 pub mod outcome;
 pub mod platform;
 pub mod profile;

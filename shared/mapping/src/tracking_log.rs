@@ -13,7 +13,7 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::field::instant;
+use crate::instant::instant;
 use crate::platform::{Platform, fold};
 use crate::reason::Reason;
 

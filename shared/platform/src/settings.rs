@@ -33,7 +33,7 @@ pub enum Expected {
     Flag,
     /// A whole number in this range.
     Number(u64, u64),
-    /// A list of [`TrackProperty`] names with commas between, or nothing.
+    /// A list of [`mapping::tracking_log::Extra`] names with commas between, or nothing.
     TrackProperties,
 }
 

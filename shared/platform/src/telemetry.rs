@@ -60,6 +60,8 @@ pub fn hashed(id: &str) -> String {
 /// What is counted beside the outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Count {
+    /// Invocations.
+    Invocations,
     /// Invocations that started the process.
     ColdStarts,
     /// Wall time of the invocation, milliseconds.
@@ -80,6 +82,7 @@ impl Count {
     /// Name and unit in CloudWatch.
     pub fn metric(self) -> (&'static str, &'static str) {
         match self {
+            Self::Invocations => ("Invocations", "Count"),
             Self::ColdStarts => ("ColdStarts", "Count"),
             Self::DurationMs => ("DurationMs", "Milliseconds"),
             Self::UpstreamMs => ("UpstreamMs", "Milliseconds"),
@@ -195,6 +198,7 @@ impl Tally {
     pub fn report(&self, function: &'static str) {
         static WARM: AtomicBool = AtomicBool::new(false);
         let cold_start = !WARM.swap(true, Ordering::Relaxed);
+        self.add(Count::Invocations, 1);
         self.add(Count::ColdStarts, u64::from(cold_start));
         let of = |kind: &'static str| self.count(|outcome| outcome.code() == kind);
         let counts = self.lock().counts.clone();

@@ -1,0 +1,13 @@
+//! The system as a whole, as its users meet it: every test runs the sandbox with the real functions.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod destination;
+mod reliability;
+mod sandbox;
+mod source;

@@ -1,0 +1,281 @@
+//! A running sandbox, and a method for each thing a test does with it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// What tests wait for comes within this time, or never.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How often they look.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A sandbox of its own for a test; it ends with the test.
+pub(crate) struct Sandbox {
+    child: Child,
+    pub(crate) url: String,
+    client: reqwest::Client,
+}
+
+/// An answer that was read to its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+/// A file of `events/`.
+pub(crate) fn events(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../events")
+        .join(path)
+}
+
+/// Holds what was found against a golden file. `UPDATE_EVENTS=1` writes it; look at what changed.
+pub(crate) fn compare(file: &Path, found: &Value) {
+    if std::env::var_os("UPDATE_EVENTS").is_some() {
+        std::fs::write(file, format!("{found:#}\n")).unwrap();
+        return;
+    }
+    let expected: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(*found, expected, "{}", file.display());
+}
+
+/// Holds a document against what the code says, or only writes it where its figures vary.
+/// `UPDATE_DOCS=1` writes it.
+pub(crate) fn docs(name: &str, text: &str, compared: bool) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(name);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, text).unwrap();
+    } else if compared {
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap(),
+            text,
+            "{}",
+            file.display()
+        );
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // It takes its functions with it.
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Sandbox {
+    /// The demo application.
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// These applications.
+    pub(crate) fn with_apps(name: &str, apps: &Value) -> Self {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.json"));
+        std::fs::write(&file, apps.to_string()).unwrap();
+        Self::with(&["--apps", file.to_str().unwrap()])
+    }
+
+    fn with(flags: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sandbox"))
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let url = line
+            .trim()
+            .strip_prefix("ready ")
+            .expect("the sandbox says that it is ready")
+            .to_owned();
+        Self {
+            child,
+            url,
+            client: reqwest::Client::new(),
+        }
+    }
+
+    /// Any request.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        self.send_as(method, path, body, "DEMO0-00001", "demo-token")
+            .await
+    }
+
+    /// A request of an application with a key.
+    pub(crate) async fn send_as(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+        application: &str,
+        token: &str,
+    ) -> Answer {
+        let mut request = self
+            .client
+            .request(method, format!("{}{path}", self.url))
+            .body(body);
+        request = request.header("content-type", "application/json");
+        if !application.is_empty() {
+            request = request.header("x-pw-appcode", application);
+        }
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Token {token}"));
+        }
+        let response = request.send().await.unwrap();
+        Answer {
+            status: response.status().as_u16(),
+            body: response.text().await.unwrap(),
+        }
+    }
+
+    /// A request of Segment's destination.
+    pub(crate) async fn post(&self, action: &str, body: &Value) -> Answer {
+        self.send(
+            Method::POST,
+            &format!("/integration-segment/v1/{action}"),
+            body.to_string(),
+        )
+        .await
+    }
+
+    /// The bytes of a request, as they were captured; the peer closes the connection.
+    pub(crate) fn raw(&self, request: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
+        stream.write_all(request).unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer {
+            status,
+            body: body.to_owned(),
+        }
+    }
+
+    /// Records onto the topic, one per element.
+    pub(crate) async fn produce(&self, records: &[Value]) {
+        let lines: Vec<String> = records.iter().map(Value::to_string).collect();
+        self.produce_raw(lines.join("\n")).await;
+    }
+
+    /// Lines onto the topic, as they are.
+    pub(crate) async fn produce_raw(&self, lines: impl Into<reqwest::Body>) {
+        let answer = self
+            .send(
+                Method::POST,
+                "/_sandbox/topics/channels-tracking-log",
+                lines,
+            )
+            .await;
+        assert_eq!(answer.status, 202);
+    }
+
+    /// One of the sandbox's own routes.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = self
+            .send(Method::GET, &format!("/_sandbox/{path}"), "")
+            .await;
+        assert_eq!(answer.status, 200, "{path}");
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// The calls that an upstream received.
+    pub(crate) async fn calls(&self, upstream: &str) -> Vec<Value> {
+        self.get(&format!("upstream/{upstream}"))
+            .await
+            .as_array()
+            .unwrap()
+            .clone()
+    }
+
+    /// Forgets the calls of an upstream.
+    pub(crate) async fn clear(&self, upstream: &str) {
+        self.send(
+            Method::DELETE,
+            &format!("/_sandbox/upstream/{upstream}"),
+            "",
+        )
+        .await;
+    }
+
+    /// Makes an upstream fail; an empty list heals it.
+    pub(crate) async fn faults(&self, upstream: &str, faults: &Value) {
+        let path = format!("/_sandbox/upstream/{upstream}/faults");
+        let answer = self.send(Method::PUT, &path, faults.to_string()).await;
+        assert_eq!(answer.status, 204, "{}", answer.body);
+    }
+
+    /// The messages of a queue.
+    pub(crate) async fn queue(&self, queue: &str) -> Vec<Value> {
+        self.get(&format!("queues/{queue}"))
+            .await
+            .as_array()
+            .unwrap()
+            .clone()
+    }
+
+    /// Waits until something is so, and returns it.
+    pub(crate) async fn until<T>(
+        &self,
+        what: &str,
+        mut look: impl AsyncFnMut(&Self) -> Option<T>,
+    ) -> T {
+        let started = Instant::now();
+        let mut tick = tokio::time::interval(LOOK);
+        loop {
+            tick.tick().await;
+            if let Some(found) = look(self).await {
+                return found;
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "waited in vain: {what}; state: {}",
+                self.get("state").await
+            );
+        }
+    }
+
+    /// Waits until the topic is read to its end.
+    pub(crate) async fn topic_read(&self) {
+        self.until("the topic is read", async |sandbox| {
+            (sandbox.get("state").await["topic"]["lag"] == json!(0)).then_some(())
+        })
+        .await;
+    }
+
+    /// How items ended in a function, once all its invocations are counted: the line with the
+    /// counts may arrive after the answer.
+    pub(crate) async fn outcomes(&self, function: &str) -> Value {
+        self.until("all invocations are counted", async |sandbox| {
+            let state = sandbox.get("state").await;
+            let counted = state["metrics"][function]["Invocations"]
+                .as_u64()
+                .unwrap_or(0);
+            let invoked = state["functions"][function]["invocations"]
+                .as_u64()
+                .unwrap();
+            (counted == invoked).then(|| state["outcomes"][function].clone())
+        })
+        .await
+    }
+}

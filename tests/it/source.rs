@@ -1,0 +1,123 @@
+//! What lies on the topic, and what Segment then receives.
+
+use std::collections::HashSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::sandbox::{Sandbox, compare, events};
+
+fn record(event: &str, number: usize) -> Value {
+    json!({
+        "event_name": event, "timestamp": "2026-01-31T12:00:00Z", "application_code": "DEMO0-00001",
+        "message_id": 12_345_678_900_u64, "message_code": "A444-AAABBBCC-00112233", "campaign_code": "AAAAA-XXXXX",
+        "platform": 3, "hwid": format!("H{number}"), "user_id": format!("u{number}"), "payload": "personal", "description": "personal",
+    })
+}
+
+/// The Track calls of all batches that Segment took.
+async fn tracks(sandbox: &Sandbox) -> Vec<Value> {
+    let calls = sandbox.calls("segment").await;
+    let taken = calls.iter().filter(|call| call["status"] == 200);
+    taken
+        .flat_map(|call| call["body"]["batch"].as_array().unwrap().clone())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_exported_records_become_one_batch_and_the_others_are_skipped() {
+    let sandbox = Sandbox::start();
+    let lines = std::fs::read(events("source/records.ndjson")).unwrap();
+    sandbox.produce_raw(lines).await;
+    sandbox.topic_read().await;
+    let calls = sandbox.calls("segment").await;
+    assert_eq!(calls.len(), 1);
+    assert_eq!(calls[0]["path"], "/v1/batch");
+    compare(&events("source/batch.json"), &calls[0]["body"]["batch"]);
+    assert!(!calls[0]["body"].to_string().contains("personal"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_harms_nobody() {
+    let sandbox = Sandbox::start();
+    let good = record("Push Sent", 1).to_string();
+    let mut lines = Vec::new();
+    for bad in [
+        &b"not json"[..],
+        b"\xff\xfe",
+        b"",
+        b"[]",
+        b"null",
+        br#"{"application_code":"DEMO0-00001","event_name":"Push Sent"}"#,
+    ] {
+        lines.extend_from_slice(bad);
+        lines.push(b'\n');
+    }
+    lines.extend_from_slice(good.as_bytes());
+    sandbox.produce_raw(lines).await;
+    sandbox
+        .send(
+            Method::POST,
+            "/_sandbox/topics/channels-tracking-log?tombstone",
+            "",
+        )
+        .await;
+    sandbox.topic_read().await;
+    let outcomes = sandbox.outcomes("source").await;
+    assert_eq!(
+        outcomes,
+        json!({"delivered": 1, "disregarded": 1, "rejected": 6})
+    );
+    assert_eq!(tracks(&sandbox).await.len(), 1);
+    let rejects = sandbox.queue("rejects").await;
+    assert_eq!(rejects.len(), 6);
+    assert!(
+        rejects
+            .iter()
+            .any(|reject| reject["body"]["raw_base64"] == "//4=")
+    );
+    let origins: HashSet<&str> = rejects
+        .iter()
+        .map(|reject| reject["body"]["origin"].as_str().unwrap())
+        .collect();
+    assert!(origins.contains("channels-tracking-log-0-0"));
+}
+
+#[tokio::test]
+async fn ten_thousand_records_arrive_once_each() {
+    let sandbox = Sandbox::start();
+    let mut records: Vec<Value> = (0..10_000)
+        .map(|number| record("Email Delivered", number))
+        .collect();
+    for number in (0..10_000).step_by(2) {
+        records[number]["application_code"] = json!("OTHER-APP");
+    }
+    sandbox.produce(&records).await;
+    sandbox.topic_read().await;
+    let tracks = tracks(&sandbox).await;
+    let users: HashSet<&str> = tracks
+        .iter()
+        .map(|track| track["userId"].as_str().unwrap())
+        .collect();
+    assert_eq!((tracks.len(), users.len()), (5_000, 5_000));
+    let ids: HashSet<&str> = tracks
+        .iter()
+        .map(|track| track["messageId"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids.len(), 5_000);
+}
+
+#[tokio::test]
+async fn an_application_chooses_its_events() {
+    let apps = json!({"DEMO0-00001": {"segment": {"write_key": "k", "events": " push_sent , EMAIL BOUNCED,nonsense"}}});
+    let sandbox = Sandbox::with_apps("chooses", &apps);
+    let names = ["Push Sent", "Push Delivered", "Email Bounced", "Email Sent"];
+    sandbox.produce(&names.map(|name| record(name, 1))).await;
+    sandbox.topic_read().await;
+    let tracks = tracks(&sandbox).await;
+    let events: Vec<&str> = tracks
+        .iter()
+        .map(|track| track["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(events, ["Push Sent", "Email Bounced"]);
+}
