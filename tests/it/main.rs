@@ -8,6 +8,8 @@
 )]
 
 mod destination;
+mod docs;
 mod reliability;
 mod sandbox;
+mod schema;
 mod source;

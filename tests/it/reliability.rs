@@ -293,19 +293,16 @@ async fn at_once_refused(sandbox: &Sandbox) {
     refused(sandbox, 5).await;
 }
 
-/// Until requests were turned away and records parked for want of settings.
+/// Until requests were turned away, and the records parked for want of settings.
 async fn secrets_refused(sandbox: &Sandbox) {
     sandbox
         .until("Secrets Manager is asked in vain", async |sandbox| {
-            let logs = sandbox.get("logs").await;
-            let lines = logs.as_array().unwrap();
-            let of = |function: &str| {
-                lines.iter().any(|line| {
-                    line["function"] == function
-                        && line["message"] == "the application's secret could not be read"
-                })
-            };
-            (of("destination") && of("source")).then_some(())
+            let state = sandbox.get("state").await;
+            let turned_away = state["functions"]["destination"]["invocations"]
+                .as_u64()
+                .unwrap();
+            let parked = state["outcomes"]["source"]["parked"].as_u64();
+            (turned_away >= 20 && parked == Some(RECORDS as u64)).then_some(())
         })
         .await;
 }

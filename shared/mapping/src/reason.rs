@@ -20,12 +20,18 @@ pub enum Reason {
     NotJson,
     /// JSON, but not the object that was expected.
     NotAnObject,
-    /// A Kafka tombstone: the record has a key and no value.
+    /// The record's value is not base64 text.
+    NotBase64,
+    /// The record has no value.
     Tombstone,
     /// The record names no application.
     NoApplication,
+    /// The application has no settings for this direction.
+    NotConfigured,
     /// The event is not one of those that Segment receives.
     EventNotExported,
+    /// The same record was already in the batch.
+    Duplicate,
     /// Neither a user id nor a device id.
     NoIdentity,
     /// The device's platform is missing.
@@ -40,12 +46,6 @@ pub enum Reason {
     BadTimestamp,
     /// A field has a type that cannot be read.
     BadField,
-    /// The record's value is not base64 text.
-    NotBase64,
-    /// The same record was already in the batch.
-    Duplicate,
-    /// The application has no settings for this direction.
-    NotConfigured,
     /// Larger than the upstream takes.
     TooLarge,
     /// Pushwoosh refused it for good.
@@ -54,101 +54,170 @@ pub enum Reason {
     RefusedBySegment,
 }
 
+/// What is known of a reason.
+struct About {
+    code: &'static str,
+    disposition: Disposition,
+    cause: &'static str,
+    cure: &'static str,
+}
+
 impl Reason {
+    /// Every reason, in the order in which an item meets them.
+    pub const ALL: &[Self] = &[
+        Self::NotJson,
+        Self::NotAnObject,
+        Self::NotBase64,
+        Self::Tombstone,
+        Self::NoApplication,
+        Self::NotConfigured,
+        Self::EventNotExported,
+        Self::Duplicate,
+        Self::NoIdentity,
+        Self::NoPlatform,
+        Self::UnknownPlatform,
+        Self::NothingToSave,
+        Self::NoEventName,
+        Self::BadTimestamp,
+        Self::BadField,
+        Self::TooLarge,
+        Self::RefusedByPushwoosh,
+        Self::RefusedBySegment,
+    ];
+
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn about(self) -> About {
+        use Disposition::{Disregard, Reject};
+        match self {
+            Self::NotJson => About {
+                code: "not_json",
+                disposition: Reject,
+                cause: "The bytes are not JSON text.",
+                cure: "The producer must send JSON text; correct it and send the item again.",
+            },
+            Self::NotAnObject => About {
+                code: "not_an_object",
+                disposition: Reject,
+                cause: "JSON, but not the object that was expected.",
+                cure: "The producer must send a JSON object; correct it and send the item again.",
+            },
+            Self::NotBase64 => About {
+                code: "not_base64",
+                disposition: Reject,
+                cause: "The record's value is not base64 text.",
+                cure: "The event source mapping sends base64; whatever called the function by hand must too.",
+            },
+            Self::Tombstone => About {
+                code: "tombstone",
+                disposition: Disregard,
+                cause: "The record has no value.",
+                cure: "None: such a record says nothing.",
+            },
+            Self::NoApplication => About {
+                code: "no_application",
+                disposition: Disregard,
+                cause: "The record names no application.",
+                cure: "The producer must fill `application_code`.",
+            },
+            Self::NotConfigured => About {
+                code: "not_configured",
+                disposition: Disregard,
+                cause: "The application has no settings for this direction.",
+                cure: "None, unless the application should have Segment: then add `segment.write_key` to its secret.",
+            },
+            Self::EventNotExported => About {
+                code: "event_not_exported",
+                disposition: Disregard,
+                cause: "The event is not one of those that Segment receives.",
+                cure: "None, unless it is wanted: then add it to `segment.events` of the application's secret.",
+            },
+            Self::Duplicate => About {
+                code: "duplicate",
+                disposition: Disregard,
+                cause: "The same record was already in the batch.",
+                cure: "None: it was sent once.",
+            },
+            Self::NoIdentity => About {
+                code: "no_identity",
+                disposition: Disregard,
+                cause: "Neither a user id nor a device id.",
+                cure: "Map a user id or a device id in Segment; the producer of the topic must fill `hwid`.",
+            },
+            Self::NoPlatform => About {
+                code: "no_platform",
+                disposition: Disregard,
+                cause: "The device's platform is missing.",
+                cure: "Map `device_platform` in Segment to ios, android or web.",
+            },
+            Self::UnknownPlatform => About {
+                code: "unknown_platform",
+                disposition: Disregard,
+                cause: "The device's platform is none that Pushwoosh has.",
+                cure: "Map `device_platform` in Segment to one of Pushwoosh's: ios, android, web.",
+            },
+            Self::NothingToSave => About {
+                code: "nothing_to_save",
+                disposition: Disregard,
+                cause: "A profile without anything to save.",
+                cure: "Map at least one attribute in Segment.",
+            },
+            Self::NoEventName => About {
+                code: "no_event_name",
+                disposition: Reject,
+                cause: "The event has no name.",
+                cure: "Map the name of the event in Segment; pages and screens may have none.",
+            },
+            Self::BadTimestamp => About {
+                code: "bad_timestamp",
+                disposition: Reject,
+                cause: "The time is missing or cannot be read.",
+                cure: "It must be RFC 3339 text or a unix time; correct the mapping or the producer.",
+            },
+            Self::BadField => About {
+                code: "bad_field",
+                disposition: Reject,
+                cause: "A field has a type that cannot be read.",
+                cure: "The field must have the type that the item's message names; correct the mapping.",
+            },
+            Self::TooLarge => About {
+                code: "too_large",
+                disposition: Reject,
+                cause: "Larger than the upstream takes.",
+                cure: "Shorten the item; Segment takes calls of up to 32 KB.",
+            },
+            Self::RefusedByPushwoosh => About {
+                code: "refused_by_pushwoosh",
+                disposition: Reject,
+                cause: "Pushwoosh refused it for good.",
+                cure: "Read Pushwoosh's answer in the item's message, correct what it names, and redrive the item.",
+            },
+            Self::RefusedBySegment => About {
+                code: "refused_by_segment",
+                disposition: Reject,
+                cause: "Segment refused it for good.",
+                cure: "Read Segment's answer in the item's message, correct what it names, and redrive the item.",
+            },
+        }
+    }
+
     /// Stable, machine-readable code.
     pub fn code(self) -> &'static str {
-        match self {
-            Self::NotJson => "not_json",
-            Self::NotAnObject => "not_an_object",
-            Self::Tombstone => "tombstone",
-            Self::NoApplication => "no_application",
-            Self::EventNotExported => "event_not_exported",
-            Self::NoIdentity => "no_identity",
-            Self::NoPlatform => "no_platform",
-            Self::UnknownPlatform => "unknown_platform",
-            Self::NothingToSave => "nothing_to_save",
-            Self::NoEventName => "no_event_name",
-            Self::BadTimestamp => "bad_timestamp",
-            Self::BadField => "bad_field",
-            Self::NotBase64 => "not_base64",
-            Self::Duplicate => "duplicate",
-            Self::NotConfigured => "not_configured",
-            Self::TooLarge => "too_large",
-            Self::RefusedByPushwoosh => "refused_by_pushwoosh",
-            Self::RefusedBySegment => "refused_by_segment",
-        }
+        self.about().code
     }
 
     /// What becomes of the item.
     pub fn disposition(self) -> Disposition {
-        match self {
-            Self::Tombstone
-            | Self::NoApplication
-            | Self::EventNotExported
-            | Self::NoIdentity
-            | Self::NoPlatform
-            | Self::UnknownPlatform
-            | Self::NothingToSave
-            | Self::Duplicate
-            | Self::NotConfigured => Disposition::Disregard,
-            Self::NotJson
-            | Self::NotAnObject
-            | Self::NoEventName
-            | Self::BadTimestamp
-            | Self::BadField
-            | Self::NotBase64
-            | Self::TooLarge
-            | Self::RefusedByPushwoosh
-            | Self::RefusedBySegment => Disposition::Reject,
-        }
+        self.about().disposition
     }
-}
 
-impl Reason {
-    /// What the operator does about it, for `docs/OPERATIONS.md` and the rejects queue.
+    /// What happened, for people.
+    pub fn cause(self) -> &'static str {
+        self.about().cause
+    }
+
+    /// What the operator does about it.
     pub fn cure(self) -> &'static str {
-        match self {
-            Self::NotJson => "the producer must send JSON text; correct it and send the item again",
-            Self::NotAnObject => {
-                "the producer must send a JSON object; correct it and send the item again"
-            }
-            Self::Tombstone => "none: a record without a value says nothing",
-            Self::NoApplication => "the producer must fill application_code",
-            Self::EventNotExported => {
-                "none, unless the event is wanted: then add it to segment.events of the application's secret"
-            }
-            Self::NoIdentity => {
-                "map a user id or a device id in Segment; the producer of the topic must fill hwid"
-            }
-            Self::NoPlatform => "map device_platform in Segment to ios, android or web",
-            Self::UnknownPlatform => {
-                "map device_platform in Segment to one of Pushwoosh's platforms: ios, android, web"
-            }
-            Self::NothingToSave => "map at least one attribute in Segment",
-            Self::NoEventName => {
-                "map the name of the event in Segment; pages and screens may have none"
-            }
-            Self::BadTimestamp => {
-                "the time must be RFC 3339 text or a unix time; correct the mapping or the producer"
-            }
-            Self::BadField => {
-                "the field must have the type that the message names; correct the mapping"
-            }
-            Self::NotBase64 => {
-                "the event source mapping sends base64; whatever called the function by hand must too"
-            }
-            Self::Duplicate => "none: the same record was sent once",
-            Self::NotConfigured => {
-                "none, unless the application should have Segment: then add segment.write_key to its secret"
-            }
-            Self::TooLarge => "shorten the item; Segment takes calls of up to 32 KB",
-            Self::RefusedByPushwoosh => {
-                "read Pushwoosh's answer in the item's message, correct what it names, and redrive the item"
-            }
-            Self::RefusedBySegment => {
-                "read Segment's answer in the item's message, correct what it names, and redrive the item"
-            }
-        }
+        self.about().cure
     }
 }
 
