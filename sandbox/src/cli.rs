@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
+use crate::redrive::{self, Redrive};
 use crate::serve;
 
 /// Segment and Pushwoosh, connected, on one machine
@@ -20,6 +21,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Run everything (the default)
     Serve(Serve),
+    /// Send again what was set aside
+    Redrive(Redrive),
     /// Run one function as Lambda would
     #[command(hide = true)]
     Function { name: String },
@@ -37,6 +40,9 @@ pub(crate) struct Serve {
     /// Run a built artifact in place of the function of this name
     #[arg(long, value_name = "NAME=FILE", value_parser = bootstrap)]
     pub(crate) bootstrap: Vec<(String, PathBuf)>,
+    /// Receives after which a message of the retry queue is dead
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    pub(crate) max_receives: u32,
     /// Wait between retries as long as in AWS, rather than for seconds
     #[arg(long)]
     pub(crate) real_delays: bool,
@@ -61,6 +67,9 @@ impl Cli {
         match self.command {
             None => serve_until_stopped(Serve::parse_from(["sandbox"])),
             Some(Command::Serve(flags)) => serve_until_stopped(flags),
+            Some(Command::Redrive(flags)) => {
+                tokio::runtime::Runtime::new()?.block_on(redrive::redrive(flags))
+            }
             Some(Command::Function { name }) => function(&name),
         }
     }

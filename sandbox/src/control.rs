@@ -145,7 +145,7 @@ impl Control {
             .collect();
         json!({
             "topic": self.topic.state(), "outcomes": self.logs.outcomes(), "metrics": self.logs.metrics(),
-            "queues": queues, "functions": functions,
+            "queues": queues, "functions": functions, "aws": {"endpoint": self.standins.aws.url},
         })
     }
 }

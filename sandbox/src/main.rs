@@ -8,6 +8,7 @@
 //! * `trigger`: what invokes functions: HTTP gateway, Kafka and SQS event source mappings.
 //! * `standin`: Secrets Manager, SQS, Pushwoosh and Segment.
 //! * `control`: the routes below `/_sandbox`, and the page.
+//! * `redrive`: sends again what was set aside.
 //! * `logs`: what the functions write.
 
 mod apps;
@@ -16,10 +17,12 @@ mod control;
 mod http;
 mod lambda;
 mod logs;
+mod redrive;
 mod serve;
 mod standin;
 mod trigger;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -34,9 +37,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// A line for the person at the terminal. Standard output carries only what programs read.
+/// A line for the person at the terminal.
 fn say(line: &str) {
-    use std::io::Write as _;
     // Nobody is left to tell where this fails.
     writeln!(std::io::stderr().lock(), "{line}").ok();
+}
+
+/// A line of a command's result, which programs may read.
+fn print(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).ok();
 }

@@ -19,7 +19,6 @@ use crate::control::{Control, Standins};
 use crate::http;
 use crate::lambda::{CONCURRENCY, Function};
 use crate::logs::Logs;
-use crate::say;
 use crate::standin::aws::Aws;
 use crate::standin::fault::Faults;
 use crate::standin::pushwoosh::Pushwoosh;
@@ -28,6 +27,7 @@ use crate::standin::sqs::Queue;
 use crate::standin::upstream::Upstream;
 use crate::trigger::kafka::{TOPIC, Topic};
 use crate::trigger::queue;
+use crate::{print, say};
 
 /// A function and its time limit, as in `template.yaml`.
 pub(crate) struct Deployed {
@@ -51,14 +51,12 @@ pub(crate) const FUNCTIONS: [Deployed; 3] = [
     },
 ];
 
-/// `maxReceiveCount` of the retry queue, as in `template.yaml`.
-const MAX_RECEIVES: u32 = 100;
-
 /// Visibility timeout of the retry queue: six times the function's time limit, as AWS advises.
 const VISIBILITY: Duration = Duration::from_mins(6);
 
 /// Delays for a person who watches, in seconds.
-const SCALED_DELAYS: [(&str, &str); 2] = [
+const SCALED_DELAYS: [(&str, &str); 3] = [
+    ("PWSEG_SECRET_TTL_S", "2"),
     ("PWSEG_RETRY_FIRST_DELAY_S", "1"),
     ("PWSEG_RETRY_MAX_DELAY_S", "8"),
 ];
@@ -95,11 +93,12 @@ pub(crate) async fn serve(flags: Serve) -> Result<()> {
         format!("{}/v1", url(&segment)?),
     ));
     let dead = Queue::new("dead", None);
-    let retry = Queue::new("retry", Some((Arc::clone(&dead), MAX_RECEIVES)));
+    let retry = Queue::new("retry", Some((Arc::clone(&dead), flags.max_receives)));
     let standins = Standins {
         pushwoosh: Upstream::new(Pushwoosh(Arc::clone(&apps))),
         segment: Upstream::new(Segment(Arc::clone(&apps))),
         aws: Arc::new(Aws {
+            url: aws_url.clone(),
             apps,
             queues: vec![Arc::clone(&retry), dead, Queue::new("rejects", None)],
             sqs_faults: Faults::default(),
@@ -239,11 +238,7 @@ fn command(
 
 /// Tells that it serves, on standard output where programs wait for it, and what to do next.
 fn announce(address: SocketAddr) {
-    use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
-    // Nobody is left to tell where this fails.
-    writeln!(out, "ready http://{address}").ok();
-    out.flush().ok();
+    print(&format!("ready http://{address}"));
     say(&format!(
         r#"
 A user with a tag:

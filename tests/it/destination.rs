@@ -189,13 +189,66 @@ async fn a_key_may_be_rotated_on_either_side_first() {
             rotated.to_string(),
         )
         .await;
-    // Segment still presents the key of before, and Pushwoosh takes only the new one: the call is
-    // parked until the cached secret is read again.
-    let old = sandbox.post("track-user", &identify).await;
-    assert_eq!(old.status, 200);
+    // Segment still presents the key of before, Pushwoosh takes only the new one: the item is
+    // delivered as soon as a function has read the secret again.
+    assert_eq!(sandbox.post("track-user", &identify).await.status, 200);
+    sandbox
+        .until("the item is delivered with the new key", async |sandbox| {
+            let calls = sandbox.calls("pushwoosh").await;
+            let new = |call: &Value| {
+                call["status"] == 200 && call["headers"]["authorization"] == "Token new-token"
+            };
+            calls.iter().any(new).then_some(())
+        })
+        .await;
+    let identify = identify.to_string();
+    let track_user = "/integration-segment/v1/track-user";
+    let new = sandbox
+        .send_as(
+            Method::POST,
+            track_user,
+            identify.clone(),
+            "DEMO0-00001",
+            "new-token",
+        )
+        .await;
+    let wrong = sandbox
+        .send_as(
+            Method::POST,
+            track_user,
+            identify,
+            "DEMO0-00001",
+            "older-token",
+        )
+        .await;
+    assert_eq!((new.status, wrong.status), (200, 401));
+}
+
+#[tokio::test]
+async fn a_broken_secret_turns_callers_away_for_now_and_only_its_own() {
+    let sandbox = Sandbox::with_apps(
+        "broken",
+        &json!({"BROKEN": "no JSON", "EMPTY": {}, "GOOD": {"pushwoosh": {"api_token": "t"}}}),
+    );
+    let ping = async |application: &str| {
+        sandbox
+            .send_as(
+                Method::POST,
+                "/integration-segment/v1/ping",
+                "{}",
+                application,
+                "t",
+            )
+            .await
+            .status
+    };
     assert_eq!(
-        sandbox.calls("pushwoosh").await.last().unwrap()["status"],
-        401
+        (
+            ping("BROKEN").await,
+            ping("EMPTY").await,
+            ping("GOOD").await
+        ),
+        (503, 503, 200)
     );
 }
 

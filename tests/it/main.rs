@@ -9,6 +9,7 @@
 
 mod destination;
 mod docs;
+mod redrive;
 mod reliability;
 mod sandbox;
 mod schema;

@@ -86,7 +86,8 @@ impl Sandbox {
         Self::with(&["--apps", file.to_str().unwrap()])
     }
 
-    fn with(flags: &[&str]) -> Self {
+    /// With these flags.
+    pub(crate) fn with(flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sandbox"))
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(flags)
@@ -197,6 +198,20 @@ impl Sandbox {
             .await;
         assert_eq!(answer.status, 200, "{path}");
         serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// Another command against this sandbox: what it prints, and whether it ends well.
+    pub(crate) fn command(&self, arguments: &[&str]) -> (bool, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox"));
+        let output = command
+            .args(arguments)
+            .args(["--sandbox", &self.url])
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
     }
 
     /// The calls that an upstream received.

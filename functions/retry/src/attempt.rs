@@ -20,6 +20,15 @@ use crate::backoff::Later;
 /// The queues may still be used for this long after the upstreams' time is up.
 const QUEUE_TIME: Duration = Duration::from_secs(3);
 
+/// A message as it came from the queue.
+pub(crate) struct Received<'a> {
+    pub(crate) body: &'a str,
+    pub(crate) origin: &'a str,
+    pub(crate) receives: u32,
+    /// Older than `PWSEG_RETRY_MAX_AGE_S`.
+    pub(crate) expired: bool,
+}
+
 /// A message's origin and limits.
 struct Attempt<'a> {
     origin: &'a str,
@@ -35,12 +44,16 @@ impl Retry {
     /// Tries to deliver a message. `Ok` means that nothing of it has to stay on the queue.
     pub(crate) async fn attempt(
         &self,
-        body: &str,
-        origin: &str,
-        receives: u32,
+        received: Received<'_>,
         until: Instant,
         tally: &Tally,
     ) -> Result<(), Later> {
+        let Received {
+            body,
+            origin,
+            receives,
+            expired,
+        } = received;
         let Some(parked) = message::decode::<Parked>(body) else {
             tracing::error!(
                 reason = Reason::NotJson.code(),
@@ -58,10 +71,7 @@ impl Retry {
             });
             return kept;
         };
-        let age = Timestamp::now()
-            .duration_since(parked.first_seen)
-            .unsigned_abs();
-        if age > self.settings.retry_max_age {
+        if expired {
             tracing::error!(
                 app.code = parked.application,
                 cause = parked.cause,

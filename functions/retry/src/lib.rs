@@ -17,12 +17,15 @@ use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::future::join_all;
+use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use platform::queues::Queues;
 use platform::secrets::Secrets;
 use platform::settings::Settings;
 use platform::telemetry::{self, Count, Tally};
 use tokio::time::Instant;
+
+use crate::attempt::Received;
 
 /// Kept before the invocation's deadline, for the queues and the answer.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
@@ -99,14 +102,25 @@ impl Retry {
 
     /// Works on one message; false leaves it on the queue.
     async fn message(&self, message: &SqsMessage, until: Instant, tally: &Tally) -> bool {
-        let receives = message
-            .attributes
-            .get("ApproximateReceiveCount")
-            .and_then(|count| count.parse().ok());
-        let receives: u32 = receives.unwrap_or(1);
-        let body = message.body.as_deref().unwrap_or_default();
-        let origin = message.message_id.as_deref().unwrap_or_default();
-        match self.attempt(body, origin, receives, until, tally).await {
+        let attributes = &message.attributes;
+        let number = |name: &str| {
+            attributes
+                .get(name)
+                .and_then(|value| value.parse::<u64>().ok())
+        };
+        let receives =
+            number("ApproximateReceiveCount").and_then(|count| u32::try_from(count).ok());
+        let receives = receives.unwrap_or(1);
+        // A dead letter that is redriven counts as sent anew.
+        let now = Timestamp::now().as_millisecond().unsigned_abs();
+        let age = number("SentTimestamp").map_or(0, |sent| now.saturating_sub(sent));
+        let work = Received {
+            body: message.body.as_deref().unwrap_or_default(),
+            origin: message.message_id.as_deref().unwrap_or_default(),
+            receives,
+            expired: Duration::from_millis(age) > self.settings.retry_max_age,
+        };
+        match self.attempt(work, until, tally).await {
             Ok(()) => true,
             Err(later) => {
                 let delay = later.delay(&self.settings, receives);

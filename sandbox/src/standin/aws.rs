@@ -16,6 +16,8 @@ const SECRET_PREFIX: &str = "segment-pushwoosh/";
 
 /// Both services on one address.
 pub(crate) struct Aws {
+    /// Where both are served.
+    pub(crate) url: String,
     pub(crate) apps: Arc<Apps>,
     pub(crate) queues: Vec<Arc<Queue>>,
     pub(crate) sqs_faults: Faults,

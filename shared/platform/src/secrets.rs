@@ -31,8 +31,9 @@ const ABSENT_TTL: Duration = Duration::from_mins(1);
 /// After a failure Secrets Manager is left alone for this long.
 const FAILURE_PAUSE: Duration = Duration::from_secs(10);
 
-/// A refused key makes us read the secret again, but not more often than this.
-const MIN_REFRESH: Duration = Duration::from_secs(30);
+/// A refused key makes us read the secret again, but not more often than this: strangers with
+/// made-up keys must not run up a bill, and a rotation must not be missed for long.
+const MIN_REFRESH: Duration = Duration::from_secs(1);
 
 /// Bound on remembered secrets; ids come from callers.
 const MAX_ENTRIES: usize = 10_000;
@@ -147,7 +148,7 @@ impl Secrets {
 
     /// The settings before the last rotation. Whoever still presents the old key is let in.
     pub async fn previous(&self, code: &str) -> Result<Arc<Application>, SecretError> {
-        self.get(code, true, Freshness::Cached).await
+        self.get(code, true, Freshness::Refreshed).await
     }
 
     /// How often a stale value was served since this was asked last.

@@ -1,0 +1,117 @@
+//! What was set aside is sent again by a command.
+
+use serde_json::{Value, json};
+
+use crate::sandbox::Sandbox;
+
+fn refused() -> Value {
+    json!([{"status": 400, "body": {"status_code": 210, "status_message": "event not found"}, "times": 1}])
+}
+
+#[tokio::test]
+async fn a_reject_is_shown_and_then_delivered() {
+    let sandbox = Sandbox::start();
+    sandbox.faults("pushwoosh", &refused()).await;
+    let event =
+        json!({"user_id": "u1", "device_platform": "ios", "name": "E", "timestamp": 1_767_323_045});
+    assert_eq!(
+        sandbox
+            .post("post-events", &json!({"events": [event]}))
+            .await
+            .status,
+        200
+    );
+    sandbox.produce_raw("not json").await;
+    sandbox.topic_read().await;
+    let rejects = sandbox.queue("rejects").await;
+    assert_eq!(rejects.len(), 2);
+    let reject = rejects
+        .iter()
+        .find(|reject| reject["body"]["kind"] == "event")
+        .unwrap();
+    assert_eq!(reject["body"]["reason"], "refused_by_pushwoosh");
+    assert!(reject["body"]["message"].as_str().unwrap().contains("210"));
+
+    let (ok, shown) = sandbox.command(&["redrive", "--dry-run"]);
+    assert!(
+        ok && shown.contains("DEMO0-00001 /json/1.3/postEvent"),
+        "{shown}"
+    );
+    assert!(shown.contains("stays, not_json"), "{shown}");
+    assert_eq!(
+        (
+            sandbox.queue("rejects").await.len(),
+            sandbox.calls("pushwoosh").await.len()
+        ),
+        (2, 1)
+    );
+
+    assert!(sandbox.command(&["redrive"]).0);
+    sandbox
+        .until("the event is delivered", async |sandbox| {
+            (sandbox.calls("pushwoosh").await.len() == 2).then_some(())
+        })
+        .await;
+    let calls = sandbox.calls("pushwoosh").await;
+    assert_eq!(calls[1]["body"], calls[0]["body"]);
+    assert_eq!(sandbox.queue("rejects").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_batch_that_lambda_gave_up_is_sent_from_its_file_with_the_same_ids() {
+    let sandbox = Sandbox::start();
+    let record = json!({"event_name": "Push Sent", "timestamp": 1_769_860_800, "application_code": "DEMO0-00001",
+                        "message_code": "M", "hwid": "H1", "platform": 1});
+    sandbox.produce(&[record]).await;
+    let ids = async || {
+        let calls = sandbox.calls("segment").await;
+        calls
+            .iter()
+            .map(|call| call["body"]["batch"][0]["messageId"].clone())
+            .collect::<Vec<_>>()
+    };
+    sandbox.topic_read().await;
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../events/source/on-failure.json"
+    );
+    let (ok, shown) = sandbox.command(&["redrive", "--file", file]);
+    assert!(
+        ok && shown.contains("channels-tracking-log-0-7: DEMO0-00001 /v1/batch"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("channels-tracking-log-0-8: not sent"),
+        "{shown}"
+    );
+    sandbox
+        .until("the record is sent again", async |_| {
+            (ids().await.len() == 2).then_some(())
+        })
+        .await;
+    let ids = ids().await;
+    assert_eq!(ids[0], ids[1]);
+}
+
+#[tokio::test]
+async fn a_dead_letter_comes_back_by_the_queues_own_redrive() {
+    let sandbox = Sandbox::with(&["--max-receives", "2"]);
+    sandbox.faults("pushwoosh", &json!([{"status": 503}])).await;
+    let identify = json!({"user_id": "u1", "attributes": {"a": 1}});
+    sandbox.post("track-user", &identify).await;
+    sandbox
+        .until("it is dead", async |sandbox| {
+            (sandbox.queue("dead").await.len() == 1).then_some(())
+        })
+        .await;
+    sandbox.faults("pushwoosh", &json!([])).await;
+    sandbox
+        .send(reqwest::Method::POST, "/_sandbox/queues/dead/redrive", "")
+        .await;
+    sandbox
+        .until("it is delivered", async |sandbox| {
+            let calls = sandbox.calls("pushwoosh").await;
+            calls.iter().any(|call| call["status"] == 200).then_some(())
+        })
+        .await;
+}
