@@ -61,8 +61,12 @@ const SCALED_DELAYS: [(&str, &str); 3] = [
     ("PWSEG_RETRY_MAX_DELAY_S", "8"),
 ];
 
-/// A message whose invocation failed comes back after this, for the same reason.
-const SCALED_VISIBILITY: Duration = Duration::from_secs(1);
+/// Likewise, the queue's visibility timeout: longer than an invocation with all its time.
+const SCALED_VISIBILITY: Duration = Duration::from_secs(30);
+
+/// Likewise, how soon the messages of a failed invocation come back. In AWS that is the visibility
+/// timeout.
+const SCALED_RETURN: Duration = Duration::from_secs(1);
 
 /// Serves until it is stopped.
 pub(crate) async fn serve(flags: Serve) -> Result<()> {
@@ -132,15 +136,15 @@ pub(crate) async fn serve(flags: Serve) -> Result<()> {
     let topic = Arc::new(Topic::default());
     let (polled, source) = (Arc::clone(&topic), Arc::clone(source));
     tasks.spawn(endless(async move { polled.poll(&source).await }));
-    let again = if flags.real_delays {
-        VISIBILITY
+    let (visibility, again) = if flags.real_delays {
+        (VISIBILITY, VISIBILITY)
     } else {
-        SCALED_VISIBILITY
+        (SCALED_VISIBILITY, SCALED_RETURN)
     };
     tasks.spawn(endless(queue::poll(
         retry,
         Arc::clone(retrier),
-        VISIBILITY,
+        visibility,
         again,
     )));
 

@@ -121,3 +121,51 @@ async fn an_application_chooses_its_events() {
         .collect();
     assert_eq!(events, ["Push Sent", "Email Bounced"]);
 }
+
+/// Calls fail in any order, and so does the queue that they would be parked on: the event source
+/// mapping brings back exactly the records that are reported, until nothing is missing.
+#[tokio::test]
+async fn whatever_fails_at_random_the_topic_drains_without_loss() {
+    futures::future::join_all((1..=3).map(drain)).await;
+}
+
+async fn drain(seed: u64) {
+    let sandbox = Sandbox::start();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut faults = |number: usize| -> Value {
+        let kinds = [
+            json!({"times": 1}),
+            json!({"status": 503, "times": 1}),
+            json!({"reset": true, "times": 1}),
+            json!({"status": 429, "retry_after": 1, "times": 1}),
+        ];
+        (0..number)
+            .map(|_| kinds[random.usize(..kinds.len())].clone())
+            .collect()
+    };
+    sandbox.faults("segment", &faults(20)).await;
+    let mut queue = faults(20);
+    for fault in queue.as_array_mut().unwrap() {
+        fault["path"] = json!("SendMessageBatch");
+    }
+    sandbox.faults("sqs", &queue).await;
+    let records: Vec<Value> = (0..1_000)
+        .map(|number| record("SMS Sent", number))
+        .collect();
+    for part in records.chunks(97) {
+        sandbox.produce(part).await;
+    }
+    sandbox
+        .until("nothing is under way", async |sandbox| {
+            let state = sandbox.get("state").await;
+            (state["topic"]["lag"] == 0 && state["queues"]["retry"] == 0).then_some(())
+        })
+        .await;
+    let tracks = tracks(&sandbox).await;
+    let users: HashSet<&str> = tracks
+        .iter()
+        .map(|track| track["userId"].as_str().unwrap())
+        .collect();
+    assert_eq!(users.len(), 1_000, "seed {seed}");
+    assert_eq!(sandbox.get("on-failure").await, json!([]), "seed {seed}");
+}

@@ -590,4 +590,25 @@ mod tests {
             Err(Reason::BadTimestamp)
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            to_track(&bytes).ok();
+        }
+
+        /// Different message steps have different ids; the same one has the same id wherever and in
+        /// whatever form it comes.
+        #[test]
+        fn the_id_is_the_records_own(a in 0..50_u32, b in 0..50_u32, second in 0..3_i64, other in 0..3_i64) {
+            let id = |hwid: u32, second: i64, seconds: bool| {
+                let time = 1_769_860_800 + second;
+                let time = if seconds { json!(time) } else { json!((time * 1_000).to_string()) };
+                let change = [("hwid", json!(format!("H{hwid}"))), ("timestamp", time), ("message_id", json!(second))];
+                to_track(&record(&change)).unwrap().message_id
+            };
+            proptest::prop_assert_eq!(id(a, second, true), id(a, second, false));
+            proptest::prop_assert_eq!(id(a, second, true) == id(b, other, true), (a, second) == (b, other));
+        }
+    }
 }

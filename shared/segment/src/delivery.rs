@@ -239,3 +239,223 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wiremock::matchers::any;
+    use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    fn call(name: &str) -> Box<RawValue> {
+        RawValue::from_string(format!("{{\"type\":\"track\",\"event\":\"{name}\"}}")).unwrap()
+    }
+
+    async fn deliver(server: &MockServer, calls: Vec<Box<RawValue>>, tally: &Tally) -> Vec<Fate> {
+        let account = Segment {
+            base_url: format!("{}/v1", server.uri()),
+            write_key: "key".into(),
+            events: None,
+        };
+        let delivery = Delivery::new(Client::new(reqwest::Client::new(), false), 4);
+        delivery
+            .deliver("A", &account, calls, 0, Instant::now() + DEADLINE, tally)
+            .await
+    }
+
+    /// `X-Retry-Count` of every attempt.
+    async fn attempts(server: &MockServer) -> Vec<String> {
+        let requests = server.received_requests().await.unwrap();
+        let count = |request: &Request| {
+            request
+                .headers
+                .get("x-retry-count")
+                .map_or("none", |count| count.to_str().unwrap())
+                .to_owned()
+        };
+        requests.iter().map(count).collect()
+    }
+
+    /// What Segment's own libraries agreed on in 2026: which statuses are tried again, and that the
+    /// first attempt carries no count.
+    #[tokio::test]
+    async fn every_status_is_treated_as_segments_own_libraries_do() {
+        let again = ["none", "1", "2"];
+        let once = ["none"];
+        let table: &[(u16, &[&str])] = &[
+            (200, &once),
+            (201, &once),
+            (204, &once),
+            (299, &once),
+            (301, &once),
+            (304, &once),
+            (400, &once),
+            (401, &once),
+            (403, &once),
+            (404, &once),
+            (413, &once),
+            (422, &once),
+            (501, &once),
+            (505, &once),
+            (429, &once),
+            (408, &again),
+            (410, &again),
+            (460, &again),
+            (500, &again),
+            (502, &again),
+            (503, &again),
+            (504, &again),
+            (508, &again),
+            (511, &again),
+            (529, &again),
+            (599, &again),
+        ];
+        let cases = table.iter().map(|(status, expected)| async move {
+            let server = MockServer::start().await;
+            Mock::given(any())
+                .respond_with(ResponseTemplate::new(*status))
+                .mount(&server)
+                .await;
+            let fate = deliver(&server, vec![call("E")], &Tally::default())
+                .await
+                .remove(0);
+            assert_eq!(attempts(&server).await, *expected, "{status}");
+            match (*status, fate) {
+                (200..=299, Fate::Delivered) => {}
+                (401 | 403, Fate::Undelivered { cause, .. }) => assert_eq!(cause, "unauthorized"),
+                (
+                    408 | 410 | 429 | 460 | 500 | 502..=504 | 508..=599,
+                    Fate::Undelivered { cause, .. },
+                ) => {
+                    assert_eq!(cause, format!("http_{status}"));
+                }
+                (_, Fate::Refused { message, .. }) => {
+                    assert!(message.contains(&status.to_string()));
+                }
+                (_, fate) => panic!("{status}: {fate:?}"),
+            }
+        });
+        futures::future::join_all(cases).await;
+    }
+
+    #[tokio::test]
+    async fn a_transient_failure_is_overcome_and_a_named_time_is_left_to_the_queue() {
+        let server = MockServer::start().await;
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(503))
+            .up_to_n_times(2)
+            .mount(&server)
+            .await;
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(200))
+            .mount(&server)
+            .await;
+        assert_eq!(
+            deliver(&server, vec![call("E")], &Tally::default()).await,
+            [Fate::Delivered]
+        );
+        assert_eq!(attempts(&server).await, ["none", "1", "2"]);
+
+        let past_year = "Fri, 02 Jan 2026 03:04:05 GMT";
+        for (status, header, after) in [
+            (429, "7", 7),
+            (503, "7", 7),
+            (429, "86400", 300),
+            (529, past_year, 0),
+        ] {
+            let server = MockServer::start().await;
+            let limited = ResponseTemplate::new(status).insert_header("retry-after", header);
+            Mock::given(any())
+                .respond_with(limited)
+                .mount(&server)
+                .await;
+            let fates = deliver(&server, vec![call("E")], &Tally::default()).await;
+            let after = Some(Duration::from_secs(after));
+            assert_eq!(
+                fates,
+                [Fate::Undelivered {
+                    cause: format!("http_{status}"),
+                    after
+                }]
+            );
+            assert_eq!(attempts(&server).await, ["none"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_batch_is_halved_until_the_offender_is_alone() {
+        for status in [400, 413] {
+            let server = MockServer::start().await;
+            let refuse = move |request: &Request| {
+                let poison = String::from_utf8_lossy(&request.body).contains("poison");
+                ResponseTemplate::new(if poison { status } else { 200 })
+            };
+            Mock::given(any()).respond_with(refuse).mount(&server).await;
+            let mut calls: Vec<_> = (0..100).map(|n| call(&format!("E{n}"))).collect();
+            calls[37] = call("poison");
+            let fates = deliver(&server, calls, &Tally::default()).await;
+            for (index, fate) in fates.iter().enumerate() {
+                assert_eq!(matches!(fate, Fate::Refused { .. }), index == 37, "{index}");
+                assert_eq!(*fate == Fate::Delivered, index != 37, "{index}");
+            }
+            assert!(server.received_requests().await.unwrap().len() < 20);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_beyond_the_limit_is_refused_alone_and_never_sent() {
+        let server = MockServer::start().await;
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(200))
+            .mount(&server)
+            .await;
+        let calls = vec![call("a"), call(&"x".repeat(MAX_EVENT_BYTES)), call("b")];
+        let fates = deliver(&server, calls, &Tally::default()).await;
+        assert_eq!((&fates[0], &fates[2]), (&Fate::Delivered, &Fate::Delivered));
+        assert!(matches!(
+            fates[1],
+            Fate::Refused {
+                too_large: true,
+                ..
+            }
+        ));
+        assert_eq!(server.received_requests().await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn nobody_answering_opens_the_circuit_at_once() {
+        let server = MockServer::start().await;
+        let slow = ResponseTemplate::new(200).set_delay(Duration::from_mins(1));
+        Mock::given(any()).respond_with(slow).mount(&server).await;
+        let account = Segment {
+            base_url: format!("{}/v1", server.uri()),
+            write_key: "key".into(),
+            events: None,
+        };
+        let delivery = Delivery::new(Client::new(reqwest::Client::new(), false), 4);
+        let tally = Tally::default();
+        let deadline = || Instant::now() + Duration::from_millis(200);
+        let first = delivery
+            .deliver("A", &account, vec![call("E")], 0, deadline(), &tally)
+            .await;
+        assert_eq!(
+            first,
+            [Fate::Undelivered {
+                cause: "timeout".into(),
+                after: None
+            }]
+        );
+        let second = delivery
+            .deliver("A", &account, vec![call("E")], 0, deadline(), &tally)
+            .await;
+        assert_eq!(
+            second,
+            [Fate::Undelivered {
+                cause: "circuit_open".into(),
+                after: None
+            }]
+        );
+    }
+}
