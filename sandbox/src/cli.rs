@@ -40,6 +40,9 @@ pub(crate) struct Serve {
     /// Run a built artifact in place of the function of this name
     #[arg(long, value_name = "NAME=FILE", value_parser = bootstrap)]
     pub(crate) bootstrap: Vec<(String, PathBuf)>,
+    /// Read the topic from this broker, rather than from memory
+    #[arg(long, value_name = "BROKERS")]
+    pub(crate) kafka: Option<String>,
     /// Receives after which a message of the retry queue is dead
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     pub(crate) max_receives: u32,

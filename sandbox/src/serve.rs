@@ -78,6 +78,9 @@ pub(crate) async fn serve(flags: Serve) -> Result<()> {
             );
         }
     }
+    if cfg!(not(feature = "kafka")) && flags.kafka.is_some() {
+        bail!("--kafka needs the feature `kafka`: build without `--no-default-features`");
+    }
     let apps = apps::read(flags.apps.as_deref())?;
     let listener = TcpListener::bind(flags.listen).await.with_context(|| {
         format!(
@@ -114,28 +117,18 @@ pub(crate) async fn serve(flags: Serve) -> Result<()> {
     tasks.spawn(endless(Arc::clone(&standins.aws).serve(aws)));
 
     let logs = Arc::new(Logs::default());
-    let mut functions = Vec::new();
-    for Deployed { name, timeout } in FUNCTIONS {
-        let function = Function::new(name, timeout);
-        let api = local().await?;
-        let environment = environment(name, api.local_addr()?, &aws_url, flags.real_delays);
-        let bootstrap = flags
-            .bootstrap
-            .iter()
-            .rfind(|(function, _)| function == name)
-            .map(|(_, file)| file.clone());
-        let command = command(name, bootstrap, environment)?;
-        tasks.spawn(endless(Arc::clone(&function).serve(api)));
-        tasks.spawn(Arc::clone(&function).supervise(command, Arc::clone(&logs)));
-        functions.push(function);
-    }
+    let functions = start(&flags, &aws_url, &logs, &mut tasks).await?;
     let [destination, source, retrier] = functions.as_slice() else {
         bail!("a function is missing")
     };
 
     let topic = Arc::new(Topic::default());
-    let (polled, source) = (Arc::clone(&topic), Arc::clone(source));
-    tasks.spawn(endless(async move { polled.poll(&source).await }));
+    read_topic(
+        flags.kafka,
+        Arc::clone(&topic),
+        Arc::clone(source),
+        &mut tasks,
+    );
     let (visibility, again) = if flags.real_delays {
         (VISIBILITY, VISIBILITY)
     } else {
@@ -164,6 +157,48 @@ pub(crate) async fn serve(flags: Serve) -> Result<()> {
     join_all(functions.iter().map(|function| function.ready())).await;
     announce(address);
     tasks.join_next().await.context("nothing runs")??
+}
+
+/// Starts every function with its runtime API.
+async fn start(
+    flags: &Serve,
+    aws_url: &str,
+    logs: &Arc<Logs>,
+    tasks: &mut JoinSet<Result<()>>,
+) -> Result<Vec<Arc<Function>>> {
+    let mut functions = Vec::new();
+    for Deployed { name, timeout } in FUNCTIONS {
+        let function = Function::new(name, timeout);
+        let api = local().await?;
+        let environment = environment(name, api.local_addr()?, aws_url, flags.real_delays);
+        let mut bootstraps = flags
+            .bootstrap
+            .iter()
+            .filter(|(function, _)| function == name);
+        let bootstrap = bootstraps.next_back().map(|(_, file)| file.clone());
+        let command = command(name, bootstrap, environment)?;
+        tasks.spawn(endless(Arc::clone(&function).serve(api)));
+        tasks.spawn(Arc::clone(&function).supervise(command, Arc::clone(logs)));
+        functions.push(function);
+    }
+    Ok(functions)
+}
+
+/// Feeds the source from memory, or from a broker.
+fn read_topic(
+    brokers: Option<String>,
+    topic: Arc<Topic>,
+    source: Arc<Function>,
+    tasks: &mut JoinSet<Result<()>>,
+) {
+    #[cfg(feature = "kafka")]
+    if let Some(brokers) = brokers {
+        tasks.spawn(crate::trigger::broker::poll(brokers, topic, source));
+        return;
+    }
+    #[cfg(not(feature = "kafka"))]
+    drop(brokers);
+    tasks.spawn(endless(async move { topic.poll(&source).await }));
 }
 
 /// Ends when a person or a supervisor asks for it.

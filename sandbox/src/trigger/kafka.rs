@@ -24,10 +24,10 @@ pub(crate) const TOPIC: &str = "channels-tracking-log";
 const PARTITIONS: usize = 3;
 
 /// As `BatchSize` in `template.yaml`.
-const BATCH_SIZE: usize = 500;
+pub(crate) const BATCH_SIZE: usize = 500;
 
 /// A batch is invoked this long after its first record. AWS waits 500 ms where nothing is set.
-const WINDOW: Duration = Duration::from_millis(200);
+pub(crate) const WINDOW: Duration = Duration::from_millis(200);
 
 /// Lambda's limit on the event, less what surrounds the records.
 const MAX_PAYLOAD: usize = 6 * 1024 * 1024 - 64 * 1024;
@@ -68,12 +68,14 @@ struct Partition {
 }
 
 /// A record and its place.
-#[derive(Debug, Clone)]
-struct Record {
-    partition: usize,
-    offset: usize,
-    timestamp: i64,
-    value: Option<Bytes>,
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Record {
+    pub(crate) partition: usize,
+    pub(crate) offset: usize,
+    pub(crate) timestamp: i64,
+    pub(crate) key: Option<Bytes>,
+    pub(crate) value: Option<Bytes>,
+    pub(crate) headers: Vec<(String, Bytes)>,
 }
 
 impl Default for Log {
@@ -110,6 +112,7 @@ impl Topic {
                     offset,
                     timestamp,
                     value,
+                    ..Record::default()
                 });
                 number += 1;
             }
@@ -189,7 +192,7 @@ impl Topic {
     }
 
     /// Invokes the function until every record of the batch is taken or given up.
-    async fn deliver(&self, function: &Function, batch: Vec<Record>) {
+    pub(crate) async fn deliver(&self, function: &Function, batch: Vec<Record>) {
         let mut parts = vec![(batch, 0)];
         while let Some((mut part, attempt)) = parts.pop() {
             let result = function.invoke(Bytes::from(event(&part).to_string())).await;
@@ -230,11 +233,27 @@ impl Topic {
 fn event(records: &[Record]) -> Value {
     let mut partitions: Map<String, Value> = Map::new();
     for record in records {
-        let value = json!({
+        let headers: Vec<Value> = record
+            .headers
+            .iter()
+            .map(|(name, value)| json!({ name: value.as_ref() }))
+            .collect();
+        let mut value = json!({
             "topic": TOPIC, "partition": record.partition, "offset": record.offset,
             "timestamp": record.timestamp, "timestampType": "CREATE_TIME",
-            "value": record.value.as_ref().map(|value| STANDARD.encode(value)), "headers": [],
         });
+        if let Value::Object(value) = &mut value {
+            // A record without a key has none in the event.
+            value.extend(
+                record
+                    .key
+                    .as_ref()
+                    .map(|key| ("key".to_owned(), STANDARD.encode(key).into())),
+            );
+            let encoded = record.value.as_ref().map(|value| STANDARD.encode(value));
+            value.insert("value".to_owned(), encoded.into());
+            value.insert("headers".to_owned(), headers.into());
+        }
         let list = partitions
             .entry(format!("{TOPIC}-{}", record.partition))
             .or_insert_with(|| json!([]));
@@ -326,11 +345,13 @@ mod tests {
     use super::*;
 
     fn record(partition: usize, offset: usize) -> Record {
+        let value = Some(Bytes::from_static(b"{}"));
         Record {
             partition,
             offset,
             timestamp: 1_545_084_650_987,
-            value: Some(Bytes::from_static(b"{}")),
+            value,
+            ..Record::default()
         }
     }
 
@@ -346,6 +367,22 @@ mod tests {
         assert_eq!(
             event["records"]["channels-tracking-log-1"][0]["value"],
             Value::Null
+        );
+    }
+
+    #[test]
+    fn keys_and_headers_are_in_the_event_where_there_are_any() {
+        let key = Some(Bytes::from_static(b"k"));
+        let headers = vec![("h".to_owned(), Bytes::from_static(&[1, 255]))];
+        let event = event(&[Record {
+            key,
+            headers,
+            ..record(0, 1)
+        }]);
+        let record = &event["records"]["channels-tracking-log-0"][0];
+        assert_eq!(
+            (&record["key"], &record["headers"]),
+            (&json!("aw=="), &json!([{"h": [1, 255]}]))
         );
     }
 
