@@ -43,6 +43,9 @@ pub(crate) struct Serve {
     /// Read the topic from this broker, rather than from memory
     #[arg(long, value_name = "BROKERS")]
     pub(crate) kafka: Option<String>,
+    /// Read the topic as on-demand pollers do: no partial-batch response, no bisection, no end of retries
+    #[arg(long)]
+    pub(crate) on_demand: bool,
     /// Receives after which a message of the retry queue is dead
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     pub(crate) max_receives: u32,

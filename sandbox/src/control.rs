@@ -17,6 +17,9 @@ use crate::standin::upstream::Upstream;
 use crate::trigger::gateway;
 use crate::trigger::kafka::{TOPIC, Topic};
 
+/// Path of Lambda's own API. <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
+const INVOKE: &str = "/2015-03-31/functions/";
+
 /// Everything that the routes show and change.
 pub(crate) struct Control {
     pub(crate) destination: Arc<Function>,
@@ -39,6 +42,12 @@ impl Control {
         let (method, path) = http::route(&request);
         if path.starts_with("/integration-segment/") || path.starts_with("/webhook/") {
             return gateway::answer(&self.destination, &request).await;
+        }
+        let function = path
+            .strip_prefix(INVOKE)
+            .and_then(|rest| rest.strip_suffix("/invocations"));
+        if let Some(function) = function {
+            return self.invoke(function, request).await;
         }
         if path == "/" {
             return http::answer(200, "text/html; charset=utf-8", include_str!("page.html"));
@@ -75,6 +84,20 @@ impl Control {
             (&Method::GET, ["logs"]) => http::json(200, &Value::Array(self.logs.lines())),
             (&Method::GET, ["on-failure"]) => http::json(200, &Value::Array(self.topic.given_up())),
             _ => not_found(),
+        }
+    }
+
+    /// Invokes a function with any event, as `aws lambda invoke` does.
+    async fn invoke(&self, name: &str, request: Request) -> Response {
+        let Some(function) = self.functions.iter().find(|function| function.name == name) else {
+            return not_found();
+        };
+        match function.invoke(request.into_body()).await {
+            Ok(answer) => http::answer(200, "application/json", answer),
+            Err(error) => {
+                let response = http::answer(200, "application/json", error.0);
+                http::with_header(response, "x-amz-function-error", "Unhandled")
+            }
         }
     }
 

@@ -122,7 +122,7 @@ pub(crate) async fn serve(flags: Serve) -> Result<()> {
         bail!("a function is missing")
     };
 
-    let topic = Arc::new(Topic::default());
+    let topic = Arc::new(Topic::new(flags.on_demand));
     read_topic(
         flags.kafka,
         Arc::clone(&topic),
@@ -170,7 +170,7 @@ async fn start(
     for Deployed { name, timeout } in FUNCTIONS {
         let function = Function::new(name, timeout);
         let api = local().await?;
-        let environment = environment(name, api.local_addr()?, aws_url, flags.real_delays);
+        let environment = environment(name, api.local_addr()?, aws_url, flags);
         let mut bootstraps = flags
             .bootstrap
             .iter()
@@ -227,7 +227,7 @@ fn url(listener: &TcpListener) -> Result<String> {
 }
 
 /// What Lambda sets, and what the template sets.
-fn environment(name: &str, api: SocketAddr, aws: &str, real_delays: bool) -> Vec<(String, String)> {
+fn environment(name: &str, api: SocketAddr, aws: &str, flags: &Serve) -> Vec<(String, String)> {
     let mut environment: Vec<(String, String)> = [
         ("AWS_LAMBDA_RUNTIME_API", api.to_string()),
         ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
@@ -246,11 +246,14 @@ fn environment(name: &str, api: SocketAddr, aws: &str, real_delays: bool) -> Vec
             "PWSEG_REJECTS_QUEUE_URL",
             format!("{aws}/123456789012/rejects"),
         ),
-        ("PWSEG_PARTIAL_BATCH_RESPONSE", "true".to_owned()),
+        (
+            "PWSEG_PARTIAL_BATCH_RESPONSE",
+            (!flags.on_demand).to_string(),
+        ),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
-    if !real_delays {
+    if !flags.real_delays {
         environment.extend(SCALED_DELAYS.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
     environment

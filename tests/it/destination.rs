@@ -1,9 +1,14 @@
 //! What Segment sends, and what Pushwoosh then receives.
 
+use std::time::Duration;
+
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::sandbox::{Answer, Sandbox, compare, events};
+
+/// How long the stricter of Segment's clients waits for an answer.
+const SEGMENT_PATIENCE: Duration = Duration::from_secs(5);
 
 fn apps() -> Value {
     json!({"APP-1": {"pushwoosh": {"api_token": "KEY"}, "sandbox": {"unknown_tags": ["unknown"]}}})
@@ -282,4 +287,193 @@ async fn the_largest_batch_is_delivered_in_bounded_memory() {
         .unwrap();
     let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(kilobytes < 64 * 1024, "peak memory is {kilobytes} kB");
+}
+
+/// Whatever a batch is made of, every item ends as it must, and a reject names its place in it.
+#[tokio::test]
+async fn any_batch_adds_up() {
+    let sandbox = Sandbox::start();
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut expected = Map::new();
+    for _ in 0..20 {
+        let mut events = Vec::new();
+        let mut rejected = Vec::new();
+        for index in 0..random.usize(2..120) {
+            let mut event = json!({"user_id": "u", "device_platform": "web", "name": "E", "timestamp": 1_767_323_045});
+            let outcome = match random.u8(0..8) {
+                0 => {
+                    event =
+                        [json!(null), json!([1]), json!("x"), json!(7)][random.usize(..4)].clone();
+                    "rejected"
+                }
+                1 => {
+                    event["timestamp"] = json!("bad");
+                    "rejected"
+                }
+                2 => {
+                    event["name"] = json!(" ");
+                    "rejected"
+                }
+                3 => {
+                    event["user_id"] = json!("");
+                    "disregarded"
+                }
+                4 => {
+                    event["device_platform"] = json!(null);
+                    "disregarded"
+                }
+                _ => "delivered",
+            };
+            if outcome == "rejected" {
+                rejected.push((index, event.clone()));
+            }
+            let count = expected.entry(outcome).or_insert(json!(0));
+            *count = json!(count.as_u64().unwrap() + 1);
+            events.push(event);
+        }
+        assert_eq!(
+            sandbox
+                .post("post-events", &json!({ "events": events }))
+                .await,
+            answer(200, "")
+        );
+        let rejects = sandbox.queue("rejects").await;
+        let last: Vec<(usize, Value)> = rejects[rejects.len() - rejected.len()..]
+            .iter()
+            .map(|reject| {
+                let (_, index) = reject["body"]["origin"]
+                    .as_str()
+                    .unwrap()
+                    .split_once(' ')
+                    .unwrap();
+                let raw = reject["body"]["raw"].as_str().unwrap();
+                (index.parse().unwrap(), serde_json::from_str(raw).unwrap())
+            })
+            .collect();
+        assert_eq!(last.len(), rejected.len());
+        assert!(rejected.iter().all(|reject| last.contains(reject)));
+    }
+    assert_eq!(
+        sandbox.outcomes("destination").await,
+        Value::Object(expected)
+    );
+}
+
+/// Objects may be nested as deeply as Segment lets them; what is deeper harms only itself.
+#[tokio::test]
+async fn deep_nesting_is_kept_and_too_deep_nesting_is_alone() {
+    let sandbox = Sandbox::start();
+    let event = |name: &str, depth: usize| {
+        let nested = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        format!(
+            r#"{{"user_id":"u","device_platform":"ios","name":"{name}","attributes":{{"deep":{nested}}}}}"#
+        )
+    };
+    let body = format!(
+        r#"{{"events":[{},{},{}]}}"#,
+        event("A", 100),
+        event("B", 5_000),
+        event("C", 1)
+    );
+    let sent = sandbox
+        .send(Method::POST, "/integration-segment/v1/post-events", body)
+        .await;
+    assert_eq!(sent, answer(200, ""));
+    let calls = in_order(sandbox.calls("pushwoosh").await);
+    let deep = |index: usize| {
+        calls[index]["body"]["request"]["attributes"]["deep"]
+            .as_str()
+            .unwrap()
+            .len()
+    };
+    assert_eq!((calls.len(), deep(0), deep(1)), (2, 601, 7));
+    assert_eq!(
+        sandbox.outcomes("destination").await,
+        json!({"delivered": 2, "rejected": 1})
+    );
+}
+
+/// Pushwoosh's refusals, in both forms that it is known to use.
+#[tokio::test]
+async fn what_pushwoosh_refuses_for_good_is_kept_with_its_answer() {
+    let sandbox = Sandbox::start();
+    for http in [200, 400] {
+        let refusal =
+            json!({"status_code": 210, "status_message": "argument error", "response": null});
+        sandbox
+            .faults(
+                "pushwoosh",
+                &json!([{"status": http, "body": refusal, "times": 1}]),
+            )
+            .await;
+        let identify = json!({"user_id": "u1", "attributes": {"a": 1}});
+        assert_eq!(sandbox.post("track-user", &identify).await, answer(200, ""));
+    }
+    let rejects = sandbox.queue("rejects").await;
+    assert_eq!(rejects.len(), 2);
+    for reject in rejects {
+        assert_eq!(reject["body"]["reason"], "refused_by_pushwoosh");
+        assert_eq!(
+            reject["body"]["raw"],
+            json!({"user_id": "u1", "attributes": {"a": 1}}).to_string()
+        );
+    }
+    assert!(sandbox.queue("retry").await.is_empty());
+}
+
+/// A tag that Pushwoosh skips is named in the log and counted, and the rest is saved.
+#[tokio::test]
+async fn skipped_tags_are_told_to_the_operator() {
+    let sandbox = Sandbox::with_apps("skipped", &apps());
+    let identify = json!({"user_id": "u1", "attributes": {"known": 1, "unknown": 2}}).to_string();
+    let path = "/integration-segment/v1/track-user";
+    assert_eq!(
+        sandbox
+            .send_as(Method::POST, path, identify, "APP-1", "KEY")
+            .await,
+        answer(200, "")
+    );
+    assert_eq!(
+        sandbox.outcomes("destination").await,
+        json!({"delivered": 1})
+    );
+    let logs = sandbox.get("logs").await;
+    let line = logs
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|line| line["reason"] == "skipped_tag")
+        .unwrap();
+    assert_eq!(
+        (&line["app.code"], &line["tag.name"]),
+        (&json!("APP-1"), &json!("unknown"))
+    );
+    assert_eq!(
+        sandbox.get("state").await["metrics"]["destination"]["SkippedTags"],
+        1
+    );
+}
+
+/// The answer comes before Segment gives up, whatever Pushwoosh does; what it did not take is kept.
+#[tokio::test]
+async fn the_caller_is_answered_in_time_whatever_pushwoosh_does() {
+    let sandbox = Sandbox::start();
+    let event = json!({"events": [{"user_id": "u", "device_platform": "ios", "name": "E"}]});
+    for fault in [
+        json!({"delay_ms": 600_000, "times": 1}),
+        json!({"reset": true, "times": 1}),
+        json!({"body_bytes": 100_000_000, "times": 1}),
+        json!({"body": "<html>", "times": 1}),
+        json!({"status": 301, "times": 1}),
+        json!({"status": 429, "retry_after": 3600, "times": 1}),
+    ] {
+        sandbox.faults("pushwoosh", &json!([fault])).await;
+        let sent =
+            tokio::time::timeout(SEGMENT_PATIENCE, sandbox.post("post-events", &event)).await;
+        assert_eq!(
+            sent.expect("Segment has given up"),
+            answer(200, ""),
+            "{fault}"
+        );
+    }
 }

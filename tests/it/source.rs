@@ -169,3 +169,83 @@ async fn drain(seed: u64) {
     assert_eq!(users.len(), 1_000, "seed {seed}");
     assert_eq!(sandbox.get("on-failure").await, json!([]), "seed {seed}");
 }
+
+/// Every event in `events/source/msk-*.json` is answered as its `.expected.json` says, and becomes
+/// that batch.
+#[tokio::test]
+async fn every_kafka_event_becomes_its_batch() {
+    let mut files: Vec<_> = std::fs::read_dir(events("source"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.retain(|file| {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        name.starts_with("msk-") && !name.ends_with(".expected.json")
+    });
+    assert!(files.len() >= 3);
+    for file in files {
+        let sandbox = Sandbox::start();
+        let event = std::fs::read(&file).unwrap();
+        let answer = sandbox
+            .send(
+                Method::POST,
+                "/2015-03-31/functions/source/invocations",
+                event,
+            )
+            .await;
+        let found = json!({
+            "response": serde_json::from_str::<Value>(&answer.body).unwrap(),
+            "outcomes": sandbox.outcomes("source").await,
+            "tracks": tracks(&sandbox).await,
+        });
+        compare(&file.with_extension("expected.json"), &found);
+    }
+}
+
+/// On-demand pollers read no list of failures: the whole batch comes again until all of it is taken.
+#[tokio::test]
+async fn without_a_partial_batch_response_nothing_is_lost_either() {
+    let sandbox = Sandbox::with(&["--on-demand"]);
+    sandbox.faults("segment", &json!([{"status": 503}])).await;
+    sandbox.faults("sqs", &json!([{"status": 500}])).await;
+    sandbox
+        .produce(
+            &(0..100)
+                .map(|number| record("Push Sent", number))
+                .collect::<Vec<_>>(),
+        )
+        .await;
+    sandbox
+        .until("the invocation has failed", async |sandbox| {
+            (sandbox.get("state").await["outcomes"]["source"]["failed"].as_u64() >= Some(200))
+                .then_some(())
+        })
+        .await;
+    assert_eq!(sandbox.get("state").await["topic"]["lag"], 100);
+    sandbox.faults("segment", &json!([])).await;
+    sandbox.faults("sqs", &json!([])).await;
+    sandbox.topic_read().await;
+    let users: HashSet<String> = tracks(&sandbox)
+        .await
+        .iter()
+        .map(|track| track["userId"].to_string())
+        .collect();
+    assert_eq!(users.len(), 100);
+}
+
+/// Large records are cut into invocations of at most 6 MB, and what Segment gets stays small.
+#[tokio::test]
+async fn megabytes_of_payload_stay_behind() {
+    let sandbox = Sandbox::start();
+    let payload = "x".repeat(300_000);
+    let records: Vec<Value> = (0..50)
+        .map(|number| {
+            let mut record = record("Email Sent", number);
+            record["payload"] = json!(payload);
+            record
+        })
+        .collect();
+    sandbox.produce(&records).await;
+    sandbox.topic_read().await;
+    assert_eq!(tracks(&sandbox).await.len(), 50);
+}

@@ -46,8 +46,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// The topic, and how far it was read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Topic {
+    /// Pollers without the controls that only provisioned ones have.
+    on_demand: bool,
     log: Mutex<Log>,
     arrived: Notify,
 }
@@ -92,6 +94,15 @@ impl Default for Log {
 }
 
 impl Topic {
+    /// An empty topic.
+    pub(crate) fn new(on_demand: bool) -> Self {
+        Self {
+            on_demand,
+            log: Mutex::default(),
+            arrived: Notify::new(),
+        }
+    }
+
     /// Appends record values. They stay on one partition as long as a producer would.
     pub(crate) fn append(&self, values: impl IntoIterator<Item = Option<Bytes>>) -> usize {
         let mut log = self.lock();
@@ -197,11 +208,12 @@ impl Topic {
         while let Some((mut part, attempt)) = parts.pop() {
             let result = function.invoke(Bytes::from(event(&part).to_string())).await;
             let retried = match result {
+                Ok(_) if self.on_demand => None,
                 Ok(answer) => failures(&answer, &part),
                 Err(_) => Some(std::mem::take(&mut part)),
             };
             let Some(retried) = retried else { continue };
-            if attempt == MAX_RETRIES {
+            if attempt == MAX_RETRIES && !self.on_demand {
                 let mut log = self.lock();
                 log.given_up
                     .push(on_failure(&retried, function.name, attempt + 1));
@@ -212,7 +224,7 @@ impl Topic {
                 .min(MAX_PAUSE);
             tokio::time::sleep(pause).await;
             // BisectBatchOnFunctionError: only a batch that failed as a whole is halved.
-            if part.is_empty() && retried.len() > 1 {
+            if part.is_empty() && retried.len() > 1 && !self.on_demand {
                 let (left, right) = retried.split_at(retried.len() / 2);
                 parts.push((right.to_vec(), attempt + 1));
                 parts.push((left.to_vec(), attempt + 1));
@@ -416,7 +428,7 @@ mod tests {
 
     #[test]
     fn one_request_stays_on_a_partition_and_a_large_one_moves_on() {
-        let topic = Topic::default();
+        let topic = Topic::new(false);
         topic.append(std::iter::repeat_n(Some(Bytes::from_static(b"{}")), 7));
         topic.append([None]);
         let state = topic.state();

@@ -17,6 +17,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::application::{self, Application};
@@ -87,6 +88,8 @@ struct Entry {
     read_at: Option<Instant>,
     /// Not before this is Secrets Manager called again.
     next: Option<Instant>,
+    /// Hash of the text that was read last: what is wrong with it is told once.
+    text: Option<[u8; 32]>,
 }
 
 /// What a secret holds.
@@ -228,9 +231,12 @@ impl Secrets {
         };
         let now = Instant::now();
         let document = match request.send().await {
-            Ok(answer) => Ok(Arc::new(
-                self.document(code, answer.secret_string().unwrap_or_default()),
-            )),
+            Ok(answer) => {
+                let text = answer.secret_string().unwrap_or_default();
+                let hash = Some(Sha256::digest(text.as_bytes()).into());
+                let told = std::mem::replace(&mut entry.text, hash) == hash;
+                Ok(Arc::new(self.document(code, text, told)))
+            }
             Err(error)
                 if error
                     .as_service_error()
@@ -258,11 +264,18 @@ impl Secrets {
         entry.document = Some(document);
     }
 
-    fn document(&self, code: &str, text: &str) -> Document {
+    /// Reads a secret's text. Problems that were `told` before are not told again.
+    fn document(&self, code: &str, text: &str, told: bool) -> Document {
+        let application = |code: &str, secret: &Value| {
+            if !told {
+                tell(code, secret);
+            }
+            Application::read(code, secret)
+                .map(Arc::new)
+                .map_err(SecretError::Malformed)
+        };
         let Ok(value) = serde_json::from_str::<Value>(text) else {
-            let problems =
-                application::Problems(vec!["the secret must be a JSON object".to_owned()]);
-            return Document::One(Err(report(code, problems)));
+            return Document::One(application(code, &Value::Null));
         };
         if self.id_template.contains(APP_CODE) {
             return Document::One(application(code, &value));
@@ -276,7 +289,8 @@ impl Secrets {
     }
 }
 
-fn application(code: &str, secret: &Value) -> Result<Arc<Application>, SecretError> {
+/// Tells the operator what is wrong with a secret.
+fn tell(code: &str, secret: &Value) {
     for event in application::unknown_events(secret) {
         tracing::warn!(
             app.code = code,
@@ -284,14 +298,9 @@ fn application(code: &str, secret: &Value) -> Result<Arc<Application>, SecretErr
             "segment.events names an event that does not exist"
         );
     }
-    Application::read(code, secret)
-        .map(Arc::new)
-        .map_err(|problems| report(code, problems))
-}
-
-fn report(code: &str, problems: application::Problems) -> SecretError {
-    tracing::error!(app.code = code, error = %problems, "the application's secret cannot be used: correct it");
-    SecretError::Malformed(problems)
+    if let Err(problems) = Application::read(code, secret) {
+        tracing::error!(app.code = code, error = %problems, "the application's secret cannot be used: correct it");
+    }
 }
 
 #[cfg(test)]

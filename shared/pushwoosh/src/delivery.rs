@@ -226,6 +226,7 @@ fn receipt(code: &str, call: &Call) {
     tracing::info!(
         app.code = code,
         user.hash = hashed(user),
+        answer = "accepted",
         "deletion accepted by Pushwoosh"
     );
 }

@@ -2,9 +2,10 @@
 //!
 //! Segment may not repeat a deletion: it is answered with 200 once it is delivered or parked.
 
-use mapping::deletion;
+use mapping::{Outcome, deletion};
 use platform::Application;
 use platform::message::Kind;
+use platform::telemetry::hashed;
 
 use super::single;
 use crate::answer::Answer;
@@ -22,5 +23,13 @@ pub(super) async fn answer(
     let processed = destination
         .process_one(application, Kind::Deletion, &request.body, map, invocation)
         .await;
+    if processed.outcome == Outcome::Parked {
+        let user = mapping::identity_of(&request.body).map(|id| hashed(&id));
+        tracing::info!(
+            app.code = application.code,
+            user.hash = user,
+            "deletion parked until Pushwoosh takes it"
+        );
+    }
     single(processed.outcome, processed.undecodable, "delete user")
 }
