@@ -7,9 +7,12 @@
 //! * [`call`]: a call of the Pushwoosh API.
 //! * [`deletion`], [`event`], [`profile`]: the bodies of delete-user, post-events and track-user.
 //! * `field`, `instant`: tolerant reading of single fields and of times.
+//! * [`fql`]: Segment's triggers.
+//! * [`kit`]: Segment's mapping language.
 //! * [`outcome`]: how an item ended, one enum for the whole system.
 //! * [`platform`]: Pushwoosh's platform numbers and names.
 //! * [`reason`]: why an item was not delivered, one enum for the whole system.
+//! * [`schema`]: what Segment does with a mapped value before it is sent.
 //! * [`tracking_log`]: a record of the topic `channels-tracking-log` becomes a Segment Track call.
 //! * [`value`]: JSON values in the forms that Pushwoosh keeps.
 
@@ -17,11 +20,14 @@ pub mod call;
 pub mod deletion;
 pub mod event;
 mod field;
+pub mod fql;
 mod instant;
+pub mod kit;
 pub mod outcome;
 pub mod platform;
 pub mod profile;
 pub mod reason;
+pub mod schema;
 pub mod tracking_log;
 pub mod value;
 

@@ -1,0 +1,234 @@
+//! Text becomes tokens, as Segment's lexer has it: anything that it cannot read makes it give up on
+//! the whole text, which is then an empty list.
+
+/// A token.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Token {
+    /// A name, dotted where names and dots follow each other.
+    Name(String),
+    Dot,
+    Operator(&'static str),
+    /// `and`, `or`.
+    Conjunction {
+        or: bool,
+    },
+    Null,
+    Number(f64),
+    /// With its opening quote; the closing one may be missing.
+    Text(String),
+    Open,
+    Close,
+    BracketOpen,
+    BracketClose,
+    Comma,
+    End,
+}
+
+impl Token {
+    /// What Segment has for a value, where it takes the token for one.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Name(name) => name.clone(),
+            Self::Dot => ".".to_owned(),
+            Self::Operator(operator) => (*operator).to_owned(),
+            Self::Conjunction { or } => if *or { "or" } else { "and" }.to_owned(),
+            Self::Null => "null".to_owned(),
+            Self::Number(number) => ryu_js::Buffer::new().format(*number).to_owned(),
+            Self::Text(text) => text.clone(),
+            Self::Open => "(".to_owned(),
+            Self::Close => ")".to_owned(),
+            Self::BracketOpen => "[".to_owned(),
+            Self::BracketClose => "]".to_owned(),
+            Self::Comma => ",".to_owned(),
+            Self::End => "eos".to_owned(),
+        }
+    }
+}
+
+/// The tokens of a text, with [`Token::End`] at the end; none where it cannot be read.
+pub(super) fn tokens(text: &str) -> Vec<Token> {
+    let mut lexer = Lexer {
+        chars: text.chars().collect(),
+        at: 0,
+    };
+    let mut tokens = Vec::new();
+    loop {
+        match lexer.next() {
+            None => return Vec::new(),
+            Some(token) => {
+                let end = token == Token::End;
+                tokens.push(token);
+                if end {
+                    return dotted(tokens);
+                }
+            }
+        }
+    }
+}
+
+struct Lexer {
+    chars: Vec<char>,
+    at: usize,
+}
+
+fn starts_name(c: char) -> bool {
+    c.is_ascii_alphabetic() || c == '_' || c == '\\'
+}
+
+fn continues_name(c: char) -> bool {
+    starts_name(c) || c.is_ascii_digit() || c == '-'
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n')
+}
+
+/// What may follow a keyword or a closing quote.
+fn terminates(c: Option<char>) -> bool {
+    c.is_none_or(|c| is_space(c) || matches!(c, ',' | ']' | ')'))
+}
+
+impl Lexer {
+    fn peek(&self) -> Option<char> {
+        self.chars.get(self.at).copied()
+    }
+
+    fn skip(&mut self, wanted: char) -> bool {
+        let found = self.peek() == Some(wanted);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        let end = self.at + word.len();
+        let found = self
+            .chars
+            .get(self.at..end)
+            .is_some_and(|chars| chars.iter().copied().eq(word.chars()))
+            && terminates(self.chars.get(end).copied());
+        if found {
+            self.at = end;
+        }
+        found
+    }
+
+    /// The next token; none is an error.
+    fn next(&mut self) -> Option<Token> {
+        while self.peek().is_some_and(is_space) {
+            self.at += 1;
+        }
+        let Some(c) = self.peek() else {
+            return Some(Token::End);
+        };
+        if self.word("and") {
+            return Some(Token::Conjunction { or: false });
+        }
+        if self.word("or") {
+            return Some(Token::Conjunction { or: true });
+        }
+        if self.word("null") {
+            return Some(Token::Null);
+        }
+        if starts_name(c) {
+            return self.name();
+        }
+        if c.is_ascii_digit() || c == '+' || c == '-' {
+            return self.number();
+        }
+        self.at += 1;
+        Some(match c {
+            '"' | '\'' => return self.text(c),
+            '.' => Token::Dot,
+            '(' => Token::Open,
+            ')' => Token::Close,
+            '[' => Token::BracketOpen,
+            ']' => Token::BracketClose,
+            ',' => Token::Comma,
+            '=' => Token::Operator("="),
+            '!' => Token::Operator(if self.skip('=') { "!=" } else { "!" }),
+            '<' => Token::Operator(if self.skip('=') { "<=" } else { "<" }),
+            '>' => Token::Operator(if self.skip('=') { ">=" } else { ">" }),
+            _ => return None,
+        })
+    }
+
+    fn name(&mut self) -> Option<Token> {
+        let mut name = String::new();
+        while let Some(c) = self.peek().filter(|c| continues_name(*c)) {
+            self.at += 1;
+            if c == '\\' {
+                name.push(self.peek()?);
+                self.at += 1;
+            } else {
+                name.push(c);
+            }
+        }
+        // A bracket right after a name is what the lexer cannot read.
+        (self.peek() != Some('[')).then_some(Token::Name(name))
+    }
+
+    fn number(&mut self) -> Option<Token> {
+        let mut number = String::new();
+        if let Some(sign) = self.peek().filter(|c| matches!(c, '+' | '-')) {
+            self.at += 1;
+            if sign == '-' {
+                number.push('-');
+            }
+        }
+        let digits = |lexer: &mut Self, number: &mut String| {
+            let start = number.len();
+            while let Some(digit) = lexer.peek().filter(char::is_ascii_digit) {
+                number.push(digit);
+                lexer.at += 1;
+            }
+            number.len() > start
+        };
+        if !digits(self, &mut number) {
+            return None;
+        }
+        if self.skip('.') {
+            number.push('.');
+            if !digits(self, &mut number) {
+                return None;
+            }
+        }
+        number.parse().ok().map(Token::Number)
+    }
+
+    /// A closing quote counts only before white space, `,`, `]`, `)` and the end; elsewhere it is left
+    /// to open the next text.
+    fn text(&mut self, quote: char) -> Option<Token> {
+        let mut text = String::from(quote);
+        loop {
+            let c = self.peek()?;
+            if c == quote {
+                if terminates(self.chars.get(self.at + 1).copied()) {
+                    self.at += 1;
+                    text.push(quote);
+                }
+                return Some(Token::Text(text));
+            }
+            text.push(c);
+            self.at += 1;
+        }
+    }
+}
+
+/// Joins names with the dots between them.
+fn dotted(tokens: Vec<Token>) -> Vec<Token> {
+    let mut joined: Vec<Token> = Vec::with_capacity(tokens.len());
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        if token == Token::Dot
+            && let Some(Token::Name(before)) = joined.last_mut()
+            && let Some(Token::Name(after)) = tokens.peek()
+        {
+            before.push('.');
+            before.push_str(after);
+            tokens.next();
+        } else {
+            joined.push(token);
+        }
+    }
+    joined
+}

@@ -1,0 +1,272 @@
+//! Tokens become conditions. Segment's parser checks little: it takes the two tokens after a field
+//! for operator and value, whatever they are, passes over what it does not know, and has one
+//! conjunction per level, the last.
+
+use std::collections::VecDeque;
+
+use super::lexer::Token;
+use super::{Condition, Expected, Field, Group, Operator};
+use crate::kit::path::Path;
+
+/// What JavaScript says where there is nothing to select by.
+const NOTHING: &str = "Cannot read properties of undefined (reading 'type')";
+
+/// The functions of the language.
+const FUNCTIONS: [&str; 2] = ["contains", "match"];
+
+/// Levels of parentheses; Segment's parser goes wrong long before.
+const MAX_DEPTH: usize = 50;
+
+/// The conditions of a trigger.
+pub(super) fn parse(tokens: Vec<Token>) -> Result<Group, String> {
+    let (any, mut children) = level(tokens.into(), 0)?;
+    match (children.pop(), children.is_empty()) {
+        (None, _) => Err(NOTHING.to_owned()),
+        (Some(Condition::Group(group)), true) => Ok(group),
+        (Some(leaf), true) => Ok(Group {
+            any: false,
+            children: vec![leaf],
+        }),
+        (Some(last), false) => {
+            children.push(last);
+            Ok(Group { any, children })
+        }
+    }
+}
+
+fn level(mut tokens: VecDeque<Token>, depth: usize) -> Result<(bool, Vec<Condition>), String> {
+    let (mut any, mut children, mut negated) = (false, Vec::new(), false);
+    while let Some(token) = tokens.pop_front().filter(|token| *token != Token::End) {
+        let not = std::mem::take(&mut negated);
+        match token {
+            Token::Name(name) if FUNCTIONS.contains(&name.as_str()) => {
+                children.extend(function(&name, !not, &mut tokens)?);
+            }
+            Token::Name(name) => {
+                if let Some(field) = field(&name) {
+                    children.push(leaf(field, &mut tokens)?);
+                }
+            }
+            Token::Conjunction { or } => any = or,
+            Token::Operator("!") => negated = true,
+            Token::Open => children.extend(parentheses(&mut tokens, depth)?),
+            _ => {}
+        }
+    }
+    Ok((any, children))
+}
+
+/// What is in parentheses ends at the first closing one, whatever was opened in between.
+fn parentheses(tokens: &mut VecDeque<Token>, depth: usize) -> Result<Option<Condition>, String> {
+    let close = tokens
+        .iter()
+        .position(|token| *token == Token::Close)
+        .ok_or(NOTHING)?;
+    if depth == MAX_DEPTH {
+        return Err("too many parentheses".to_owned());
+    }
+    let mut inner: VecDeque<Token> = tokens.drain(..=close).collect();
+    inner.pop_back();
+    inner.push_back(Token::End);
+    let (any, mut children) = level(inner, depth + 1)?;
+    match (children.pop(), children.is_empty()) {
+        (None, _) => Err(NOTHING.to_owned()),
+        (Some(only), true) => Ok(Some(only)),
+        (Some(last), false) => {
+            children.push(last);
+            Ok(Some(Condition::Group(Group { any, children })))
+        }
+    }
+}
+
+fn field(name: &str) -> Option<Field> {
+    match name {
+        "type" => return Some(Field::Type),
+        "event" => return Some(Field::Event),
+        "name" => return Some(Field::Name),
+        "userId" => return Some(Field::UserId),
+        _ => {}
+    }
+    ["properties", "traits", "context"]
+        .into_iter()
+        .find_map(|part| {
+            let path = match name.strip_prefix(part)? {
+                "" => name,
+                rest => rest.strip_prefix('.')?,
+            };
+            Some(Field::Below(part, Path::parse(path)))
+        })
+}
+
+fn leaf(field: Field, tokens: &mut VecDeque<Token>) -> Result<Condition, String> {
+    let operator = tokens.pop_front().ok_or("Operator token is missing")?;
+    let value = tokens.pop_front().ok_or("Value token is missing")?;
+    let below = matches!(field, Field::Below(..));
+    let existence = below || matches!(field, Field::Name | Field::UserId);
+    let truth = below || matches!(field, Field::UserId);
+    let boolean = match &value {
+        Token::Name(name) if name == "true" => Some(true),
+        Token::Name(name) if name == "false" => Some(false),
+        _ => None,
+    };
+    let operator = match (&operator, &value) {
+        (Token::Operator("="), Token::Null) if existence => Operator::Exists(false),
+        (Token::Operator("!="), Token::Null) if existence => Operator::Exists(true),
+        (Token::Operator("="), Token::Number(_)) if below => Operator::NumberEquals,
+        (Token::Operator("!="), Token::Number(_)) if below => Operator::NumberNotEquals,
+        (Token::Operator("="), _) if truth && boolean.is_some() => {
+            Operator::Is(boolean == Some(true))
+        }
+        (Token::Operator("="), _) => Operator::Equals,
+        (Token::Operator("!="), _) => Operator::NotEquals,
+        (Token::Operator("<"), _) => Operator::Less,
+        (Token::Operator("<="), _) => Operator::LessOrEqual,
+        (Token::Operator(">"), _) => Operator::Greater,
+        (Token::Operator(">="), _) => Operator::GreaterOrEqual,
+        _ => Operator::Unknown,
+    };
+    let expected = match value {
+        Token::Number(number) => Expected::Number(number),
+        other => Expected::Text(unquoted(&other.text())),
+    };
+    Ok(Condition::Leaf {
+        field,
+        operator,
+        expected,
+    })
+}
+
+/// Without double quotes around it; single ones stay.
+fn unquoted(text: &str) -> String {
+    let text = text.strip_prefix('"').unwrap_or(text);
+    text.strip_suffix('"').unwrap_or(text).to_owned()
+}
+
+/// `contains(field, "value")` and `match(field, "pattern")`. A field that they do not take gives
+/// nothing.
+fn function(
+    name: &str,
+    wanted: bool,
+    tokens: &mut VecDeque<Token>,
+) -> Result<Option<Condition>, String> {
+    tokens.pop_front();
+    let missing = |which: &str| format!("{name}() is missing a {which} argument");
+    let argument = tokens.pop_front().ok_or_else(|| missing("1st"))?;
+    tokens.pop_front();
+    let value = tokens.pop_front().ok_or_else(|| missing("2nd"))?.text();
+    tokens.pop_front();
+    let Token::Name(argument) = argument else {
+        return Ok(None);
+    };
+    let Some(field) = field(&argument).filter(|field| !matches!(field, Field::Type)) else {
+        return Ok(None);
+    };
+    let (operator, expected) = if name == "contains" {
+        (Operator::Contains(wanted), unquoted(&value))
+    } else if value.ends_with("*\"") {
+        (Operator::StartsWith(wanted), cut(&value, 1, 2))
+    } else {
+        // Segment expects a star in front, and cuts off whatever is there.
+        (Operator::EndsWith(wanted), cut(&value, 2, 1))
+    };
+    Ok(Some(Condition::Leaf {
+        field,
+        operator,
+        expected: Expected::Text(expected),
+    }))
+}
+
+/// Without so many characters at the start and the end.
+fn cut(text: &str, start: usize, end: usize) -> String {
+    let length = text.chars().count();
+    text.chars()
+        .take(length.saturating_sub(end))
+        .skip(start)
+        .collect()
+}
+
+/// What will surprise.
+pub(super) fn lint(text: &str, tokens: &[Token]) -> Vec<String> {
+    let mut lints = Vec::new();
+    let mut say = |lint: String| lints.push(lint);
+    if tokens.is_empty() {
+        say("it cannot be read: there is a character that the language does not have, or a text without an end".to_owned());
+    }
+    let (mut depth, mut conjunctions): (usize, Vec<Option<bool>>) = (0, vec![None]);
+    let mut before: Option<&Token> = None;
+    for (position, token) in tokens.iter().enumerate() {
+        let after = tokens.get(position + 1);
+        match token {
+            Token::Conjunction { or } => {
+                if let Some(seen) = conjunctions.last_mut()
+                    && seen.replace(*or).is_some_and(|seen| seen != *or)
+                {
+                    say(
+                        "`and` and `or` on one level: the last one counts for all; use parentheses"
+                            .to_owned(),
+                    );
+                }
+            }
+            Token::Text(value) if value.starts_with('\'') => {
+                say(format!(
+                    "{value} is in single quotes, which become part of the text: single quotes never match"
+                ));
+            }
+            Token::Text(value) if value.len() == 1 || !value.ends_with('"') => {
+                say("what follows a text must be white space, `,`, `)` or `]`: without white space the rest is lost".to_owned());
+            }
+            Token::Open => {
+                depth += 1;
+                conjunctions.push(None);
+                let function =
+                    matches!(before, Some(Token::Name(name)) if FUNCTIONS.contains(&name.as_str()));
+                if matches!(before, Some(Token::Operator("!"))) {
+                    say("`!` before a parenthesis is ignored".to_owned());
+                }
+                if depth > 1 && function {
+                    say(
+                        "functions in parentheses end the group at their own parenthesis"
+                            .to_owned(),
+                    );
+                } else if depth > 1 {
+                    say("parentheses in parentheses cannot be read".to_owned());
+                }
+            }
+            Token::Close => {
+                depth = depth.saturating_sub(1);
+                conjunctions.pop();
+            }
+            Token::Name(name) if matches!(name.as_str(), "AND" | "OR" | "And" | "Or") => {
+                say(format!("{name} is ignored: write it in lower case"));
+            }
+            Token::Name(name)
+                if matches!(after, Some(Token::Operator(operator)) if *operator != "!")
+                    && field(name).is_none() =>
+            {
+                say(format!(
+                    "{name} is no field that triggers know: the condition is dropped"
+                ));
+            }
+            Token::Name(name) if name == "match" => {
+                let pattern = tokens
+                    .get(position + 4)
+                    .map(Token::text)
+                    .unwrap_or_default();
+                if !pattern.contains('*') {
+                    say("match() needs a `*` at the start or the end of its pattern: without one the first character is cut off".to_owned());
+                }
+            }
+            Token::Name(name)
+                if after == Some(&Token::Open) && !FUNCTIONS.contains(&name.as_str()) =>
+            {
+                say(format!("{name}() is no function that triggers know"));
+            }
+            _ => {}
+        }
+        before = Some(token);
+    }
+    if let Err(error) = parse(tokens.to_vec()) {
+        say(format!("{text:?} selects nothing: {error}"));
+    }
+    lints
+}

@@ -1,0 +1,723 @@
+//! JSON becomes a mapping. Faults are those of Segment's own static validation, with its words.
+//!
+//! Segment validates neither the elements of arrays nor what is inside `@literal`: a wrong directive
+//! there fails only when it is evaluated, and so it does here ([`Node::Fail`]).
+
+use serde_json::{Map, Value};
+
+use super::js::{length, truthy, type_name};
+use super::path::Path;
+use super::replace::Flags;
+use super::{Fault, MAX_DEPTH};
+
+/// The key that lets a whole mapping be one directive.
+const ROOT_DIRECTIVE: &str = "__segment_internal_directive";
+
+/// Longest pattern and replacement, in UTF-16 units.
+const MAX_PATTERN: usize = 10;
+
+/// A part of a compiled mapping.
+#[derive(Debug)]
+pub(super) enum Node {
+    Scalar(Value),
+    Array(Vec<Self>),
+    Object(Vec<(String, Self)>),
+    Path(Path),
+    /// A path that is itself the result of a directive.
+    PathOf(Box<Self>),
+    Template(Box<Self>),
+    If {
+        exists: bool,
+        value: Box<Self>,
+        then: Option<Box<Self>>,
+        otherwise: Option<Box<Self>>,
+    },
+    Case {
+        operator: Box<Self>,
+        value: Box<Self>,
+    },
+    Replace {
+        pairs: Vec<(String, String)>,
+        flags: Flags,
+        value: Box<Self>,
+    },
+    ArrayPath {
+        root: Box<Self>,
+        shape: Option<Box<Self>>,
+    },
+    Encode(Box<Self>),
+    Decode(Box<Self>),
+    Flatten {
+        separator: Box<Self>,
+        value: Box<Self>,
+        omit_arrays: bool,
+    },
+    /// In the order in which they are assigned.
+    Merge(Vec<Self>),
+    Transform {
+        apply: Box<Self>,
+        mapping: Box<Self>,
+    },
+    ExcludeWhenNull(Box<Self>),
+    Undefined,
+    Fail(String),
+}
+
+/// Compiles a whole mapping.
+pub(super) fn root(mapping: &Value) -> Result<Node, Vec<Fault>> {
+    let unwrapped = unwrap_root(mapping)?;
+    let mapping = unwrapped.as_ref().unwrap_or(mapping);
+    let mut checker = Checker::default();
+    checker.object_or_directive(Some(mapping), 0);
+    if checker.faults.is_empty() {
+        Ok(node(mapping))
+    } else {
+        Err(checker.faults)
+    }
+}
+
+/// A mapping whose root is a directive: the other keys are that directive's mapping.
+fn unwrap_root(mapping: &Value) -> Result<Option<Value>, Vec<Fault>> {
+    let Some(root) = mapping.get(ROOT_DIRECTIVE) else {
+        return Ok(None);
+    };
+    let fault = |message: &str| {
+        vec![Fault {
+            path: "/".to_owned(),
+            message: message.to_owned(),
+        }]
+    };
+    let Value::Object(directive) = root else {
+        return Err(fault("The root directive must be an object"));
+    };
+    let mut directives = directive.iter();
+    let (Some((name, operand)), None) = (directives.next(), directives.next()) else {
+        return Err(fault(
+            "The root mapping must only have a single directive object",
+        ));
+    };
+    let Value::Object(operand) = operand else {
+        return Err(fault("The root directive must be an object"));
+    };
+    let mut siblings = mapping.as_object().cloned().unwrap_or_default();
+    siblings.shift_remove(ROOT_DIRECTIVE);
+    let mut operand = operand.clone();
+    operand.insert("mapping".to_owned(), Value::Object(siblings));
+    Ok(Some(Value::Object(Map::from_iter([(
+        name.clone(),
+        Value::Object(operand),
+    )]))))
+}
+
+/// The directive of an object, if it is one: a key with `@` and no other but `_metadata`.
+fn directive(fields: &Map<String, Value>) -> Option<(&str, &Value)> {
+    let only = fields
+        .keys()
+        .all(|key| key.starts_with('@') || key == "_metadata");
+    let first = fields.iter().find(|(key, _)| key.starts_with('@'))?;
+    only.then_some((first.0.as_str(), first.1))
+}
+
+fn node(value: &Value) -> Node {
+    match value {
+        Value::Array(items) => Node::Array(items.iter().map(node).collect()),
+        Value::Object(fields) => match directive(fields) {
+            Some((name, operand)) => directive_node(name, operand),
+            None => Node::Object(
+                fields
+                    .iter()
+                    .map(|(key, value)| (key.clone(), node(value)))
+                    .collect(),
+            ),
+        },
+        scalar => Node::Scalar(scalar.clone()),
+    }
+}
+
+fn boxed(value: &Value) -> Box<Node> {
+    Box::new(node(value))
+}
+
+fn optional(fields: &Map<String, Value>, key: &str) -> Option<Box<Node>> {
+    fields.get(key).map(boxed)
+}
+
+fn fail(message: impl Into<String>) -> Node {
+    Node::Fail(message.into())
+}
+
+fn directive_node(name: &str, operand: &Value) -> Node {
+    match name {
+        "@path" => match operand {
+            Value::String(path) => Node::Path(Path::of_directive(path)),
+            other => Node::PathOf(boxed(other)),
+        },
+        "@template" => Node::Template(boxed(operand)),
+        "@literal" => node(operand),
+        "@if" => if_node(operand),
+        "@case" => case_node(operand),
+        "@replace" => replace_node(operand),
+        "@arrayPath" => array_path_node(operand),
+        "@json" => json_node(operand),
+        "@flatten" => flatten_node(operand),
+        "@merge" => merge_node(operand),
+        "@transform" => transform_node(operand),
+        "@excludeWhenNull" => Node::ExcludeWhenNull(boxed(operand)),
+        "@liquid" => fail("@liquid is not supported"),
+        other => fail(format!("{other} is not a valid directive, got undefined")),
+    }
+}
+
+fn if_node(operand: &Value) -> Node {
+    let Value::Object(fields) = operand else {
+        return fail("@if requires an object with an \"exists\" key");
+    };
+    let (exists, blank) = (fields.get("exists"), fields.get("blank"));
+    if !truthy(exists) && !truthy(blank) {
+        return fail("@if requires an \"exists\" key or a \"blank\" key");
+    }
+    let Some(value) = exists.or(blank) else {
+        return Node::Undefined;
+    };
+    let otherwise = fields
+        .get("else")
+        .filter(|value| truthy(Some(value)))
+        .map(boxed);
+    Node::If {
+        exists: exists.is_some(),
+        value: boxed(value),
+        then: optional(fields, "then"),
+        otherwise,
+    }
+}
+
+fn case_node(operand: &Value) -> Node {
+    let Value::Object(fields) = operand else {
+        return fail("@case requires an object");
+    };
+    let Some(operator) = fields
+        .get("operator")
+        .filter(|operator| truthy(Some(operator)))
+    else {
+        return fail("@case requires a \"operator\" key");
+    };
+    match fields.get("value").filter(|value| truthy(Some(value))) {
+        Some(value) => Node::Case {
+            operator: boxed(operator),
+            value: boxed(value),
+        },
+        None => Node::Undefined,
+    }
+}
+
+fn replace_node(operand: &Value) -> Node {
+    let Value::Object(fields) = operand else {
+        return fail("@replace requires an object");
+    };
+    let text = |key: &str| {
+        fields
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let too_long = |key: &str| length(&text(key)) > MAX_PATTERN;
+    for (key, name) in [
+        ("pattern", "pattern"),
+        ("replacement", "replacement"),
+        ("pattern2", "pattern"),
+        ("replacement2", "replacement"),
+    ] {
+        if too_long(key) {
+            return fail(format!(
+                "@replace requires a \"{name}\" less than 10 characters"
+            ));
+        }
+    }
+    let Some(value) = fields.get("value").filter(|value| truthy(Some(value))) else {
+        return Node::Undefined;
+    };
+    let flag =
+        |key: &str, default: bool| fields.get(key).map_or(default, |value| truthy(Some(value)));
+    let pairs = [("pattern", "replacement"), ("pattern2", "replacement2")];
+    let pairs = pairs.map(|(pattern, replacement)| (text(pattern), text(replacement)));
+    Node::Replace {
+        pairs: pairs
+            .into_iter()
+            .filter(|(pattern, _)| !pattern.is_empty())
+            .collect(),
+        flags: Flags {
+            ignore_case: flag("ignorecase", false),
+            global: flag("global", true),
+        },
+        value: boxed(value),
+    }
+}
+
+fn array_path_node(operand: &Value) -> Node {
+    let Value::Array(items) = operand else {
+        return fail(format!(
+            "@arrayPath expected array, got {}",
+            type_name(Some(operand))
+        ));
+    };
+    let root = match items.first() {
+        Some(Value::String(path)) => Node::Path(Path::of_directive(path)),
+        Some(other) => node(other),
+        None => Node::Undefined,
+    };
+    let shape = items
+        .get(1)
+        .filter(|shape| shape.as_object().is_some_and(|fields| !fields.is_empty()));
+    Node::ArrayPath {
+        root: Box::new(root),
+        shape: shape.map(boxed),
+    }
+}
+
+fn json_node(operand: &Value) -> Node {
+    let Value::Object(fields) = operand else {
+        return fail("@json requires an object");
+    };
+    if !truthy(fields.get("mode")) {
+        return fail("@json requires a \"mode\" key");
+    }
+    let Some(value) = fields.get("value").filter(|value| truthy(Some(value))) else {
+        return fail("@json requires a \"value\" key");
+    };
+    // The validation lets any case pass, the evaluation does not.
+    match fields.get("mode").and_then(Value::as_str) {
+        Some("encode") => Node::Encode(boxed(value)),
+        Some("decode") => Node::Decode(boxed(value)),
+        _ => Node::Undefined,
+    }
+}
+
+fn flatten_node(operand: &Value) -> Node {
+    let Value::Object(fields) = operand else {
+        return fail("@flatten requires an object");
+    };
+    let Some(separator) = fields
+        .get("separator")
+        .filter(|separator| truthy(Some(separator)))
+    else {
+        return fail("@flatten requires a \"separator\" key");
+    };
+    Node::Flatten {
+        separator: boxed(separator),
+        value: optional(fields, "value").unwrap_or_else(|| Box::new(Node::Undefined)),
+        omit_arrays: truthy(fields.get("omitArrays")),
+    }
+}
+
+fn merge_node(operand: &Value) -> Node {
+    let Value::Object(fields) = operand else {
+        return fail("@merge requires an object");
+    };
+    let Some(direction) = fields
+        .get("direction")
+        .filter(|direction| truthy(Some(direction)))
+    else {
+        return fail("@merge requires a \"direction\" key");
+    };
+    let Some(objects) = fields
+        .get("objects")
+        .filter(|objects| truthy(Some(objects)))
+    else {
+        return fail("@merge requires a \"objects\" key");
+    };
+    let Value::Array(objects) = objects else {
+        return fail("@merge: expected array");
+    };
+    let mut objects: Vec<Node> = objects.iter().map(node).collect();
+    if direction == "left" {
+        objects.reverse();
+    }
+    Node::Merge(objects)
+}
+
+fn transform_node(operand: &Value) -> Node {
+    let Value::Object(fields) = operand else {
+        return fail("@transform requires an object");
+    };
+    let (Some(apply), Some(mapping)) = (
+        fields.get("apply"),
+        fields.get("mapping").filter(|m| truthy(Some(m))),
+    ) else {
+        return fail("@transform requires \"apply\" and \"mapping\" keys");
+    };
+    match root(apply) {
+        Ok(apply) => Node::Transform {
+            apply: Box::new(apply),
+            mapping: boxed(mapping),
+        },
+        Err(faults) => fail(faults.first().map(ToString::to_string).unwrap_or_default()),
+    }
+}
+
+/// Collects faults with the path to each.
+#[derive(Default)]
+struct Checker<'m> {
+    stack: Vec<&'m str>,
+    faults: Vec<Fault>,
+}
+
+/// Kinds that an operand may have.
+const DIRECTIVE: &str = "directive";
+
+fn kind(value: Option<&Value>) -> &'static str {
+    match value {
+        Some(Value::Object(fields)) if fields.keys().any(|key| key.starts_with('@')) => DIRECTIVE,
+        other => type_name(other),
+    }
+}
+
+fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {noun}")
+}
+
+impl<'m> Checker<'m> {
+    fn fault(&mut self, message: String) {
+        self.faults.push(Fault {
+            path: format!("/{}", self.stack.join("/")),
+            message,
+        });
+    }
+
+    fn at(&mut self, key: &'m str, check: impl FnOnce(&mut Self)) {
+        self.stack.push(key);
+        check(self);
+        self.stack.pop();
+    }
+
+    /// A value of one of these kinds; then what is inside of it.
+    fn one_of(&mut self, value: Option<&'m Value>, kinds: &[&str], depth: usize) {
+        if !kinds.contains(&kind(value)) {
+            let last = kinds.last().map(|kind| {
+                if *kind == DIRECTIVE {
+                    "mapping directive"
+                } else {
+                    kind
+                }
+            });
+            let expected = match (kinds, last) {
+                ([first, _, ..], Some(last)) => format!("a {first} or a {last}"),
+                (_, last) => with_article(last.unwrap_or_default()),
+            };
+            self.fault(format!(
+                "should be {expected} but it is {}",
+                with_article(kind(value))
+            ));
+            return;
+        }
+        self.any(value, depth);
+    }
+
+    /// Anything: what is not a directive and not an object needs no check.
+    fn any(&mut self, value: Option<&'m Value>, depth: usize) {
+        let Some(Value::Object(fields)) = value else {
+            return;
+        };
+        if depth > MAX_DEPTH {
+            self.fault(format!("is nested more than {MAX_DEPTH} levels deep"));
+        } else if kind(value) == DIRECTIVE {
+            self.directive(fields, depth);
+        } else {
+            for (key, value) in fields {
+                self.at(key, |checker| checker.any(Some(value), depth + 1));
+            }
+        }
+    }
+
+    fn object_or_directive(&mut self, value: Option<&'m Value>, depth: usize) {
+        if matches!(kind(value), "object" | DIRECTIVE) {
+            self.any(value, depth);
+        } else {
+            let found = with_article(kind(value));
+            self.fault(format!(
+                "should be a object or a mapping directive but it is {found}"
+            ));
+        }
+    }
+
+    fn directive(&mut self, fields: &'m Map<String, Value>, depth: usize) {
+        let directives: Vec<&String> = fields.keys().filter(|key| key.starts_with('@')).collect();
+        let others = fields
+            .keys()
+            .any(|key| !key.starts_with('@') && key != "_metadata");
+        if directives.len() > 1 || others {
+            let number = if others {
+                fields.len()
+            } else {
+                directives.len()
+            };
+            self.fault(format!(
+                "should only have one @-prefixed key but it has {number} keys"
+            ));
+            return;
+        }
+        let Some((name, operand)) = directive(fields) else {
+            return;
+        };
+        let known = OPERANDS.iter().find(|(known, _)| *known == name);
+        match (name, known) {
+            ("@liquid", _) => self.fault(
+                "uses @liquid, which is not supported: write it with @template, @if, @case or @replace".to_owned(),
+            ),
+            (_, None) => self.fault(format!("has an invalid directive: {name}")),
+            (_, Some((_, check))) => self.at(name, |checker| check(checker, operand, depth + 1)),
+        }
+    }
+
+    /// A plain object with these fields; all fields are then checked in general.
+    fn fields(&mut self, operand: &'m Value, depth: usize, fields: &[Field]) {
+        let Value::Object(given) = operand else {
+            self.fault(format!(
+                "should be an object but it is {}",
+                with_article(kind(Some(operand)))
+            ));
+            return;
+        };
+        if let Some(key) = given.keys().find(|key| key.starts_with('@')) {
+            self.fault(format!(
+                "shouldn't have directive (@-prefixed) keys but it has \"{key}\""
+            ));
+            return;
+        }
+        for (key, value) in given {
+            if !fields.iter().any(|field| field.name == key) {
+                self.at(key, |checker| checker.any(Some(value), depth));
+            }
+        }
+        for field in fields {
+            match given.get_key_value(field.name) {
+                Some((key, value)) => self.at(key, |checker| (field.check)(checker, value, depth)),
+                None if field.required => {
+                    self.fault(format!(
+                        "should have field \"{}\" but it doesn't",
+                        field.name
+                    ));
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn pattern(&mut self, value: &Value, least: usize) {
+        match value.as_str().map(length) {
+            Some(length) if length > MAX_PATTERN => {
+                self.fault(format!(
+                    "should be a string of length {MAX_PATTERN} or less"
+                ));
+            }
+            Some(length) if length < least => {
+                self.fault(format!("should be a string of length {least} or greater"));
+            }
+            Some(_) => {}
+            None => self.fault(format!(
+                "should be a string but it is {}",
+                with_article(kind(Some(value)))
+            )),
+        }
+    }
+
+    /// One of these words, in any case.
+    fn word(&mut self, value: &Value, words: &[&str]) {
+        let text = value.as_str().map(str::to_lowercase);
+        if !text.is_some_and(|text| words.contains(&text.as_str())) {
+            self.fault(format!("should be one of {}", words.join(", ")));
+        }
+    }
+}
+
+struct Field {
+    name: &'static str,
+    required: bool,
+    check: Check,
+}
+
+type Check = for<'m> fn(&mut Checker<'m>, &'m Value, usize);
+
+const fn required(name: &'static str, check: Check) -> Field {
+    Field {
+        name,
+        required: true,
+        check,
+    }
+}
+
+const fn allowed(name: &'static str, check: Check) -> Field {
+    Field {
+        name,
+        required: false,
+        check,
+    }
+}
+
+fn anything<'m>(checker: &mut Checker<'m>, value: &'m Value, depth: usize) {
+    checker.any(Some(value), depth);
+}
+
+fn text<'m>(checker: &mut Checker<'m>, value: &'m Value, depth: usize) {
+    checker.one_of(Some(value), &["string", DIRECTIVE], depth);
+}
+
+fn plain_text<'m>(checker: &mut Checker<'m>, value: &'m Value, depth: usize) {
+    checker.one_of(Some(value), &["string"], depth);
+}
+
+fn flag<'m>(checker: &mut Checker<'m>, value: &'m Value, depth: usize) {
+    checker.one_of(Some(value), &["boolean"], depth);
+}
+
+fn object<'m>(checker: &mut Checker<'m>, value: &'m Value, depth: usize) {
+    checker.object_or_directive(Some(value), depth);
+}
+
+/// Every directive, and how its operand is checked.
+const OPERANDS: &[(&str, Check)] = &[
+    ("@path", text),
+    ("@template", text),
+    ("@literal", |_, _, _| {}),
+    ("@excludeWhenNull", anything),
+    ("@liquid", plain_text),
+    ("@if", |checker, operand, depth| {
+        let fields = [
+            allowed("exists", anything),
+            allowed("then", anything),
+            allowed("else", anything),
+        ];
+        checker.fields(operand, depth, &fields);
+    }),
+    ("@case", |checker, operand, depth| {
+        checker.fields(
+            operand,
+            depth,
+            &[allowed("operator", plain_text), allowed("value", text)],
+        );
+    }),
+    ("@replace", |checker, operand, depth| {
+        let fields = [
+            required("pattern", |checker, value, _| checker.pattern(value, 1)),
+            allowed("replacement", |checker, value, _| checker.pattern(value, 0)),
+            required("value", text),
+            allowed("ignorecase", flag),
+            allowed("global", flag),
+        ];
+        checker.fields(operand, depth, &fields);
+    }),
+    ("@arrayPath", |checker, operand, depth| {
+        let Value::Array(items) = operand else {
+            checker.fault(format!(
+                "should be an array but it is {}",
+                with_article(kind(Some(operand)))
+            ));
+            return;
+        };
+        checker.one_of(items.first(), &["string", DIRECTIVE], depth);
+        checker.any(items.get(1), depth);
+    }),
+    ("@json", |checker, operand, depth| {
+        let mode: Check = |checker, value, _| checker.word(value, &["encode", "decode"]);
+        checker.fields(
+            operand,
+            depth,
+            &[required("value", anything), allowed("mode", mode)],
+        );
+    }),
+    ("@flatten", |checker, operand, depth| {
+        let fields = [
+            allowed("separator", plain_text),
+            required("value", anything),
+            allowed("omitArrays", anything),
+        ];
+        checker.fields(operand, depth, &fields);
+    }),
+    ("@merge", |checker, operand, depth| {
+        let direction: Check = |checker, value, _| checker.word(value, &["left", "right"]);
+        let objects: Check = |checker, value, depth| match value {
+            Value::Array(objects) => {
+                // Segment forgets the path to these.
+                let stack = std::mem::take(&mut checker.stack);
+                for value in objects {
+                    checker.object_or_directive(Some(value), depth);
+                }
+                checker.stack = stack;
+            }
+            other => {
+                checker.fault(format!(
+                    "should be an array but it is {}",
+                    with_article(kind(Some(other)))
+                ));
+            }
+        };
+        checker.fields(
+            operand,
+            depth,
+            &[
+                allowed("direction", direction),
+                required("objects", objects),
+            ],
+        );
+    }),
+    ("@transform", |checker, operand, depth| {
+        checker.fields(
+            operand,
+            depth,
+            &[required("apply", object), required("mapping", object)],
+        );
+    }),
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn faults_name_their_path() {
+        let faults = |mapping: Value| -> Vec<String> {
+            root(&mapping)
+                .unwrap_err()
+                .iter()
+                .map(ToString::to_string)
+                .collect()
+        };
+        assert_eq!(
+            faults(
+                json!({"x": {"@replace": {"pattern": "12345678901", "value": "a"}}, "y": {"z": {"@nope": 1}}})
+            ),
+            [
+                "/x/@replace/pattern should be a string of length 10 or less.",
+                "/y/z has an invalid directive: @nope."
+            ]
+        );
+        assert_eq!(
+            faults(json!({"x": {"@path": 5}, "y": {"@path": "a", "k": 1}})),
+            [
+                "/x/@path should be a string or a mapping directive but it is a number.",
+                "/y should only have one @-prefixed key but it has 2 keys."
+            ]
+        );
+        assert!(faults(json!({"x": {"@liquid": "{{a}}"}}))[0].starts_with("/x uses @liquid"));
+    }
+
+    #[test]
+    fn a_mapping_without_end_is_a_fault() {
+        let mut mapping = json!(1);
+        for _ in 0..120 {
+            mapping = json!({"a": mapping});
+        }
+        assert!(
+            root(&mapping).unwrap_err()[0]
+                .message
+                .contains("levels deep")
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! `@template`: `{{{key}}}` first, then `{{key}}` in what that gave.
+
+use serde_json::Value;
+
+use super::Error;
+use super::evaluate::Budget;
+use super::js;
+use super::path::Path;
+
+/// Replaces the placeholders of a template.
+pub(super) fn render(
+    template: &str,
+    data: Option<&Value>,
+    budget: &mut Budget,
+) -> Result<String, Error> {
+    let once = pass(template, 3, data, budget)?;
+    pass(&once, 2, data, budget)
+}
+
+/// One pass: `braces` braces, at least one character that is no closing brace, as many closing ones.
+fn pass(
+    template: &str,
+    braces: usize,
+    data: Option<&Value>,
+    budget: &mut Budget,
+) -> Result<String, Error> {
+    let bytes = template.as_bytes();
+    let run = |from: usize, brace: u8| {
+        bytes
+            .iter()
+            .skip(from)
+            .take(braces)
+            .filter(|byte| **byte == brace)
+            .count()
+            == braces
+    };
+    let mut out = String::with_capacity(template.len());
+    let (mut copied, mut at, mut close) = (0, 0, 0);
+    while at + 2 * braces < bytes.len() {
+        if !run(at, b'{') {
+            at += 1;
+            continue;
+        }
+        let start = at + braces;
+        if close < start {
+            // Looked up once for all openings before it, so that a text of braces stays linear.
+            close = match bytes.iter().skip(start).position(|byte| *byte == b'}') {
+                Some(distance) => start + distance,
+                None => break,
+            };
+        }
+        if close == start || !run(close, b'}') {
+            at += 1;
+            continue;
+        }
+        let (Some(before), Some(key)) = (template.get(copied..at), template.get(start..close))
+        else {
+            break;
+        };
+        out.push_str(before);
+        let value = Path::parse(key.trim()).get(data);
+        if let Some(value) = value.filter(|value| !value.is_null()) {
+            out.push_str(&js::text(&value));
+        }
+        at = close + braces;
+        copied = at;
+        budget.text(&out)?;
+    }
+    out.push_str(template.get(copied..).unwrap_or_default());
+    budget.text(&out)?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn braces_are_read_as_segment_reads_them() {
+        let data = json!({"foo": "hello", "b": "{{foo}}", "n": 1e21, "list": [1, null, [2, 3]], "o": {}, "d": "$&"});
+        for (template, expected) in [
+            ("{{foo}} {{ foo }}", "hello hello"),
+            ("{{foo}}}", "hello}"),
+            ("{{{foo}}", ""),
+            ("{{}} {{ }}", "{{}} [object Object]"),
+            ("{{b}}", "{{foo}}"),
+            ("{{{b}}}", "hello"),
+            (
+                "{{n}} {{list}} {{o}} {{d}} {{none}}",
+                "1e+21 1,,2,3 [object Object] $& ",
+            ),
+            ("{{$.foo}}", ""),
+            ("{{{{{{{", "{{{{{{{"),
+        ] {
+            assert_eq!(
+                render(template, Some(&data), &mut Budget::default()).unwrap(),
+                expected,
+                "{template}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_grows_without_bound_is_refused() {
+        let data = json!({"a": "x".repeat(1_000_000)});
+        assert!(render(&"{{a}}".repeat(100), Some(&data), &mut Budget::default()).is_err());
+    }
+}
