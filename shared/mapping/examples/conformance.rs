@@ -30,7 +30,10 @@ fn answer(case: Value) -> Value {
     match part("kind").as_str() {
         Some("mapping") => mapping(part("mapping"), part("input")),
         Some("fql") => match Trigger::parse(part("fql").as_str().unwrap_or_default()) {
-            Ok(trigger) => json!({"matches": trigger.matches(part("event"))}),
+            Ok(trigger) => match trigger.evaluate(part("event")) {
+                Some(matches) => json!({ "matches": matches }),
+                None => json!({"error": "parentheses select by nothing"}),
+            },
             Err(error) => json!({ "error": error }),
         },
         Some("coerce") => coerce(part("field"), part("mode"), case.get("input")),

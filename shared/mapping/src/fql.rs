@@ -10,6 +10,8 @@
 mod lexer;
 mod parser;
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::kit::js;
@@ -31,6 +33,8 @@ struct Group {
 #[derive(Debug, Clone)]
 enum Condition {
     Group(Group),
+    /// Parentheses that select by nothing: where Segment gets to them it fails.
+    Nothing,
     Leaf {
         field: Field,
         operator: Operator,
@@ -41,10 +45,8 @@ enum Condition {
 /// Which part of an event.
 #[derive(Debug, Clone)]
 enum Field {
-    Type,
-    Event,
-    Name,
-    UserId,
+    /// `type`, `event`, `name` or `userId`.
+    Named(&'static str),
     /// A path below `properties`, `traits` or `context`.
     Below(&'static str, Path),
 }
@@ -72,6 +74,7 @@ enum Operator {
 enum Expected {
     Text(String),
     Number(f64),
+    Bool(bool),
 }
 
 impl Expected {
@@ -79,6 +82,7 @@ impl Expected {
         match self {
             Self::Text(text) => text.clone(),
             Self::Number(number) => ryu_js::Buffer::new().format(*number).to_owned(),
+            Self::Bool(value) => value.to_string(),
         }
     }
 
@@ -86,6 +90,7 @@ impl Expected {
         match self {
             Self::Text(text) => js::to_number(text),
             Self::Number(number) => *number,
+            Self::Bool(value) => f64::from(u8::from(*value)),
         }
     }
 }
@@ -98,40 +103,43 @@ impl Trigger {
 
     /// Whether an event is selected.
     pub fn matches(&self, event: &Value) -> bool {
-        self.group.matches(event)
+        self.evaluate(event) == Some(true)
+    }
+
+    /// Whether an event is selected, or nothing where Segment fails over it: at parentheses that
+    /// select by nothing.
+    pub fn evaluate(&self, event: &Value) -> Option<bool> {
+        self.group.evaluate(event)
     }
 }
 
 impl Group {
-    fn matches(&self, event: &Value) -> bool {
-        let mut children = self.children.iter();
-        if self.any {
-            children.any(|child| child.matches(event))
-        } else {
-            children.all(|child| child.matches(event))
+    /// Conditions are looked at in their order, and no further than needed.
+    fn evaluate(&self, event: &Value) -> Option<bool> {
+        for child in &self.children {
+            if child.evaluate(event)? == self.any {
+                return Some(self.any);
+            }
         }
+        Some(!self.any)
     }
 }
 
 impl Condition {
-    fn matches(&self, event: &Value) -> bool {
+    fn evaluate(&self, event: &Value) -> Option<bool> {
         match self {
-            Self::Group(group) => group.matches(event),
+            Self::Group(group) => group.evaluate(event),
+            Self::Nothing => None,
             Self::Leaf {
                 field,
                 operator,
                 expected,
             } => {
                 let actual = match field {
-                    Field::Type => event.get("type").cloned(),
-                    Field::Event => event.get("event").cloned(),
-                    Field::Name => event.get("name").cloned(),
-                    Field::UserId => event.get("userId").cloned(),
-                    Field::Below(part, path) => {
-                        path.get(event.get(part)).map(std::borrow::Cow::into_owned)
-                    }
+                    Field::Named(name) => event.get(name).map(Cow::Borrowed),
+                    Field::Below(part, path) => path.get(event.get(part)),
                 };
-                operator.holds(actual.as_ref(), expected)
+                Some(operator.holds(actual.as_deref(), expected))
             }
         }
     }

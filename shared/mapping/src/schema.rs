@@ -124,7 +124,12 @@ pub fn coerce(
         let kept = items.into_iter().filter(|value| !is_empty(item, value));
         let (mut coerced, mut errors) = (Vec::new(), Vec::new());
         for (index, value) in kept.enumerate() {
-            match one(item, &value, &format!("The value at /{field}/{index}")) {
+            match one(
+                item,
+                &value,
+                &format!("The value at /{field}/{index}"),
+                false,
+            ) {
                 Ok(value) => coerced.push(value),
                 Err(error) => errors.push(error),
             }
@@ -139,7 +144,7 @@ pub fn coerce(
     if emptied || is_empty(kind, value) {
         return Ok(None);
     }
-    one(kind, value, &label).map(Some)
+    one(kind, value, &label, true).map(Some)
 }
 
 /// Null, and an empty text, where the type has neither.
@@ -151,7 +156,8 @@ fn is_empty(kind: Kind, value: &Value) -> bool {
     }
 }
 
-fn one(kind: Kind, value: &Value, label: &str) -> Result<Value, String> {
+/// A single value. The elements of lists are not held against the form of dates.
+fn one(kind: Kind, value: &Value, label: &str, dated: bool) -> Result<Value, String> {
     let mut value = value.clone();
     if !kind.has(&value) {
         let union = kind.nullable || kind.base == Base::DateTime;
@@ -169,7 +175,8 @@ fn one(kind: Kind, value: &Value, label: &str) -> Result<Value, String> {
             value = convert(kind, &value).ok_or_else(|| wrong_type(label, kind, &value))?;
         }
     }
-    if kind.base == Base::DateTime
+    if dated
+        && kind.base == Base::DateTime
         && let Value::String(text) = &value
         && !is_date_like(text)
     {
@@ -195,8 +202,9 @@ fn convert(kind: Kind, value: &Value) -> Option<Value> {
             Value::String(text) if !text.is_empty() => to_number(text),
             _ => return None,
         };
-        let fits = !number.is_nan() && (!whole || number % 1.0 == 0.0);
-        fits.then(|| as_number(number)).flatten()
+        // What is infinite is sent as null.
+        let fits = number.is_infinite() || (!number.is_nan() && (!whole || number % 1.0 == 0.0));
+        fits.then(|| as_number(number).unwrap_or_default())
     };
     let converted = match kind.base {
         Base::Text => to_text(),
@@ -256,13 +264,16 @@ fn as_number(number: f64) -> Option<Value> {
     serde_json::from_str(if text == "-0" { "0" } else { &text }).ok()
 }
 
+/// Largest unix time of JavaScript's dates, in seconds.
+const MAX_SECONDS: f64 = 8.64e12;
+
 /// A unix time as text, or a date that Segment's date library takes.
 fn is_date_like(text: &str) -> bool {
     let number = to_number(text);
-    let is_number = !number.is_nan() && ryu_js::Buffer::new().format(number) == text;
-    is_number
-        || (!text.trim().is_empty() && text.parse::<f64>().is_err() && instant(text).is_some())
-        || is_loose_date(text)
+    let is_number = number.abs() <= MAX_SECONDS && ryu_js::Buffer::new().format(number) == text;
+    // What has no separator between its parts is left to the form of digits.
+    let separated = text.contains(['-', '/', ' ', ',']) && number.is_nan();
+    is_number || (separated && instant(text).is_some()) || is_loose_date(text)
 }
 
 /// Digits in the places of a date, whatever their values: `20260102`, `2026-13-45`, `2026-001`.

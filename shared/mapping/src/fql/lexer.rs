@@ -66,6 +66,9 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
     }
 }
 
+/// Longest number.
+const MAX_NUMBER: usize = 40;
+
 struct Lexer {
     chars: Vec<char>,
     at: usize,
@@ -145,7 +148,14 @@ impl Lexer {
             ']' => Token::BracketClose,
             ',' => Token::Comma,
             '=' => Token::Operator("="),
-            '!' => Token::Operator(if self.skip('=') { "!=" } else { "!" }),
+            '!' => match self.peek() {
+                Some(next) if next.is_ascii_alphabetic() || next == '(' => Token::Operator("!"),
+                Some('=') => {
+                    self.at += 1;
+                    Token::Operator("!=")
+                }
+                _ => return None,
+            },
             '<' => Token::Operator(if self.skip('=') { "<=" } else { "<" }),
             '>' => Token::Operator(if self.skip('=') { ">=" } else { ">" }),
             _ => return None,
@@ -163,36 +173,32 @@ impl Lexer {
                 name.push(c);
             }
         }
-        // A bracket right after a name is what the lexer cannot read.
-        (self.peek() != Some('[')).then_some(Token::Name(name))
+        let after = self.peek();
+        let ends = terminates(after) || matches!(after, Some('.' | '(' | '=' | '!'));
+        ends.then_some(Token::Name(name))
     }
 
+    /// A sign, digits and one decimal point, which nothing may follow at once that ends a number. A
+    /// sign alone is not a number.
     fn number(&mut self) -> Option<Token> {
         let mut number = String::new();
-        if let Some(sign) = self.peek().filter(|c| matches!(c, '+' | '-')) {
+        number.extend(self.peek());
+        self.at += 1;
+        let mut decimal = false;
+        while let Some(c) = self.peek().filter(|c| c.is_ascii_digit() || *c == '.') {
+            number.push(c);
             self.at += 1;
-            if sign == '-' {
-                number.push('-');
+            if c == '.' {
+                if decimal || terminates(self.peek()) {
+                    return None;
+                }
+                decimal = true;
             }
-        }
-        let digits = |lexer: &mut Self, number: &mut String| {
-            let start = number.len();
-            while let Some(digit) = lexer.peek().filter(char::is_ascii_digit) {
-                number.push(digit);
-                lexer.at += 1;
-            }
-            number.len() > start
-        };
-        if !digits(self, &mut number) {
-            return None;
-        }
-        if self.skip('.') {
-            number.push('.');
-            if !digits(self, &mut number) {
+            if number.len() > MAX_NUMBER {
                 return None;
             }
         }
-        number.parse().ok().map(Token::Number)
+        Some(Token::Number(number.parse().unwrap_or(f64::NAN)))
     }
 
     /// A closing quote counts only before white space, `,`, `]`, `)` and the end; elsewhere it is left

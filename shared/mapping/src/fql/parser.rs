@@ -19,19 +19,23 @@ const MAX_DEPTH: usize = 50;
 
 /// The conditions of a trigger.
 pub(super) fn parse(tokens: Vec<Token>) -> Result<Group, String> {
-    let (any, mut children) = level(tokens.into(), 0)?;
-    match (children.pop(), children.is_empty()) {
-        (None, _) => Err(NOTHING.to_owned()),
-        (Some(Condition::Group(group)), true) => Ok(group),
-        (Some(leaf), true) => Ok(Group {
+    match group(tokens.into(), 0)? {
+        Condition::Group(group) => Ok(group),
+        Condition::Nothing => Err(NOTHING.to_owned()),
+        leaf @ Condition::Leaf { .. } => Ok(Group {
             any: false,
             children: vec![leaf],
         }),
-        (Some(last), false) => {
-            children.push(last);
-            Ok(Group { any, children })
-        }
     }
+}
+
+/// What the tokens select by: nothing, one condition, or a group of several.
+fn group(tokens: VecDeque<Token>, depth: usize) -> Result<Condition, String> {
+    let (any, mut children) = level(tokens, depth)?;
+    if children.len() > 1 {
+        return Ok(Condition::Group(Group { any, children }));
+    }
+    Ok(children.pop().unwrap_or(Condition::Nothing))
 }
 
 fn level(mut tokens: VecDeque<Token>, depth: usize) -> Result<(bool, Vec<Condition>), String> {
@@ -49,7 +53,7 @@ fn level(mut tokens: VecDeque<Token>, depth: usize) -> Result<(bool, Vec<Conditi
             }
             Token::Conjunction { or } => any = or,
             Token::Operator("!") => negated = true,
-            Token::Open => children.extend(parentheses(&mut tokens, depth)?),
+            Token::Open => children.push(parentheses(&mut tokens, depth)?),
             _ => {}
         }
     }
@@ -57,7 +61,7 @@ fn level(mut tokens: VecDeque<Token>, depth: usize) -> Result<(bool, Vec<Conditi
 }
 
 /// What is in parentheses ends at the first closing one, whatever was opened in between.
-fn parentheses(tokens: &mut VecDeque<Token>, depth: usize) -> Result<Option<Condition>, String> {
+fn parentheses(tokens: &mut VecDeque<Token>, depth: usize) -> Result<Condition, String> {
     let close = tokens
         .iter()
         .position(|token| *token == Token::Close)
@@ -68,42 +72,50 @@ fn parentheses(tokens: &mut VecDeque<Token>, depth: usize) -> Result<Option<Cond
     let mut inner: VecDeque<Token> = tokens.drain(..=close).collect();
     inner.pop_back();
     inner.push_back(Token::End);
-    let (any, mut children) = level(inner, depth + 1)?;
-    match (children.pop(), children.is_empty()) {
-        (None, _) => Err(NOTHING.to_owned()),
-        (Some(only), true) => Ok(Some(only)),
-        (Some(last), false) => {
-            children.push(last);
-            Ok(Some(Condition::Group(Group { any, children })))
-        }
-    }
+    group(inner, depth + 1)
 }
 
+/// The parts of an event that have parts themselves.
+const PARTS: [&str; 3] = ["properties", "traits", "context"];
+
+/// The field of a comparison: by the first part of its name.
 fn field(name: &str) -> Option<Field> {
-    match name {
-        "type" => return Some(Field::Type),
-        "event" => return Some(Field::Event),
-        "name" => return Some(Field::Name),
-        "userId" => return Some(Field::UserId),
-        _ => {}
-    }
-    ["properties", "traits", "context"]
+    let first = name.split('.').next().unwrap_or_default();
+    let named = ["type", "event", "name", "userId"]
         .into_iter()
-        .find_map(|part| {
-            let path = match name.strip_prefix(part)? {
-                "" => name,
-                rest => rest.strip_prefix('.')?,
-            };
-            Some(Field::Below(part, Path::parse(path)))
-        })
+        .find(|field| *field == first);
+    named
+        .map(Field::Named)
+        .or_else(|| Some(below(PARTS.into_iter().find(|part| *part == first)?, name)))
+}
+
+/// The field of a function: `type` is none, and a part's name need only be how it begins.
+fn argument(name: &str) -> Option<Field> {
+    let named = ["event", "name", "userId"]
+        .into_iter()
+        .find(|field| *field == name);
+    named.map(Field::Named).or_else(|| {
+        Some(below(
+            PARTS.into_iter().find(|part| name.starts_with(part))?,
+            name,
+        ))
+    })
+}
+
+fn below(part: &'static str, name: &str) -> Field {
+    let path = name
+        .strip_prefix(part)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .unwrap_or(name);
+    Field::Below(part, Path::parse(path))
 }
 
 fn leaf(field: Field, tokens: &mut VecDeque<Token>) -> Result<Condition, String> {
     let operator = tokens.pop_front().ok_or("Operator token is missing")?;
     let value = tokens.pop_front().ok_or("Value token is missing")?;
     let below = matches!(field, Field::Below(..));
-    let existence = below || matches!(field, Field::Name | Field::UserId);
-    let truth = below || matches!(field, Field::UserId);
+    let existence = below || matches!(field, Field::Named("name" | "userId"));
+    let truth = below || matches!(field, Field::Named("userId"));
     let boolean = match &value {
         Token::Name(name) if name == "true" => Some(true),
         Token::Name(name) if name == "false" => Some(false),
@@ -125,9 +137,10 @@ fn leaf(field: Field, tokens: &mut VecDeque<Token>) -> Result<Condition, String>
         (Token::Operator(">="), _) => Operator::GreaterOrEqual,
         _ => Operator::Unknown,
     };
-    let expected = match value {
-        Token::Number(number) => Expected::Number(number),
-        other => Expected::Text(unquoted(&other.text())),
+    let expected = match (value, boolean.filter(|_| below)) {
+        (_, Some(value)) => Expected::Bool(value),
+        (Token::Number(number), None) => Expected::Number(number),
+        (other, None) => Expected::Text(unquoted(&other.text())),
     };
     Ok(Condition::Leaf {
         field,
@@ -151,38 +164,31 @@ fn function(
 ) -> Result<Option<Condition>, String> {
     tokens.pop_front();
     let missing = |which: &str| format!("{name}() is missing a {which} argument");
-    let argument = tokens.pop_front().ok_or_else(|| missing("1st"))?;
+    let first = tokens.pop_front().ok_or_else(|| missing("1st"))?;
     tokens.pop_front();
     let value = tokens.pop_front().ok_or_else(|| missing("2nd"))?.text();
     tokens.pop_front();
-    let Token::Name(argument) = argument else {
-        return Ok(None);
-    };
-    let Some(field) = field(&argument).filter(|field| !matches!(field, Field::Type)) else {
-        return Ok(None);
-    };
+    let text = unquoted(&value);
     let (operator, expected) = if name == "contains" {
-        (Operator::Contains(wanted), unquoted(&value))
+        (Operator::Contains(wanted), text)
     } else if value.ends_with("*\"") {
-        (Operator::StartsWith(wanted), cut(&value, 1, 2))
+        (Operator::StartsWith(wanted), without_last(&text))
     } else {
         // Segment expects a star in front, and cuts off whatever is there.
-        (Operator::EndsWith(wanted), cut(&value, 2, 1))
+        (Operator::EndsWith(wanted), text.chars().skip(1).collect())
     };
-    Ok(Some(Condition::Leaf {
+    let field = argument(&first.text());
+    Ok(field.map(|field| Condition::Leaf {
         field,
         operator,
         expected: Expected::Text(expected),
     }))
 }
 
-/// Without so many characters at the start and the end.
-fn cut(text: &str, start: usize, end: usize) -> String {
-    let length = text.chars().count();
-    text.chars()
-        .take(length.saturating_sub(end))
-        .skip(start)
-        .collect()
+fn without_last(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next_back();
+    chars.as_str().to_owned()
 }
 
 /// What will surprise.

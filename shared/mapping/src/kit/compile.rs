@@ -37,7 +37,7 @@ pub(super) enum Node {
         value: Box<Self>,
     },
     Replace {
-        pairs: Vec<(String, String)>,
+        pairs: Option<Vec<(String, String)>>,
         flags: Flags,
         value: Box<Self>,
     },
@@ -212,46 +212,50 @@ fn case_node(operand: &Value) -> Node {
 
 fn replace_node(operand: &Value) -> Node {
     let Value::Object(fields) = operand else {
-        return fail("@replace requires an object");
+        return fail("@replace requires an object with a \"pattern\" key");
     };
-    let text = |key: &str| {
-        fields
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let too_long = |key: &str| length(&text(key)) > MAX_PATTERN;
-    for (key, name) in [
-        ("pattern", "pattern"),
-        ("replacement", "replacement"),
-        ("pattern2", "pattern"),
-        ("replacement2", "replacement"),
-    ] {
-        if too_long(key) {
-            return fail(format!(
-                "@replace requires a \"{name}\" less than 10 characters"
-            ));
-        }
+    if !truthy(fields.get("pattern")) {
+        return fail("@replace requires a \"pattern\" key");
     }
     let Some(value) = fields.get("value").filter(|value| truthy(Some(value))) else {
         return Node::Undefined;
     };
-    let flag =
-        |key: &str, default: bool| fields.get(key).map_or(default, |value| truthy(Some(value)));
-    let pairs = [("pattern", "replacement"), ("pattern2", "replacement2")];
-    let pairs = pairs.map(|(pattern, replacement)| (text(pattern), text(replacement)));
+    let given = |key: &str| fields.get(key).filter(|value| !value.is_null());
+    // What has a wrong type where nothing is validated gives an empty text.
+    let text = |key: &str| given(key).map_or(Some(""), Value::as_str);
+    let flag = |key: &str, default: bool| given(key).map_or(Some(default), Value::as_bool);
+    let pair = |pattern: &str, replacement: &str| {
+        Some((text(pattern)?.to_owned(), text(replacement)?.to_owned()))
+    };
+    let flags = flag("ignorecase", false).zip(flag("global", true));
+    let (Some((ignore_case, global)), Some(first)) = (flags, pair("pattern", "replacement")) else {
+        return Node::Replace {
+            pairs: None,
+            flags: Flags {
+                ignore_case: false,
+                global: true,
+            },
+            value: boxed(value),
+        };
+    };
+    let second = pair("pattern2", "replacement2").filter(|(pattern, _)| !pattern.is_empty());
+    let pairs = std::iter::once(first).chain(second).collect();
     Node::Replace {
-        pairs: pairs
-            .into_iter()
-            .filter(|(pattern, _)| !pattern.is_empty())
-            .collect(),
+        pairs: Some(pairs),
         flags: Flags {
-            ignore_case: flag("ignorecase", false),
-            global: flag("global", true),
+            ignore_case,
+            global,
         },
         value: boxed(value),
     }
+}
+
+/// Patterns and replacements are short, or the evaluation fails once there is a text to work on.
+pub(super) fn too_long(pattern: &str, replacement: &str) -> Option<String> {
+    [("pattern", pattern), ("replacement", replacement)]
+        .into_iter()
+        .find(|(_, text)| length(text) > MAX_PATTERN)
+        .map(|(name, _)| format!("@replace requires a \"{name}\" less than 10 characters"))
 }
 
 fn array_path_node(operand: &Value) -> Node {
@@ -583,7 +587,11 @@ fn object<'m>(checker: &mut Checker<'m>, value: &'m Value, depth: usize) {
 const OPERANDS: &[(&str, Check)] = &[
     ("@path", text),
     ("@template", text),
-    ("@literal", |_, _, _| {}),
+    ("@literal", |checker, operand, depth| {
+        if kind(Some(operand)) == DIRECTIVE {
+            checker.any(Some(operand), depth);
+        }
+    }),
     ("@excludeWhenNull", anything),
     ("@liquid", plain_text),
     ("@if", |checker, operand, depth| {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use super::compile::Node;
+use super::compile::{Node, too_long};
 use super::path::Path;
 use super::{Error, MAX_OUTPUT, js, replace, template};
 
@@ -192,12 +192,18 @@ fn resolve<'e>(node: &Node, data: Option<&'e Value>, budget: &mut Budget) -> Res
             value,
         } => {
             let value = resolve(value, data, budget)?.json();
-            let mut text = match value.as_deref() {
-                Some(Value::String(text)) => text.clone(),
-                Some(value @ (Value::Number(_) | Value::Bool(_))) => js::text(value),
-                _ => String::new(),
+            let text = match value.as_deref() {
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(value @ (Value::Number(_) | Value::Bool(_))) => Some(js::text(value)),
+                _ => None,
+            };
+            let (Some(mut text), Some(pairs)) = (text, pairs) else {
+                return Ok(V::owned(""));
             };
             for (pattern, replacement) in pairs {
+                if let Some(message) = too_long(pattern, replacement) {
+                    return Err(Error(message));
+                }
                 text = replace::replace(&text, pattern, replacement, *flags, budget)?;
             }
             budget.spend(text.len())?;
