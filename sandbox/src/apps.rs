@@ -132,12 +132,40 @@ fn lead(secret: &mut Value, section: &str, url: &str) {
     let local = section
         .get("base_url")
         .and_then(Value::as_str)
-        .is_some_and(|url| {
-            ["http://127.0.0.1", "http://localhost", "http://[::1]"]
-                .iter()
-                .any(|host| url.starts_with(host))
-        });
+        .is_some_and(is_local);
     if !local {
         section.insert("base_url".to_owned(), url.into());
+    }
+}
+
+fn is_local(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url.trim()) else {
+        return false;
+    };
+    url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_local() {
+        for url in [
+            "http://127.0.0.1:9/x",
+            "http://localhost",
+            " http://[::1]:1 ",
+        ] {
+            assert!(is_local(url), "{url}");
+        }
+        for url in [
+            "http://127.0.0.1.evil.example",
+            "http://localhost.example",
+            "http://localhost@evil.example",
+            "https://api.pushwoosh.com",
+            "",
+        ] {
+            assert!(!is_local(url), "{url}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
+use crate::explain::{self, Explain};
 use crate::redrive::{self, Redrive};
 use crate::serve;
 
@@ -21,6 +22,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Run everything (the default)
     Serve(Serve),
+    /// Show what an event or a record would do, field by field; nothing is sent
+    Explain(Explain),
     /// Send again what was set aside
     Redrive(Redrive),
     /// Run one function as Lambda would
@@ -73,6 +76,7 @@ impl Cli {
         match self.command {
             None => serve_until_stopped(Serve::parse_from(["sandbox"])),
             Some(Command::Serve(flags)) => serve_until_stopped(flags),
+            Some(Command::Explain(flags)) => explain::explain(&flags),
             Some(Command::Redrive(flags)) => {
                 tokio::runtime::Runtime::new()?.block_on(redrive::redrive(flags))
             }

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use hyper::Method;
 use serde_json::{Map, Value, json};
 
+use crate::apps::DEMO;
+use crate::explain;
 use crate::http::{self, Request, Response};
 use crate::lambda::Function;
 use crate::logs::Logs;
@@ -80,6 +82,7 @@ impl Control {
             (&Method::POST, ["queues", "dead", "redrive"]) => self.redrive(),
             (&Method::PUT, ["secrets", code]) => self.put_secret(code, request.body()),
             (&Method::DELETE, ["secrets", code]) => done(|| self.standins.aws.apps.remove(code)),
+            (&Method::POST, ["explain"]) => self.explain(request.body()),
             (&Method::GET, ["state"]) => http::json(200, &self.state()),
             (&Method::GET, ["logs"]) => http::json(200, &Value::Array(self.logs.lines())),
             (&Method::GET, ["on-failure"]) => http::json(200, &Value::Array(self.topic.given_up())),
@@ -117,6 +120,30 @@ impl Control {
             values.push(None);
         }
         http::json(202, &json!({"appended": self.topic.append(values)}))
+    }
+
+    /// `{"input", "mapping", "application"}`: the input may be text of one item per line; the mapping
+    /// and the application may be missing.
+    fn explain(&self, body: &[u8]) -> Response {
+        let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+        let code = asked
+            .get("application")
+            .and_then(Value::as_str)
+            .unwrap_or(DEMO);
+        let application = self.standins.aws.apps.application(code);
+        let mapping = asked.get("mapping").filter(|mapping| !mapping.is_null());
+        let items = match asked.get("input") {
+            Some(Value::String(text)) => explain::items(text),
+            Some(input) => Ok(mapping::explain::items(input.clone())),
+            None => Err(anyhow::anyhow!("input is missing")),
+        };
+        let explained = items.and_then(|items| {
+            explain::all(&items, None, code, application.as_ref(), mapping, None)
+        });
+        match explained {
+            Ok(explained) => http::json(200, &json!(explained)),
+            Err(error) => http::json(400, &json!({ "message": format!("{error:#}") })),
+        }
     }
 
     fn set_faults(&self, upstream: &str, body: &[u8]) -> Response {

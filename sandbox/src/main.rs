@@ -8,12 +8,14 @@
 //! * `trigger`: what invokes functions: HTTP gateway, Kafka and SQS event source mappings.
 //! * `standin`: Secrets Manager, SQS, Pushwoosh and Segment.
 //! * `control`: the routes below `/_sandbox`, and the page.
+//! * `explain`: shows what an event or a record would do.
 //! * `redrive`: sends again what was set aside.
 //! * `logs`: what the functions write.
 
 mod apps;
 mod cli;
 mod control;
+mod explain;
 mod http;
 mod lambda;
 mod logs;

@@ -7,22 +7,29 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sqs::types::Message;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
 use jiff::Timestamp;
 use mapping::tracking_log::Record;
-use mapping::{deletion, event, profile};
+use mapping::{deletion, event, profile, segment_event};
 use platform::message::{self, Kind, Parked, Reject, Work};
+use platform::secrets::Secrets;
+use platform::settings;
 use serde_json::Value;
 
 use crate::{print, say};
 
 /// Rejects stay invisible to others for this long while they are worked on.
 const VISIBILITY: Duration = Duration::from_mins(2);
+
+/// A redrive is over sooner.
+const SECRETS_ARE_FRESH: Duration = Duration::from_hours(1);
 
 /// Messages of one receive.
 const BATCH: i32 = 10;
@@ -45,6 +52,9 @@ pub(crate) struct Redrive {
     /// The retry queue in AWS
     #[arg(long, value_name = "URL", requires = "rejects_queue_url")]
     retry_queue_url: Option<String>,
+    /// Id of the applications' secrets, whose mappings raw Segment events go through
+    #[arg(long, value_name = "ID", default_value = settings::DEFAULT_SECRET_ID)]
+    secret_id: String,
 }
 
 /// Where the queues are.
@@ -52,6 +62,7 @@ struct Queues {
     client: Client,
     rejects: String,
     retry: String,
+    secrets: Secrets,
 }
 
 /// Redrives, and tells how many items were moved and how many stay.
@@ -83,6 +94,7 @@ async fn queues(flags: &Redrive) -> Result<Queues> {
             client: Client::new(&config),
             rejects: rejects.clone(),
             retry: retry.clone(),
+            secrets: secrets(&config, flags),
         });
     }
     let url = format!("{}/_sandbox/state", flags.sandbox.trim_end_matches('/'));
@@ -92,19 +104,28 @@ async fn queues(flags: &Redrive) -> Result<Queues> {
         .pointer("/aws/endpoint")
         .and_then(Value::as_str)
         .context("this is no sandbox")?;
-    let config = aws_sdk_sqs::config::Builder::from(&config)
+    let credentials = Credentials::new("sandbox", "sandbox", None, None, "sandbox");
+    let config = config
+        .into_builder()
         .endpoint_url(endpoint)
-        .region(aws_sdk_sqs::config::Region::new("eu-central-1"))
-        .credentials_provider(aws_sdk_sqs::config::Credentials::new(
-            "sandbox", "sandbox", None, None, "sandbox",
-        ))
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build();
     let queue = |name: &str| format!("{endpoint}/123456789012/{name}");
     Ok(Queues {
-        client: Client::from_conf(config),
+        client: Client::new(&config),
         rejects: queue("rejects"),
         retry: queue("retry"),
+        secrets: secrets(&config, flags),
     })
+}
+
+fn secrets(config: &SdkConfig, flags: &Redrive) -> Secrets {
+    Secrets::new(
+        aws_sdk_secretsmanager::Client::new(config),
+        &flags.secret_id,
+        SECRETS_ARE_FRESH,
+    )
 }
 
 /// Works through the rejects queue once.
@@ -163,7 +184,7 @@ async fn reject(queues: &Queues, message: &Message, dry_run: bool) -> Result<boo
         print("a message that is no reject: it stays");
         return Ok(false);
     };
-    match work(&reject) {
+    match work(queues, &reject).await {
         Ok(parked) => {
             show(&reject.origin, &parked)?;
             if !dry_run {
@@ -185,7 +206,7 @@ async fn reject(queues: &Queues, message: &Message, dry_run: bool) -> Result<boo
 }
 
 /// What a reject would send if it came in now.
-fn work(reject: &Reject) -> Result<Parked> {
+async fn work(queues: &Queues, reject: &Reject) -> Result<Parked> {
     let raw = reject.raw();
     let application = reject.application.as_deref();
     let code = || application.context("its application is not known");
@@ -210,7 +231,13 @@ fn work(reject: &Reject) -> Result<Parked> {
             Work::Pushwoosh(deletion::plan(code()?, &raw)?),
         )),
         Kind::Record => record(&raw),
-        Kind::SegmentEvent => bail!("raw Segment events are sent again by Segment's own replay"),
+        Kind::SegmentEvent => {
+            let application = queues.secrets.application(code()?).await;
+            let application = application.context("its application's mappings cannot be read")?;
+            let mapped =
+                segment_event::plan(code()?, application.subscriptions(), &raw, reject.at)?;
+            Ok(again(code()?, Work::Pushwoosh(mapped.plan)))
+        }
     }
 }
 

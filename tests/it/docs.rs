@@ -129,6 +129,32 @@ fn event_table() -> String {
     table
 }
 
+/// The presets as they stand, a row per field.
+fn preset_tables() -> String {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../shared/mapping/src/presets.json"
+    );
+    let presets: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let mut text = String::new();
+    for preset in presets.as_array().unwrap() {
+        let (name, action) = (&preset["name"], &preset["action"]);
+        let trigger = preset["subscribe"].as_str().unwrap();
+        writeln!(
+            text,
+            "**{}** fills `{}` for `{trigger}`:\n\n| field | mapping |\n|---|---|",
+            name.as_str().unwrap(),
+            action.as_str().unwrap()
+        )
+        .unwrap();
+        for (field, mapping) in preset["mapping"].as_object().unwrap() {
+            writeln!(text, "| `{field}` | `{mapping}` |").unwrap();
+        }
+        text.push('\n');
+    }
+    text
+}
+
 fn value_table() -> String {
     let samples = [
         ("text", json!("shoes")),
@@ -186,6 +212,8 @@ More tags are sent in further calls of 50. The header `no-auto-tags` keeps Pushw
 * Without a known platform, or without both ids, an event is disregarded: [OPERATIONS](OPERATIONS.md#reasons).\n\n\
 ## A deletion: `delete-user`\n\n\
 `external_id`, or `user_id`, becomes `deleteUser` with `application` and `user_id`. Who is not there counts as deleted.\n\n\
+## Raw Segment events\n\n\
+They go through mappings in Segment's own language first; how, and how to change them: [WEBHOOK](WEBHOOK.md). These are on from the start.\n\n{}\
 ## Values of tags and attributes\n\n{}\n\
 Null removes a tag. Elements of a list become texts.\n\n\
 ## Times\n\n\
@@ -197,6 +225,7 @@ Read in any case: the names below, `web` (as Chrome) and the numbers.\n\n{}\n\
 Records of `channels-tracking-log` and what they become: [TRACKING_LOG](TRACKING_LOG.md).\n",
         profile_table(),
         event_table(),
+        preset_tables(),
         value_table(),
         platform_table(),
     );
@@ -236,7 +265,8 @@ JSON in AWS Secrets Manager, by default one secret per application, named `segme
 | `segment.region` | `us` | `us` sends to `{}`, `eu` to `{}`. |\n\
 | `segment.base_url` | by region | Another host of Segment, up to and including `/v1`. |\n\
 | `segment.events` | all | Events to export, with commas between, in any case. |\n\
-| `webhook.shared_secret` | route closed | A text, or a list of texts during a rotation. |\n\n\
+| `webhook.shared_secret` | route closed | A text, or a list of texts during a rotation. |\n\
+| `mappings` | the two presets | Mappings of raw events: [WEBHOOK](WEBHOOK.md#mappings). |\n\n\
 ### Rotation\n\n\
 Put a new version into the secret. Within `PWSEG_SECRET_TTL_S` it is used; a call that Pushwoosh or Segment refuses for its key makes the\n\
 function read it at once. Whoever still presents the key of before is let in while Secrets Manager keeps it as `AWSPREVIOUS`.\n",

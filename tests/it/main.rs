@@ -9,8 +9,10 @@
 
 mod destination;
 mod docs;
+mod explain;
 mod redrive;
 mod reliability;
 mod sandbox;
 mod schema;
 mod source;
+mod webhook;

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sha1::Sha1;
 
 /// What tests wait for comes within this time, or never.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -62,6 +64,16 @@ pub(crate) fn docs(name: &str, text: &str, compared: bool) {
             file.display()
         );
     }
+}
+
+/// A command: what it prints, and whether it ends well.
+pub(crate) fn command(arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox"));
+    let output = command.args(arguments).output().unwrap();
+    (
+        output.status.success(),
+        String::from_utf8(output.stdout).unwrap(),
+    )
 }
 
 impl Drop for Sandbox {
@@ -159,6 +171,22 @@ impl Sandbox {
         .await
     }
 
+    /// Raw Segment events, signed as Segment signs them.
+    pub(crate) async fn webhook(&self, body: &str, secret: &str, signed: &str) -> Answer {
+        let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(signed.as_bytes());
+        let request = self
+            .client
+            .post(format!("{}/webhook/DEMO0-00001", self.url))
+            .header("x-signature", hex::encode(mac.finalize().into_bytes()))
+            .body(body.to_owned());
+        let response = request.send().await.unwrap();
+        Answer {
+            status: response.status().as_u16(),
+            body: response.text().await.unwrap(),
+        }
+    }
+
     /// The bytes of a request, as they were captured; the peer closes the connection.
     pub(crate) fn raw(&self, request: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
@@ -202,16 +230,7 @@ impl Sandbox {
 
     /// Another command against this sandbox: what it prints, and whether it ends well.
     pub(crate) fn command(&self, arguments: &[&str]) -> (bool, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox"));
-        let output = command
-            .args(arguments)
-            .args(["--sandbox", &self.url])
-            .output()
-            .unwrap();
-        (
-            output.status.success(),
-            String::from_utf8(output.stdout).unwrap(),
-        )
+        command(&[arguments, &["--sandbox", &self.url]].concat())
     }
 
     /// The calls that an upstream received.

@@ -20,7 +20,7 @@ pub struct Processed {
     /// Its outcome.
     pub outcome: Outcome,
     /// What was wrong with it, where it could not be decoded.
-    pub undecodable: Option<&'static str>,
+    pub undecodable: Option<String>,
 }
 
 /// How an item ended, with what is still to be put on a queue for it.
@@ -201,16 +201,16 @@ fn refused(
         app.code = code,
         user.hash = user,
         reason,
-        detail = refusal.message,
+        detail = %refusal.message,
         "an item was not delivered"
     );
     let undecodable = refusal.reason.disposition() == Disposition::Reject;
     Pending {
         processed: Processed {
             outcome: refusal.reason.into(),
-            undecodable: undecodable.then_some(refusal.message),
+            undecodable: undecodable.then(|| refusal.message.to_string()),
         },
         park: None,
-        reject: undecodable.then(|| reject(refusal.reason, refusal.message.to_owned())),
+        reject: undecodable.then(|| reject(refusal.reason, refusal.message.to_string())),
     }
 }

@@ -10,7 +10,8 @@
 //! * [`auth`]: which application, and whether the caller holds its key.
 //! * [`endpoints`]: one file per route.
 //! * [`items`]: what happens to the items of a request, the same for every route.
-//! * `recent`: items that need not be sent again when Segment repeats a request.
+//! * [`signature`]: whether a webhook's sender holds the shared secret.
+//! * `recent`, `seen`: items that need not be sent again when they come again.
 
 pub mod answer;
 pub mod auth;
@@ -18,6 +19,8 @@ pub mod endpoints;
 pub mod items;
 mod recent;
 pub mod request;
+mod seen;
+pub mod signature;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +51,7 @@ pub struct Destination {
     delivery: Delivery,
     queues: Queues,
     recent: recent::Recent,
+    seen: seen::Seen,
 }
 
 /// One request's limits and counters.
@@ -74,6 +78,7 @@ pub async fn run() -> Result<(), Error> {
         delivery: Delivery::new(client, Arc::clone(&secrets)),
         queues: Queues::from_settings(&config, &settings),
         recent: recent::Recent::default(),
+        seen: seen::Seen::default(),
         secrets,
         settings,
     });

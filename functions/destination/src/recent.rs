@@ -59,7 +59,8 @@ impl Recent {
     }
 }
 
-fn key(application: &str, item: &[u8]) -> [u8; 32] {
+/// What an item of an application is known by.
+pub(crate) fn key(application: &str, item: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(application.as_bytes());
     hash.update([0]);

@@ -3,14 +3,18 @@
 //! * `{"kind":"mapping","mapping":…,"input":…}` → `{"output":…}` (`{}` for undefined) or `{"error":"…"}`
 //! * `{"kind":"fql","fql":…,"event":…}` → `{"matches":true|false}`, or `{"error":"…"}` where it does not parse
 //! * `{"kind":"coerce","field":…,"mode":"single"|"batch","input":…}` → `{"output":…}`, `{"absent":true}` or `{"error":"…"}`
+//! * `{"kind":"body","action":…,"mapping":…,"mode":"single"|"batch","input":…}` → `{"output":…}`, what the action sends
+//!   for the application `A`, or `{"error":"…"}`
 //!
 //! A line that is none of these gives an error, and the next one is read.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufWriter, Write};
 
 use mapping::fql::Trigger;
 use mapping::kit::{Mapping, as_double};
 use mapping::schema::{self, Mode};
+use mapping::subscription;
 use serde_json::{Value, json};
 
 fn main() -> io::Result<()> {
@@ -37,7 +41,8 @@ fn answer(case: Value) -> Value {
             Err(error) => json!({ "error": error }),
         },
         Some("coerce") => coerce(part("field"), part("mode"), case.get("input")),
-        _ => json!({"error": "kind must be mapping, fql or coerce"}),
+        Some("body") => body(&case),
+        _ => json!({"error": "kind must be mapping, fql, coerce or body"}),
     }
 }
 
@@ -57,16 +62,33 @@ fn mapping(mapping: &Value, input: &Value) -> Value {
     }
 }
 
+fn body(case: &Value) -> Value {
+    let part = |name: &str| case.get(name).unwrap_or(&Value::Null);
+    let entry = json!([{"subscribe": "type = \"any\"", "action": part("action"), "mapping": part("mapping")}]);
+    let read = subscription::read_any(&entry);
+    let [subscription] = read.subscriptions.as_slice() else {
+        return json!({"error": read.problems.join(" ")});
+    };
+    let mode = mode(part("mode"));
+    match subscription.payload(part("input"), mode) {
+        Ok(payload) => json!({"output": subscription.action.body("A", mode, payload)}),
+        Err(refusal) => json!({"error": refusal.message}),
+    }
+}
+
+fn mode(name: &Value) -> Mode {
+    if name == "batch" {
+        Mode::Batch
+    } else {
+        Mode::Single
+    }
+}
+
 fn coerce(field: &Value, mode: &Value, input: Option<&Value>) -> Value {
     let Some(kind) = field.as_str().and_then(schema::Kind::parse) else {
         return json!({"error": "field must be a type, e.g. string, number|null or string[]"});
     };
-    let mode = if mode == "batch" {
-        Mode::Batch
-    } else {
-        Mode::Single
-    };
-    match schema::coerce("f", kind, mode, input) {
+    match schema::coerce("f", kind, self::mode(mode), input.map(Cow::Borrowed)) {
         Ok(Some(output)) => json!({ "output": output }),
         Ok(None) => json!({"absent": true}),
         Err(error) => json!({ "error": error }),

@@ -86,6 +86,17 @@ impl Plan {
         }
     }
 
+    /// Two plans at once: what has no order between them runs together.
+    pub(crate) fn beside(mut self, other: Self) -> Self {
+        let depth = self.stages.len();
+        let mut others = other.stages.into_iter();
+        for (stage, other) in self.stages.iter_mut().zip(others.by_ref().take(depth)) {
+            stage.extend(other);
+        }
+        self.stages.extend(others);
+        self
+    }
+
     /// Appends a stage, unless it is empty.
     pub(crate) fn then(mut self, stage: Vec<Call>) -> Self {
         if !stage.is_empty() {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::call::{Call, Method, Plan};
-use crate::field::{id, object};
+use crate::field::{id, json, object};
 use crate::reason::{Reason, Refusal};
 
 /// `external_id` is what Segment's destination sends; `user_id` is its name everywhere else.
@@ -19,6 +19,11 @@ struct Wire {
 
 /// The calls for one delete-user body.
 pub fn plan(application: &str, body: &[u8]) -> Result<Plan, Refusal> {
+    of(application, json(body)?)
+}
+
+/// The same for a body that was read before.
+pub(crate) fn of(application: &str, body: Value) -> Result<Plan, Refusal> {
     let wire: Wire = object(body)?;
     let user = id(&wire.external_id)
         .or_else(|| id(&wire.user_id))

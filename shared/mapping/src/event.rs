@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::call::{Call, Method, Plan};
-use crate::field::{id, object, text, verbatim};
+use crate::field::{id, json, object, text, verbatim};
 use crate::instant::instant;
 use crate::platform::Platform;
 use crate::reason::{Reason, Refusal};
@@ -29,6 +29,11 @@ struct Wire {
 
 /// The call for one event. `received` is the time for an event that names none.
 pub fn plan(application: &str, event: &[u8], received: Timestamp) -> Result<Plan, Refusal> {
+    of(application, json(event)?, received)
+}
+
+/// The same for an event that was read before.
+pub(crate) fn of(application: &str, event: Value, received: Timestamp) -> Result<Plan, Refusal> {
     let wire: Wire = object(event)?;
     let user = id(&wire.user_id).or_else(|| id(&wire.external_id));
     let device = id(&wire.device_id);

@@ -6,11 +6,14 @@ use serde_json::Value;
 
 use crate::reason::{Reason, Refusal};
 
+/// Reads JSON text.
+pub(crate) fn json(text: &[u8]) -> Result<Value, Refusal> {
+    serde_json::from_slice(text).map_err(|_| Refusal::new(Reason::NotJson, "JSON is expected"))
+}
+
 /// Reads a JSON object. A derived `Deserialize` would also take an array, field by field in their
 /// order, and make a user id of its first element.
-pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Refusal> {
-    let value: Value = serde_json::from_slice(json)
-        .map_err(|_| Refusal::new(Reason::NotJson, "JSON is expected"))?;
+pub(crate) fn object<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
     if !value.is_object() {
         return Err(Refusal::new(
             Reason::NotAnObject,

@@ -78,11 +78,11 @@ enum Expected {
 }
 
 impl Expected {
-    fn text(&self) -> String {
+    fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Text(text) => text.clone(),
-            Self::Number(number) => ryu_js::Buffer::new().format(*number).to_owned(),
-            Self::Bool(value) => value.to_string(),
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Number(number) => ryu_js::Buffer::new().format(*number).to_owned().into(),
+            Self::Bool(value) => value.to_string().into(),
         }
     }
 
@@ -109,15 +109,35 @@ impl Trigger {
     /// Whether an event is selected, or nothing where Segment fails over it: at parentheses that
     /// select by nothing.
     pub fn evaluate(&self, event: &Value) -> Option<bool> {
-        self.group.evaluate(event)
+        self.group.evaluate(&mut Subject {
+            event,
+            last: ("", None),
+        })
+    }
+}
+
+/// An event under a trigger, with the field that was looked up last: the next condition often has
+/// the same.
+struct Subject<'e> {
+    event: &'e Value,
+    last: (&'static str, Option<&'e Value>),
+}
+
+impl<'e> Subject<'e> {
+    fn get(&mut self, name: &'static str) -> Option<&'e Value> {
+        if self.last.0 != name {
+            let fields = self.event.as_object();
+            self.last = (name, fields.and_then(|fields| js::get(fields, name)));
+        }
+        self.last.1
     }
 }
 
 impl Group {
     /// Conditions are looked at in their order, and no further than needed.
-    fn evaluate(&self, event: &Value) -> Option<bool> {
+    fn evaluate(&self, subject: &mut Subject<'_>) -> Option<bool> {
         for child in &self.children {
-            if child.evaluate(event)? == self.any {
+            if child.evaluate(subject)? == self.any {
                 return Some(self.any);
             }
         }
@@ -126,9 +146,9 @@ impl Group {
 }
 
 impl Condition {
-    fn evaluate(&self, event: &Value) -> Option<bool> {
+    fn evaluate(&self, subject: &mut Subject<'_>) -> Option<bool> {
         match self {
-            Self::Group(group) => group.evaluate(event),
+            Self::Group(group) => group.evaluate(subject),
             Self::Nothing => None,
             Self::Leaf {
                 field,
@@ -136,8 +156,8 @@ impl Condition {
                 expected,
             } => {
                 let actual = match field {
-                    Field::Named(name) => event.get(name).map(Cow::Borrowed),
-                    Field::Below(part, path) => path.get(event.get(part)),
+                    Field::Named(name) => subject.get(name).map(Cow::Borrowed),
+                    Field::Below(part, path) => path.get(subject.get(part)),
                 };
                 Some(operator.holds(actual.as_deref(), expected))
             }

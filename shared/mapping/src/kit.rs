@@ -11,6 +11,7 @@
 //! * `path`: how Segment looks up `$.a.b[0]`.
 //! * `js`: the few rules of JavaScript that show: texts of numbers, truth, JSON in its key order.
 //! * `template`, `replace`: the directives that work on text.
+//! * `trace`: where the fields of an output come from.
 
 mod compile;
 mod evaluate;
@@ -18,13 +19,16 @@ pub(crate) mod js;
 pub(crate) mod path;
 mod replace;
 mod template;
+mod trace;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value;
 
 use compile::Node;
 pub use js::as_double;
+pub use trace::Traced;
 
 /// Bytes that an evaluation may create; events have at most 32 KB, mappings a few.
 pub const MAX_OUTPUT: usize = 8 * 1024 * 1024;
@@ -37,6 +41,9 @@ pub const MAX_DEPTH: usize = 100;
 pub struct Mapping {
     root: Node,
 }
+
+/// A field of a mapping's output.
+pub type Field<'m, 'e> = (Cow<'m, str>, Cow<'e, Value>);
 
 /// What is wrong with a mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,12 +80,29 @@ impl Mapping {
 
     /// The value for an event; none is JavaScript's undefined.
     pub fn evaluate(&self, event: &Value) -> Result<Option<Value>, Error> {
-        if !event.is_object() {
-            return Err(Error(format!(
-                "data must be an object, got {}",
-                js::type_name(Some(event))
-            )));
-        }
+        expect_object(event)?;
         evaluate::evaluate(&self.root, event)
     }
+
+    /// The fields of the value for an event, borrowed from it where nothing changes them; none where
+    /// the value is no object.
+    pub fn fields<'m, 'e>(&'m self, event: &'e Value) -> Result<Option<Vec<Field<'m, 'e>>>, Error> {
+        expect_object(event)?;
+        evaluate::fields(&self.root, event)
+    }
+
+    /// Every field of the output with what it was made of.
+    pub fn trace(&self, event: &Value) -> Vec<Traced> {
+        trace::trace(&self.root, event)
+    }
+}
+
+fn expect_object(event: &Value) -> Result<(), Error> {
+    if event.is_object() {
+        return Ok(());
+    }
+    Err(Error(format!(
+        "data must be an object, got {}",
+        js::type_name(Some(event))
+    )))
 }

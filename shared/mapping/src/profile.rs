@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::call::{Call, Method, Plan};
-use crate::field::{id, object, text};
+use crate::field::{id, json, object, text};
 use crate::platform::Platform;
 use crate::reason::{Reason, Refusal};
 use crate::value::to_pushwoosh;
@@ -42,6 +42,11 @@ struct Wire {
 
 /// The calls for one track-user body. `now` decides the offset of the user's time zone.
 pub fn plan(application: &str, body: &[u8], now: Timestamp) -> Result<Plan, Refusal> {
+    of(application, json(body)?, now)
+}
+
+/// The same for a body that was read before.
+pub(crate) fn of(application: &str, body: Value, now: Timestamp) -> Result<Plan, Refusal> {
     let wire: Wire = object(body)?;
     let user = id(&wire.user_id).or_else(|| id(&wire.external_id));
     let hwid = id(&wire.device_id);

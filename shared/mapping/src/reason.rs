@@ -1,6 +1,7 @@
 //! Why an item was disregarded or rejected. Codes are stable: alarms, saved queries and the
 //! operations guide are built on them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// What becomes of an item that is not delivered.
@@ -30,8 +31,12 @@ pub enum Reason {
     NotConfigured,
     /// The event is not one of those that Segment receives.
     EventNotExported,
-    /// The same record was already in the batch.
+    /// The same record or event was seen before.
     Duplicate,
+    /// No mapping selects the event.
+    NoMapping,
+    /// The mapping fails on the event.
+    MappingFailed,
     /// Neither a user id nor a device id.
     NoIdentity,
     /// The device's platform is missing.
@@ -73,6 +78,8 @@ impl Reason {
         Self::NotConfigured,
         Self::EventNotExported,
         Self::Duplicate,
+        Self::NoMapping,
+        Self::MappingFailed,
         Self::NoIdentity,
         Self::NoPlatform,
         Self::UnknownPlatform,
@@ -134,8 +141,20 @@ impl Reason {
             Self::Duplicate => About {
                 code: "duplicate",
                 disposition: Disregard,
-                cause: "The same record was already in the batch.",
+                cause: "It was seen before: the same record in the batch, or an event with the same `messageId`.",
                 cure: "None: it was sent once.",
+            },
+            Self::NoMapping => About {
+                code: "no_mapping",
+                disposition: Disregard,
+                cause: "No mapping's trigger selects the event.",
+                cure: "None, unless it is wanted: then see with `cargo run -- explain` which condition fails, and correct `mappings` of the application's secret.",
+            },
+            Self::MappingFailed => About {
+                code: "mapping_failed",
+                disposition: Reject,
+                cause: "The mapping fails on the event.",
+                cure: "Read the item's message, try the event with `cargo run -- explain`, correct `mappings` of the application's secret, and redrive the item.",
             },
             Self::NoIdentity => About {
                 code: "no_identity",
@@ -233,13 +252,16 @@ pub struct Refusal {
     /// Why.
     pub reason: Reason,
     /// Which field, and what was expected of it.
-    pub message: &'static str,
+    pub message: Cow<'static, str>,
 }
 
 impl Refusal {
     /// A refusal.
-    pub fn new(reason: Reason, message: &'static str) -> Self {
-        Self { reason, message }
+    pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
     }
 }
 

@@ -4,9 +4,12 @@
 //! The rules are those of its JSON schema validator with coercion of types, as measured: a union
 //! with null behaves differently from a type alone.
 
+use std::borrow::Cow;
+
 use serde_json::{Number, Value};
 
 use crate::instant::instant;
+use crate::kit;
 use crate::kit::js::{number_text, to_number};
 
 /// The type of a field.
@@ -39,6 +42,30 @@ pub enum Mode {
 }
 
 impl Kind {
+    const fn plain(base: Base) -> Self {
+        Self {
+            base,
+            multiple: false,
+            nullable: false,
+        }
+    }
+
+    /// `string`.
+    pub const TEXT: Self = Self::plain(Base::Text);
+    /// `string|null`.
+    pub const TEXT_OR_NULL: Self = Self {
+        nullable: true,
+        ..Self::TEXT
+    };
+    /// `number`.
+    pub const NUMBER: Self = Self::plain(Base::Number);
+    /// `boolean`.
+    pub const BOOLEAN: Self = Self::plain(Base::Boolean);
+    /// `datetime`.
+    pub const DATE_TIME: Self = Self::plain(Base::DateTime);
+    /// `object`.
+    pub const OBJECT: Self = Self::plain(Base::Object);
+
     /// Reads a type: `string`, `number|null`, `string[]`.
     pub fn parse(text: &str) -> Option<Self> {
         let (text, nullable) = text
@@ -98,53 +125,157 @@ impl Kind {
     }
 }
 
+/// A field of an action.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Its name in mappings.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Without it the event is dropped.
+    pub required: bool,
+    /// The fields of an object that declares them.
+    pub parts: &'static [Self],
+}
+
+/// Why a mapped value does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// Which field.
+    pub field: &'static str,
+    /// It is required, and not there.
+    pub missing: bool,
+    /// What Segment shows.
+    pub message: String,
+}
+
+/// The payload of an action: its fields with their values.
+pub type Payload<'e> = Vec<(&'static str, Cow<'e, Value>)>;
+
+/// What was mapped, without what is empty and what the action has no field for, in the order of the
+/// fields.
+pub fn fit<'e>(
+    fields: &[Field],
+    mode: Mode,
+    mut mapped: Vec<kit::Field<'_, 'e>>,
+) -> Result<Payload<'e>, Vec<Misfit>> {
+    let (mut payload, mut misfits) = (Vec::with_capacity(fields.len()), Vec::new());
+    // Most mappings have the order of the fields.
+    let mut next = 0;
+    for field in fields {
+        let place = (next..mapped.len()).chain(0..next).find(|place| {
+            mapped
+                .get(*place)
+                .is_some_and(|(name, _)| name == field.name)
+        });
+        let value = place.and_then(|place| {
+            next = place + 1;
+            mapped
+                .get_mut(place)
+                .map(|(_, value)| std::mem::take(value))
+        });
+        match fit_one(field, mode, value) {
+            Ok(Some(value)) => payload.push((field.name, value)),
+            Ok(None) if field.required => misfits.push(Misfit {
+                field: field.name,
+                missing: true,
+                message: format!(
+                    "The root value is missing the required field '{}'.",
+                    field.name
+                ),
+            }),
+            Ok(None) => {}
+            Err(within) => misfits.extend(within),
+        }
+    }
+    if misfits.is_empty() {
+        Ok(payload)
+    } else {
+        Err(misfits)
+    }
+}
+
+fn fit_one<'e>(
+    field: &Field,
+    mode: Mode,
+    value: Option<Cow<'e, Value>>,
+) -> Result<Option<Cow<'e, Value>>, Vec<Misfit>> {
+    match value.as_deref() {
+        Some(Value::Object(parts)) if !field.parts.is_empty() => {
+            let fits = |(name, value): (&String, &Value)| {
+                let part = field.parts.iter().find(|part| part.name == name);
+                part.is_some_and(|part| part.kind.has(value))
+            };
+            if parts.iter().all(fits) {
+                return Ok(value);
+            }
+            let parts = parts
+                .iter()
+                .map(|(name, value)| (Cow::Borrowed(name.as_str()), Cow::Borrowed(value)));
+            // Only at the root are empty texts removed from fields of text.
+            let parts = fit(field.parts, Mode::Batch, parts.collect())?;
+            let parts = parts
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.into_owned()));
+            Ok(Some(Cow::Owned(Value::Object(parts.collect()))))
+        }
+        _ => coerce(field.name, field.kind, mode, value).map_err(|message| {
+            vec![Misfit {
+                field: field.name,
+                missing: false,
+                message,
+            }]
+        }),
+    }
+}
+
 /// The value that is sent for a field; none where the field is left out. The error is what Segment
 /// shows.
-pub fn coerce(
+pub fn coerce<'e>(
     field: &str,
     kind: Kind,
     mode: Mode,
-    value: Option<&Value>,
-) -> Result<Option<Value>, String> {
-    let label = label(field);
+    value: Option<Cow<'e, Value>>,
+) -> Result<Option<Cow<'e, Value>>, String> {
     let Some(value) = value else { return Ok(None) };
+    // What most values are: of the type, and not empty.
+    let settled = !kind.multiple && kind.base != Base::DateTime && value.as_str() != Some("");
+    if settled && kind.has(&value) {
+        return Ok(Some(value));
+    }
     if kind.multiple {
-        let items = match value {
-            Value::Null if kind.nullable => return Ok(Some(Value::Null)),
+        let items = match value.as_ref() {
+            Value::Null if kind.nullable => return Ok(Some(value)),
             Value::Null => return Ok(None),
             Value::String(text) if text.is_empty() => return Ok(None),
-            Value::Array(items) => items.clone(),
-            other => vec![other.clone()],
+            Value::Array(items) => items.as_slice(),
+            other => std::slice::from_ref(other),
         };
         let item = Kind {
             multiple: false,
             nullable: false,
             ..kind
         };
-        let kept = items.into_iter().filter(|value| !is_empty(item, value));
+        let kept = items.iter().filter(|value| !is_empty(item, value));
         let (mut coerced, mut errors) = (Vec::new(), Vec::new());
         for (index, value) in kept.enumerate() {
-            match one(
-                item,
-                &value,
-                &format!("The value at /{field}/{index}"),
-                false,
-            ) {
-                Ok(value) => coerced.push(value),
+            let label = || format!("The value at /{field}/{index}");
+            match one(item, Cow::Borrowed(value), label, false) {
+                Ok(value) => coerced.push(value.into_owned()),
                 Err(error) => errors.push(error),
             }
         }
         return if errors.is_empty() {
-            Ok(Some(Value::Array(coerced)))
+            Ok(Some(Cow::Owned(Value::Array(coerced))))
         } else {
             Err(errors.join(" "))
         };
     }
     let emptied = mode == Mode::Single && value.as_str() == Some("");
-    if emptied || is_empty(kind, value) {
+    if emptied || is_empty(kind, &value) {
         return Ok(None);
     }
-    one(kind, value, &label, true).map(Some)
+    one(kind, value, || label(field), true).map(Some)
 }
 
 /// Null, and an empty text, where the type has neither.
@@ -157,31 +288,38 @@ fn is_empty(kind: Kind, value: &Value) -> bool {
 }
 
 /// A single value. The elements of lists are not held against the form of dates.
-fn one(kind: Kind, value: &Value, label: &str, dated: bool) -> Result<Value, String> {
-    let mut value = value.clone();
+fn one(
+    kind: Kind,
+    mut value: Cow<'_, Value>,
+    label: impl Fn() -> String,
+    dated: bool,
+) -> Result<Cow<'_, Value>, String> {
     if !kind.has(&value) {
         let union = kind.nullable || kind.base == Base::DateTime;
         // An object alone has nothing to coerce to, so that its list is not looked into.
         let coercible = kind.base != Base::Object || kind.nullable;
         if coercible
-            && let Value::Array(items) = &value
+            && let Value::Array(items) = value.as_ref()
             && let [only] = items.as_slice()
         {
-            value = only.clone();
+            value = Cow::Owned(only.clone());
         }
         // A union wants the element to be of all its types at once, which it never is.
         let fits = !union && kind.has(&value);
         if !fits {
-            value = convert(kind, &value).ok_or_else(|| wrong_type(label, kind, &value))?;
+            let converted =
+                convert(kind, &value).ok_or_else(|| wrong_type(&label(), kind, &value))?;
+            value = Cow::Owned(converted);
         }
     }
     if dated
         && kind.base == Base::DateTime
-        && let Value::String(text) = &value
+        && let Value::String(text) = value.as_ref()
         && !is_date_like(text)
     {
         return Err(format!(
-            "{label} must be a valid date-like string but it was not."
+            "{} must be a valid date-like string but it was not.",
+            label()
         ));
     }
     Ok(value)
@@ -269,11 +407,27 @@ const MAX_SECONDS: f64 = 8.64e12;
 
 /// A unix time as text, or a date that Segment's date library takes.
 fn is_date_like(text: &str) -> bool {
+    // The usual form first: no number has it.
+    if text.get(4..5) == Some("-") && instant(text).is_some() {
+        return true;
+    }
     let number = to_number(text);
-    let is_number = number.abs() <= MAX_SECONDS && ryu_js::Buffer::new().format(number) == text;
+    if ryu_js::Buffer::new().format(number) == text && !number.is_nan() {
+        return number.abs() <= MAX_SECONDS;
+    }
     // What has no separator between its parts is left to the form of digits.
     let separated = text.contains(['-', '/', ' ', ',']) && number.is_nan();
-    is_number || (separated && instant(text).is_some()) || is_loose_date(text)
+    (separated && instant(text).is_some()) || is_loose_date(text) || is_lone_number(text)
+}
+
+/// Largest year of JavaScript's dates.
+const MAX_YEAR: u32 = 275_760;
+
+/// A month or a year with blanks or a sign around it, as JavaScript takes it for a date.
+fn is_lone_number(text: &str) -> bool {
+    let digits = text.trim().trim_start_matches('-').trim_start();
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && matches!(digits.parse(), Ok(0..=12 | 32..=MAX_YEAR))
 }
 
 /// Digits in the places of a date, whatever their values: `20260102`, `2026-13-45`, `2026-001`.

@@ -9,6 +9,9 @@
 //! Invariants: a key is never shown by `Debug`; every problem names the field and what is expected
 //! there. A part that is missing switches off what needs it and nothing else.
 
+use std::sync::Arc;
+
+use mapping::subscription::{self, Subscription};
 use mapping::tracking_log::Event;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -35,7 +38,7 @@ pub struct Application {
     /// Shared secrets of the webhook route, several during a rotation; none closes the route.
     pub webhook_secrets: Vec<SecretString>,
     /// The customer's own mappings, in place of the presets.
-    pub mappings: Option<Vec<Value>>,
+    subscriptions: Option<Arc<[Subscription]>>,
 }
 
 /// Where and with which key an application's calls go.
@@ -64,7 +67,15 @@ pub struct Segment {
 pub struct Problems(pub Vec<String>);
 
 impl Application {
-    /// Reads a secret. Unknown names in the list of events are told by [`unknown_events`].
+    /// The mappings of raw Segment events.
+    pub fn subscriptions(&self) -> &[Subscription] {
+        match &self.subscriptions {
+            Some(own) => own,
+            None => subscription::presets(),
+        }
+    }
+
+    /// Reads a secret. What can be left out of it while the rest is used is told by [`warnings`].
     pub fn read(code: &str, secret: &Value) -> Result<Self, Problems> {
         let mut reader = Reader::default();
         if !secret.is_object() {
@@ -102,9 +113,9 @@ impl Application {
             .section(secret, "webhook")
             .map(|section| reader.webhook_secrets(section))
             .unwrap_or_default();
-        let mappings = match secret.get("mappings") {
+        let subscriptions = match secret.get("mappings") {
             None | Some(Value::Null) => None,
-            Some(Value::Array(mappings)) => Some(mappings.clone()),
+            Some(Value::Array(mappings)) => Some(subscription::read(mappings).subscriptions.into()),
             Some(_) => reader.problem("mappings must be a list"),
         };
         if pushwoosh.is_none() && segment.is_none() && reader.0.is_empty() {
@@ -118,7 +129,7 @@ impl Application {
                 pushwoosh,
                 segment,
                 webhook_secrets,
-                mappings,
+                subscriptions,
             })
         } else {
             Err(Problems(reader.0))
@@ -126,15 +137,21 @@ impl Application {
     }
 }
 
-/// Names in `segment.events` that are no event of ours; they are left out.
-pub fn unknown_events(secret: &Value) -> Vec<&str> {
+/// What is left out of a secret, and what will surprise in it: names in `segment.events` that are no
+/// event of ours, mappings with faults, triggers that do not select what they seem to.
+pub fn warnings(secret: &Value) -> Vec<String> {
     let list = secret
         .pointer("/segment/events")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    names(list)
-        .filter(|name| Event::parse(name).is_none())
-        .collect()
+    let unknown = names(list).filter(|name| Event::parse(name).is_none());
+    let mut warnings: Vec<String> = unknown
+        .map(|name| format!("segment.events names an event that does not exist: {name}"))
+        .collect();
+    if let Some(Value::Array(mappings)) = secret.get("mappings") {
+        warnings.extend(subscription::read(mappings).problems);
+    }
+    warnings
 }
 
 fn names(list: &str) -> impl Iterator<Item = &str> {
@@ -229,6 +246,10 @@ mod tests {
             "pushwoosh": {"api_token": " marker-token ", "base_url": "https://eu.example.com/"},
             "segment": {"write_key": "marker-key", "region": "eu", "events": "push_sent, Email Bounced, Nonsense"},
             "webhook": {"shared_secret": ["marker-new", "marker-old"]},
+            "mappings": [
+                {"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": {}},
+                {"subscribe": "type = \"track\"", "action": "none", "mapping": {}},
+            ],
         });
         let application = Application::read("A", &secret).unwrap();
         let pushwoosh = application.pushwoosh.as_ref().unwrap();
@@ -241,7 +262,10 @@ mod tests {
             Some(vec![Event::PushSent, Event::EmailBounced])
         );
         assert_eq!(application.webhook_secrets.len(), 2);
-        assert_eq!(unknown_events(&secret), ["Nonsense"]);
+        assert_eq!(application.subscriptions().len(), 1);
+        let warnings = warnings(&secret);
+        assert_eq!(warnings.len(), 2);
+        assert!(warnings[0].ends_with("Nonsense") && warnings[1].starts_with("mappings[1].action"));
         assert!(!format!("{application:?}").contains("marker"));
     }
 
@@ -250,6 +274,7 @@ mod tests {
         let destination =
             Application::read("A", &json!({"pushwoosh": {"api_token": "t"}})).unwrap();
         assert!(destination.segment.is_none() && destination.webhook_secrets.is_empty());
+        assert_eq!(destination.subscriptions().len(), 2);
         let source =
             Application::read("A", &json!({"segment": {"write_key": "k", "events": " "}})).unwrap();
         assert_eq!(source.segment.unwrap().events, None);

@@ -291,11 +291,11 @@ impl Secrets {
 
 /// Tells the operator what is wrong with a secret.
 fn tell(code: &str, secret: &Value) {
-    for event in application::unknown_events(secret) {
+    for warning in application::warnings(secret) {
         tracing::warn!(
             app.code = code,
-            event.name = event,
-            "segment.events names an event that does not exist"
+            detail = warning,
+            "a part of the application's secret is left out, or will surprise"
         );
     }
     if let Err(problems) = Application::read(code, secret) {

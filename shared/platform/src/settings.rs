@@ -50,9 +50,12 @@ impl fmt::Display for Expected {
     }
 }
 
+/// Where applications' secrets are unless another place is set.
+pub const DEFAULT_SECRET_ID: &str = "segment-pushwoosh/{app_code}";
+
 const SECRET_ID: Variable = Variable {
     name: "PWSEG_SECRET_ID",
-    default: Some("segment-pushwoosh/{app_code}"),
+    default: Some(DEFAULT_SECRET_ID),
     expected: Expected::Text,
     doc: "Name or ARN of the secret in AWS Secrets Manager. `{app_code}` stands for the application's code; without it, one secret holds a map of all applications.",
 };

@@ -1,4 +1,5 @@
-// Drives Segment's own Pushwoosh destination, its code untouched, against a running sandbox.
+// Drives Segment's own Pushwoosh and Webhook destinations, their code untouched, and the Destination Function of
+// the documentation against a running sandbox.
 //
 //   node drive.cjs http://127.0.0.1:8787
 //
@@ -9,6 +10,8 @@ const assert = require('node:assert/strict')
 const http = require('node:http')
 const https = require('node:https')
 const net = require('node:net')
+const { readFileSync } = require('node:fs')
+const { join } = require('node:path')
 
 const base = new URL(process.argv[2] ?? 'http://127.0.0.1:8787')
 
@@ -28,6 +31,16 @@ const definition = require('@segment/action-destinations/dist/destinations/pushw
 const destination = new Destination(definition)
 const right = { pushwooshAPIKey: 'demo-token', pushwooshAppCode: 'DEMO0-00001' }
 const subscriptions = definition.presets.map((preset) => ({ ...preset }))
+
+const webhook = new Destination(require('@segment/action-destinations/dist/destinations/webhook').default)
+
+/** The snippet as Segment runs it: with these names around it. */
+const destinationFunction = (() => {
+  const named = (name) => class extends Error { name = name }
+  const given = { fetch, crypto: require('node:crypto'), RetryError: named('RetryError'), ValidationError: named('ValidationError') }
+  const code = readFileSync(join(__dirname, '../../../docs/destination-function.js'), 'utf8')
+  return new Function(...Object.keys(given), `${code}; return { onTrack, onDelete, onBatch }`)(...Object.values(given))
+})()
 
 const sandbox = async (path, options) => {
   const response = await fetch(new URL(`/_sandbox/${path}`, base), options)
@@ -197,6 +210,35 @@ const steps = {
   onDelete: async () => {
     await destination.onDelete(event('delete'), { ...right, subscriptions })
     assert.deepEqual(await received(), [['deleteUser', { application: 'DEMO0-00001', user_id: 'u1' }]])
+  },
+
+  'the Webhook destination, one event and a batch': async () => {
+    const settings = { sharedSecret: 'demo-secret' }
+    const mapping = { url: new URL('/webhook/DEMO0-00001', base).href, method: 'POST', data: { '@path': '$.' } }
+    const subscription = { partnerAction: 'send', subscribe: 'type = "track" or type = "identify"', mapping }
+    await webhook.onEvent(event('track', { event: 'One' }), { ...settings, subscriptions: [subscription] })
+    assert.deepEqual(await received(), [postEvent('One')])
+    const batch = ['Two', 'Three'].map((name) => event('track', { event: name }))
+    const batched = { ...subscription, mapping: { ...mapping, enable_batching: true } }
+    await webhook.onBatch(batch, { ...settings, subscriptions: [batched] })
+    assert.deepEqual((await received()).map(([, call]) => call.event).sort(), ['Three', 'Two'])
+    const wrong = await failure(webhook.onEvent(event('track', { event: 'E' }), { sharedSecret: 'wrong', subscriptions: [subscription] }))
+    assert.equal(wrong.response.status, 401)
+  },
+
+  'the Destination Function of the documentation': async () => {
+    const settings = { endpoint: new URL('/webhook/DEMO0-00001', base).href, sharedSecret: 'demo-secret' }
+    await destinationFunction.onTrack(event('track', { event: 'E' }), settings)
+    assert.deepEqual(await received(), [postEvent('E')])
+    await destinationFunction.onDelete({ type: 'delete', messageId: 'delete-1', userId: 'u1', context: [], integrations: [] }, settings)
+    assert.deepEqual((await received())[0][0], 'deleteUser')
+    const mixed = [event('track', { event: 'E' }), event('identify', { traits: { a: 'b' } }), event('track', { event: 'E', timestamp: 'today' })]
+    const statuses = await destinationFunction.onBatch(mixed, settings)
+    assert.deepEqual(statuses.map(({ status }) => status), [200, 200, 400])
+    assert.match(statuses[2].errormessage, /date-like/)
+    assert.deepEqual((await received()).map(([method]) => method).sort(), ['postEvent', 'registerUser', 'setTags'])
+    const error = await failure(destinationFunction.onTrack(mixed[2], settings))
+    assert.equal(error.name, 'ValidationError')
   },
 
   'onDelete without a user': async () => {

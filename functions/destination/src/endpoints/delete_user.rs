@@ -31,5 +31,5 @@ pub(super) async fn answer(
             "deletion parked until Pushwoosh takes it"
         );
     }
-    single(processed.outcome, processed.undecodable, "delete user")
+    single(&processed, "delete user")
 }

@@ -41,7 +41,7 @@ pub(super) async fn answer(
         .process(application, Kind::Event, &items, map, invocation)
         .await;
     if let [only] = processed.as_slice() {
-        return single(only.outcome, only.undecodable, ACTION);
+        return single(only, ACTION);
     }
     if processed.iter().any(|item| item.outcome == Outcome::Failed) {
         return Answer::unavailable();

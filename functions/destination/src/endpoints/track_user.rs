@@ -22,5 +22,5 @@ pub(super) async fn answer(
     let processed = destination
         .process_one(application, Kind::Profile, &request.body, map, invocation)
         .await;
-    single(processed.outcome, processed.undecodable, "track user")
+    single(&processed, "track user")
 }

@@ -14,7 +14,7 @@ pub(super) enum Token {
     },
     Null,
     Number(f64),
-    /// With its opening quote; the closing one may be missing.
+    /// With its quotes.
     Text(String),
     Open,
     Close,
@@ -66,8 +66,8 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
     }
 }
 
-/// Longest number.
-const MAX_NUMBER: usize = 40;
+/// Longest number, name and text.
+const MAX_LENGTH: usize = 100_000;
 
 struct Lexer {
     chars: Vec<char>,
@@ -96,21 +96,24 @@ impl Lexer {
         self.chars.get(self.at).copied()
     }
 
-    fn skip(&mut self, wanted: char) -> bool {
-        let found = self.peek() == Some(wanted);
-        self.at += usize::from(found);
-        found
-    }
-
-    fn word(&mut self, word: &str) -> bool {
-        let end = self.at + word.len();
-        let found = self
-            .chars
-            .get(self.at..end)
-            .is_some_and(|chars| chars.iter().copied().eq(word.chars()))
-            && terminates(self.chars.get(end).copied());
-        if found {
-            self.at = end;
+    /// Takes this text where it ends like a word. Where the end of everything comes first, what was
+    /// looked at is lost: `type = ab` compares with `a`.
+    fn accept(&mut self, wanted: &str) -> bool {
+        let start = self.at;
+        let mut same = true;
+        for wanted in wanted.chars() {
+            let Some(c) = self.peek() else {
+                return false;
+            };
+            self.at += 1;
+            same &= c == wanted;
+            if terminates(Some(c)) {
+                break;
+            }
+        }
+        let found = same && terminates(self.peek());
+        if !found {
+            self.at = start;
         }
         found
     }
@@ -123,23 +126,13 @@ impl Lexer {
         let Some(c) = self.peek() else {
             return Some(Token::End);
         };
-        if self.word("and") {
-            return Some(Token::Conjunction { or: false });
-        }
-        if self.word("or") {
-            return Some(Token::Conjunction { or: true });
-        }
-        if self.word("null") {
-            return Some(Token::Null);
-        }
-        if starts_name(c) {
-            return self.name();
-        }
-        if c.is_ascii_digit() || c == '+' || c == '-' {
-            return self.number();
-        }
         self.at += 1;
         Some(match c {
+            'a' if self.accept("nd") => Token::Conjunction { or: false },
+            'o' if self.accept("r") => Token::Conjunction { or: true },
+            'n' if self.accept("ull") => Token::Null,
+            c if starts_name(c) => return self.name(c),
+            c if c.is_ascii_digit() || c == '+' || c == '-' => return self.number(c),
             '"' | '\'' => return self.text(c),
             '.' => Token::Dot,
             '(' => Token::Open,
@@ -148,30 +141,37 @@ impl Lexer {
             ']' => Token::BracketClose,
             ',' => Token::Comma,
             '=' => Token::Operator("="),
-            '!' => match self.peek() {
-                Some(next) if next.is_ascii_alphabetic() || next == '(' => Token::Operator("!"),
-                Some('=') => {
-                    self.at += 1;
-                    Token::Operator("!=")
-                }
-                _ => return None,
-            },
-            '<' => Token::Operator(if self.skip('=') { "<=" } else { "<" }),
-            '>' => Token::Operator(if self.skip('=') { ">=" } else { ">" }),
+            '!' if self
+                .peek()
+                .is_some_and(|c| c.is_ascii_alphabetic() || c == '(') =>
+            {
+                Token::Operator("!")
+            }
+            '!' if self.accept("=") => Token::Operator("!="),
+            '<' => Token::Operator(if self.accept("=") { "<=" } else { "<" }),
+            '>' => Token::Operator(if self.accept("=") { ">=" } else { ">" }),
             _ => return None,
         })
     }
 
-    fn name(&mut self) -> Option<Token> {
+    /// The rest of a name; `\` takes any character into it.
+    fn name(&mut self, first: char) -> Option<Token> {
         let mut name = String::new();
-        while let Some(c) = self.peek().filter(|c| continues_name(*c)) {
-            self.at += 1;
-            if c == '\\' {
-                name.push(self.peek()?);
+        let mut next = first;
+        loop {
+            if next == '\\' {
+                next = self.peek()?;
                 self.at += 1;
-            } else {
-                name.push(c);
             }
+            name.push(next);
+            if name.len() >= MAX_LENGTH {
+                return None;
+            }
+            let Some(c) = self.peek().filter(|c| continues_name(*c)) else {
+                break;
+            };
+            next = c;
+            self.at += 1;
         }
         let after = self.peek();
         let ends = terminates(after) || matches!(after, Some('.' | '(' | '=' | '!'));
@@ -180,10 +180,8 @@ impl Lexer {
 
     /// A sign, digits and one decimal point, which nothing may follow at once that ends a number. A
     /// sign alone is not a number.
-    fn number(&mut self) -> Option<Token> {
-        let mut number = String::new();
-        number.extend(self.peek());
-        self.at += 1;
+    fn number(&mut self, first: char) -> Option<Token> {
+        let mut number = String::from(first);
         let mut decimal = false;
         while let Some(c) = self.peek().filter(|c| c.is_ascii_digit() || *c == '.') {
             number.push(c);
@@ -194,7 +192,7 @@ impl Lexer {
                 }
                 decimal = true;
             }
-            if number.len() > MAX_NUMBER {
+            if number.len() > MAX_LENGTH {
                 return None;
             }
         }
@@ -210,12 +208,15 @@ impl Lexer {
             if c == quote {
                 if terminates(self.chars.get(self.at + 1).copied()) {
                     self.at += 1;
-                    text.push(quote);
                 }
+                text.push(quote);
                 return Some(Token::Text(text));
             }
             text.push(c);
             self.at += 1;
+            if text.len() > MAX_LENGTH {
+                return None;
+            }
         }
     }
 }

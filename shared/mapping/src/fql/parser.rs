@@ -116,31 +116,32 @@ fn leaf(field: Field, tokens: &mut VecDeque<Token>) -> Result<Condition, String>
     let below = matches!(field, Field::Below(..));
     let existence = below || matches!(field, Field::Named("name" | "userId"));
     let truth = below || matches!(field, Field::Named("userId"));
-    let boolean = match &value {
-        Token::Name(name) if name == "true" => Some(true),
-        Token::Name(name) if name == "false" => Some(false),
+    let (operator, text) = (operator.text(), value.text());
+    let boolean = match (&value, text.as_str()) {
+        (Token::Name(_), "true") => Some(true),
+        (Token::Name(_), "false") => Some(false),
         _ => None,
     };
-    let operator = match (&operator, &value) {
-        (Token::Operator("="), Token::Null) if existence => Operator::Exists(false),
-        (Token::Operator("!="), Token::Null) if existence => Operator::Exists(true),
-        (Token::Operator("="), Token::Number(_)) if below => Operator::NumberEquals,
-        (Token::Operator("!="), Token::Number(_)) if below => Operator::NumberNotEquals,
-        (Token::Operator("="), _) if truth && boolean.is_some() => {
-            Operator::Is(boolean == Some(true))
-        }
-        (Token::Operator("="), _) => Operator::Equals,
-        (Token::Operator("!="), _) => Operator::NotEquals,
-        (Token::Operator("<"), _) => Operator::Less,
-        (Token::Operator("<="), _) => Operator::LessOrEqual,
-        (Token::Operator(">"), _) => Operator::Greater,
-        (Token::Operator(">="), _) => Operator::GreaterOrEqual,
+    let null = text == "null";
+    let number = matches!(value, Token::Number(_));
+    let operator = match operator.as_str() {
+        "=" if null && existence => Operator::Exists(false),
+        "!=" if null && existence => Operator::Exists(true),
+        "=" if number && below => Operator::NumberEquals,
+        "!=" if number && below => Operator::NumberNotEquals,
+        "=" if truth && boolean.is_some() => Operator::Is(boolean == Some(true)),
+        "=" => Operator::Equals,
+        "!=" => Operator::NotEquals,
+        "<" => Operator::Less,
+        "<=" => Operator::LessOrEqual,
+        ">" => Operator::Greater,
+        ">=" => Operator::GreaterOrEqual,
         _ => Operator::Unknown,
     };
     let expected = match (value, boolean.filter(|_| below)) {
         (_, Some(value)) => Expected::Bool(value),
         (Token::Number(number), None) => Expected::Number(number),
-        (other, None) => Expected::Text(unquoted(&other.text())),
+        (_, None) => Expected::Text(unquoted(&text)),
     };
     Ok(Condition::Leaf {
         field,
@@ -218,7 +219,7 @@ pub(super) fn lint(text: &str, tokens: &[Token]) -> Vec<String> {
                     "{value} is in single quotes, which become part of the text: single quotes never match"
                 ));
             }
-            Token::Text(value) if value.len() == 1 || !value.ends_with('"') => {
+            Token::Text(_) if matches!(after, Some(Token::Text(_) | Token::Name(_))) => {
                 say("what follows a text must be white space, `,`, `)` or `]`: without white space the rest is lost".to_owned());
             }
             Token::Open => {

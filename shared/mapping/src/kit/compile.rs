@@ -47,6 +47,8 @@ pub(super) enum Node {
     },
     Encode(Box<Self>),
     Decode(Box<Self>),
+    /// Evaluated, since it may fail; then undefined.
+    Discard(Box<Self>),
     Flatten {
         separator: Box<Self>,
         value: Box<Self>,
@@ -63,17 +65,54 @@ pub(super) enum Node {
     Fail(String),
 }
 
+impl Node {
+    /// The directive that it is.
+    pub(super) fn directive(&self) -> &'static str {
+        match self {
+            Self::Scalar(_) | Self::Array(_) | Self::Object(_) => "@literal",
+            Self::Path(_) | Self::PathOf(_) => "@path",
+            Self::Template(_) => "@template",
+            Self::If { .. } | Self::Undefined => "@if",
+            Self::Case { .. } => "@case",
+            Self::Replace { .. } => "@replace",
+            Self::ArrayPath { .. } => "@arrayPath",
+            Self::Encode(_) | Self::Decode(_) | Self::Discard(_) => "@json",
+            Self::Flatten { .. } => "@flatten",
+            Self::Merge(_) => "@merge",
+            Self::Transform { .. } => "@transform",
+            Self::ExcludeWhenNull(_) => "@excludeWhenNull",
+            Self::Fail(_) => "none",
+        }
+    }
+}
+
 /// Compiles a whole mapping.
 pub(super) fn root(mapping: &Value) -> Result<Node, Vec<Fault>> {
+    if levels(mapping) > MAX_DEPTH {
+        return Err(vec![Fault {
+            path: "/".to_owned(),
+            message: format!("is nested more than {MAX_DEPTH} levels deep"),
+        }]);
+    }
     let unwrapped = unwrap_root(mapping)?;
     let mapping = unwrapped.as_ref().unwrap_or(mapping);
     let mut checker = Checker::default();
-    checker.object_or_directive(Some(mapping), 0);
+    checker.object_or_directive(Some(mapping));
     if checker.faults.is_empty() {
         Ok(node(mapping))
     } else {
         Err(checker.faults)
     }
+}
+
+/// How deep a value is nested.
+fn levels(value: &Value) -> usize {
+    let deepest = match value {
+        Value::Object(fields) => fields.values().map(levels).max(),
+        Value::Array(items) => items.iter().map(levels).max(),
+        _ => None,
+    };
+    1 + deepest.unwrap_or(0)
 }
 
 /// A mapping whose root is a directive: the other keys are that directive's mapping.
@@ -293,7 +332,7 @@ fn json_node(operand: &Value) -> Node {
     match fields.get("mode").and_then(Value::as_str) {
         Some("encode") => Node::Encode(boxed(value)),
         Some("decode") => Node::Decode(boxed(value)),
-        _ => Node::Undefined,
+        _ => Node::Discard(boxed(value)),
     }
 }
 
@@ -400,7 +439,7 @@ impl<'m> Checker<'m> {
     }
 
     /// A value of one of these kinds; then what is inside of it.
-    fn one_of(&mut self, value: Option<&'m Value>, kinds: &[&str], depth: usize) {
+    fn one_of(&mut self, value: Option<&'m Value>, kinds: &[&str]) {
         if !kinds.contains(&kind(value)) {
             let last = kinds.last().map(|kind| {
                 if *kind == DIRECTIVE {
@@ -419,28 +458,26 @@ impl<'m> Checker<'m> {
             ));
             return;
         }
-        self.any(value, depth);
+        self.any(value);
     }
 
     /// Anything: what is not a directive and not an object needs no check.
-    fn any(&mut self, value: Option<&'m Value>, depth: usize) {
+    fn any(&mut self, value: Option<&'m Value>) {
         let Some(Value::Object(fields)) = value else {
             return;
         };
-        if depth > MAX_DEPTH {
-            self.fault(format!("is nested more than {MAX_DEPTH} levels deep"));
-        } else if kind(value) == DIRECTIVE {
-            self.directive(fields, depth);
+        if kind(value) == DIRECTIVE {
+            self.directive(fields);
         } else {
             for (key, value) in fields {
-                self.at(key, |checker| checker.any(Some(value), depth + 1));
+                self.at(key, |checker| checker.any(Some(value)));
             }
         }
     }
 
-    fn object_or_directive(&mut self, value: Option<&'m Value>, depth: usize) {
+    fn object_or_directive(&mut self, value: Option<&'m Value>) {
         if matches!(kind(value), "object" | DIRECTIVE) {
-            self.any(value, depth);
+            self.any(value);
         } else {
             let found = with_article(kind(value));
             self.fault(format!(
@@ -449,7 +486,7 @@ impl<'m> Checker<'m> {
         }
     }
 
-    fn directive(&mut self, fields: &'m Map<String, Value>, depth: usize) {
+    fn directive(&mut self, fields: &'m Map<String, Value>) {
         let directives: Vec<&String> = fields.keys().filter(|key| key.starts_with('@')).collect();
         let others = fields
             .keys()
@@ -474,12 +511,12 @@ impl<'m> Checker<'m> {
                 "uses @liquid, which is not supported: write it with @template, @if, @case or @replace".to_owned(),
             ),
             (_, None) => self.fault(format!("has an invalid directive: {name}")),
-            (_, Some((_, check))) => self.at(name, |checker| check(checker, operand, depth + 1)),
+            (_, Some((_, check))) => self.at(name, |checker| check(checker, operand)),
         }
     }
 
     /// A plain object with these fields; all fields are then checked in general.
-    fn fields(&mut self, operand: &'m Value, depth: usize, fields: &[Field]) {
+    fn fields(&mut self, operand: &'m Value, fields: &[Field]) {
         let Value::Object(given) = operand else {
             self.fault(format!(
                 "should be an object but it is {}",
@@ -495,12 +532,12 @@ impl<'m> Checker<'m> {
         }
         for (key, value) in given {
             if !fields.iter().any(|field| field.name == key) {
-                self.at(key, |checker| checker.any(Some(value), depth));
+                self.at(key, |checker| checker.any(Some(value)));
             }
         }
         for field in fields {
             match given.get_key_value(field.name) {
-                Some((key, value)) => self.at(key, |checker| (field.check)(checker, value, depth)),
+                Some((key, value)) => self.at(key, |checker| (field.check)(checker, value)),
                 None if field.required => {
                     self.fault(format!(
                         "should have field \"{}\" but it doesn't",
@@ -545,7 +582,7 @@ struct Field {
     check: Check,
 }
 
-type Check = for<'m> fn(&mut Checker<'m>, &'m Value, usize);
+type Check = for<'m> fn(&mut Checker<'m>, &'m Value);
 
 const fn required(name: &'static str, check: Check) -> Field {
     Field {
@@ -563,63 +600,65 @@ const fn allowed(name: &'static str, check: Check) -> Field {
     }
 }
 
-fn anything<'m>(checker: &mut Checker<'m>, value: &'m Value, depth: usize) {
-    checker.any(Some(value), depth);
+fn anything<'m>(checker: &mut Checker<'m>, value: &'m Value) {
+    checker.any(Some(value));
 }
 
-fn text<'m>(checker: &mut Checker<'m>, value: &'m Value, depth: usize) {
-    checker.one_of(Some(value), &["string", DIRECTIVE], depth);
+fn text<'m>(checker: &mut Checker<'m>, value: &'m Value) {
+    checker.one_of(Some(value), &["string", DIRECTIVE]);
 }
 
-fn plain_text<'m>(checker: &mut Checker<'m>, value: &'m Value, depth: usize) {
-    checker.one_of(Some(value), &["string"], depth);
+fn plain_text<'m>(checker: &mut Checker<'m>, value: &'m Value) {
+    checker.one_of(Some(value), &["string"]);
 }
 
-fn flag<'m>(checker: &mut Checker<'m>, value: &'m Value, depth: usize) {
-    checker.one_of(Some(value), &["boolean"], depth);
+fn flag<'m>(checker: &mut Checker<'m>, value: &'m Value) {
+    checker.one_of(Some(value), &["boolean"]);
 }
 
-fn object<'m>(checker: &mut Checker<'m>, value: &'m Value, depth: usize) {
-    checker.object_or_directive(Some(value), depth);
+fn object<'m>(checker: &mut Checker<'m>, value: &'m Value) {
+    checker.object_or_directive(Some(value));
+}
+
+/// Anything: only a directive is looked into.
+fn raw<'m>(checker: &mut Checker<'m>, operand: &'m Value) {
+    if kind(Some(operand)) == DIRECTIVE {
+        checker.any(Some(operand));
+    }
 }
 
 /// Every directive, and how its operand is checked.
 const OPERANDS: &[(&str, Check)] = &[
     ("@path", text),
     ("@template", text),
-    ("@literal", |checker, operand, depth| {
-        if kind(Some(operand)) == DIRECTIVE {
-            checker.any(Some(operand), depth);
-        }
-    }),
-    ("@excludeWhenNull", anything),
+    ("@literal", raw),
+    ("@excludeWhenNull", raw),
     ("@liquid", plain_text),
-    ("@if", |checker, operand, depth| {
+    ("@if", |checker, operand| {
         let fields = [
             allowed("exists", anything),
             allowed("then", anything),
             allowed("else", anything),
         ];
-        checker.fields(operand, depth, &fields);
+        checker.fields(operand, &fields);
     }),
-    ("@case", |checker, operand, depth| {
+    ("@case", |checker, operand| {
         checker.fields(
             operand,
-            depth,
             &[allowed("operator", plain_text), allowed("value", text)],
         );
     }),
-    ("@replace", |checker, operand, depth| {
+    ("@replace", |checker, operand| {
         let fields = [
-            required("pattern", |checker, value, _| checker.pattern(value, 1)),
-            allowed("replacement", |checker, value, _| checker.pattern(value, 0)),
+            required("pattern", |checker, value| checker.pattern(value, 1)),
+            allowed("replacement", |checker, value| checker.pattern(value, 0)),
             required("value", text),
             allowed("ignorecase", flag),
             allowed("global", flag),
         ];
-        checker.fields(operand, depth, &fields);
+        checker.fields(operand, &fields);
     }),
-    ("@arrayPath", |checker, operand, depth| {
+    ("@arrayPath", |checker, operand| {
         let Value::Array(items) = operand else {
             checker.fault(format!(
                 "should be an array but it is {}",
@@ -627,33 +666,32 @@ const OPERANDS: &[(&str, Check)] = &[
             ));
             return;
         };
-        checker.one_of(items.first(), &["string", DIRECTIVE], depth);
-        checker.any(items.get(1), depth);
+        checker.one_of(items.first(), &["string", DIRECTIVE]);
+        checker.any(items.get(1));
     }),
-    ("@json", |checker, operand, depth| {
-        let mode: Check = |checker, value, _| checker.word(value, &["encode", "decode"]);
+    ("@json", |checker, operand| {
+        let mode: Check = |checker, value| checker.word(value, &["encode", "decode"]);
         checker.fields(
             operand,
-            depth,
             &[required("value", anything), allowed("mode", mode)],
         );
     }),
-    ("@flatten", |checker, operand, depth| {
+    ("@flatten", |checker, operand| {
         let fields = [
             allowed("separator", plain_text),
             required("value", anything),
             allowed("omitArrays", anything),
         ];
-        checker.fields(operand, depth, &fields);
+        checker.fields(operand, &fields);
     }),
-    ("@merge", |checker, operand, depth| {
-        let direction: Check = |checker, value, _| checker.word(value, &["left", "right"]);
-        let objects: Check = |checker, value, depth| match value {
+    ("@merge", |checker, operand| {
+        let direction: Check = |checker, value| checker.word(value, &["left", "right"]);
+        let objects: Check = |checker, value| match value {
             Value::Array(objects) => {
                 // Segment forgets the path to these.
                 let stack = std::mem::take(&mut checker.stack);
                 for value in objects {
-                    checker.object_or_directive(Some(value), depth);
+                    checker.object_or_directive(Some(value));
                 }
                 checker.stack = stack;
             }
@@ -666,17 +704,15 @@ const OPERANDS: &[(&str, Check)] = &[
         };
         checker.fields(
             operand,
-            depth,
             &[
                 allowed("direction", direction),
                 required("objects", objects),
             ],
         );
     }),
-    ("@transform", |checker, operand, depth| {
+    ("@transform", |checker, operand| {
         checker.fields(
             operand,
-            depth,
             &[required("apply", object), required("mapping", object)],
         );
     }),
@@ -719,8 +755,12 @@ mod tests {
     #[test]
     fn a_mapping_without_end_is_a_fault() {
         let mut mapping = json!(1);
-        for _ in 0..120 {
-            mapping = json!({"a": mapping});
+        for level in 0..120 {
+            mapping = if level % 2 == 0 {
+                json!({"a": mapping})
+            } else {
+                json!([mapping])
+            };
         }
         assert!(
             root(&mapping).unwrap_err()[0]

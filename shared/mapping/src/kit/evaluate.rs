@@ -8,21 +8,40 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::compile::{Node, too_long};
-use super::path::Path;
+use super::path::{Path, Walk};
+use super::trace::Reads;
 use super::{Error, MAX_OUTPUT, js, replace, template};
 
-/// What an evaluation may still create.
-pub(super) struct Budget {
+/// What an evaluation may still create, and who wants to know what it reads.
+pub(super) struct Budget<R = ()> {
     left: usize,
+    /// The data holds marks in the place of undefined elements.
+    marked: bool,
+    pub(super) reads: R,
 }
 
-impl Default for Budget {
+impl<R: Default> Default for Budget<R> {
     fn default() -> Self {
-        Self { left: MAX_OUTPUT }
+        Self {
+            left: MAX_OUTPUT,
+            marked: false,
+            reads: R::default(),
+        }
     }
 }
 
-impl Budget {
+impl<R: Reads> Budget<R> {
+    /// The value at a path.
+    pub(super) fn look_up<'e>(&mut self, path: &Path, data: Option<&'e Value>) -> V<'e> {
+        let found = path.get(data);
+        self.reads.read(path, found.as_ref());
+        if self.marked {
+            found.map_or(V::Undefined, |value| unmarked(&value))
+        } else {
+            V::of(found)
+        }
+    }
+
     /// Something of this size was created.
     fn spend(&mut self, size: usize) -> Result<(), Error> {
         self.left = self.left.checked_sub(size).ok_or_else(too_large)?;
@@ -45,7 +64,7 @@ fn too_large() -> Error {
 
 /// A value while it is evaluated.
 #[derive(Debug, Clone)]
-enum V<'e> {
+pub(super) enum V<'e> {
     Undefined,
     /// As it is in the event, or a scalar.
     Json(Cow<'e, Value>),
@@ -88,7 +107,7 @@ impl<'e> V<'e> {
     }
 
     /// Without what is undefined: fields disappear, elements become null.
-    fn json(self) -> Option<Cow<'e, Value>> {
+    pub(super) fn json(self) -> Option<Cow<'e, Value>> {
         match self {
             Self::Undefined => None,
             Self::Json(value) => Some(value),
@@ -128,12 +147,126 @@ impl<'e> V<'e> {
 
 /// The value of a mapping for an event; none is undefined.
 pub(super) fn evaluate(root: &Node, event: &Value) -> Result<Option<Value>, Error> {
-    let value = resolve(root, Some(event), &mut Budget::default())?;
+    let value = resolve(root, Some(event), &mut Budget::<()>::default())?;
     Ok(value.json().map(Cow::into_owned))
 }
 
+/// The fields of an object that a mapping gives.
+pub(super) fn fields<'m, 'e>(
+    root: &'m Node,
+    event: &'e Value,
+) -> Result<Option<Vec<super::Field<'m, 'e>>>, Error> {
+    let mut budget = Budget::<()>::default();
+    if let Node::Object(nodes) = root {
+        let mut walk = Walk::new(event);
+        let mut fields = Vec::with_capacity(nodes.len());
+        for (name, node) in nodes {
+            if let Some(value) = field(node, event, &mut walk, &mut budget)? {
+                fields.push((Cow::Borrowed(name.as_str()), value));
+            }
+        }
+        return Ok(Some(fields));
+    }
+    let value = resolve(root, Some(event), &mut budget)?;
+    Ok(match value.json() {
+        Some(Cow::Borrowed(Value::Object(fields))) => {
+            let fields = fields.iter();
+            Some(
+                fields
+                    .map(|(name, value)| (Cow::Owned(name.clone()), Cow::Borrowed(value)))
+                    .collect(),
+            )
+        }
+        Some(Cow::Owned(Value::Object(fields))) => {
+            let fields = fields.into_iter();
+            Some(
+                fields
+                    .map(|(name, value)| (Cow::Owned(name), Cow::Owned(value)))
+                    .collect(),
+            )
+        }
+        _ => None,
+    })
+}
+
+/// The value of one field. Paths and objects of them, which most fields are, need no detour.
+fn field<'m, 'e>(
+    node: &'m Node,
+    event: &'e Value,
+    walk: &mut Walk<'m, 'e>,
+    budget: &mut Budget,
+) -> Result<Option<Cow<'e, Value>>, Error> {
+    match node {
+        Node::Path(path) => Ok(walk.get(path)),
+        Node::Object(parts) => {
+            let mut object = Map::new();
+            for (name, node) in parts {
+                if let Some(value) = field(node, event, walk, budget)? {
+                    object.insert(name.clone(), value.into_owned());
+                }
+            }
+            Ok(Some(Cow::Owned(Value::Object(object))))
+        }
+        _ => Ok(resolve(node, Some(event), budget)?.json()),
+    }
+}
+
+/// Stands for an undefined element while a value is the data of `@transform`.
+const MARK: &str = "\u{10ffff}undefined\u{10ffff}";
+
+/// A value as data: undefined fields disappear, undefined elements become marks. Tells whether there
+/// are any.
+fn marked(value: V<'_>) -> (Option<Cow<'_, Value>>, bool) {
+    let mut any = false;
+    let value = match value {
+        V::Array(items) => {
+            let items = items.into_iter().map(|item| {
+                let (item, within) = marked(item);
+                any |= within || item.is_none();
+                item.map_or_else(|| MARK.into(), Cow::into_owned)
+            });
+            Some(Cow::Owned(items.collect()))
+        }
+        V::Object(fields) => {
+            let mut object = Map::new();
+            for (key, value) in fields {
+                let (value, within) = marked(value);
+                any |= within;
+                match value {
+                    Some(value) => object.insert(key, value.into_owned()),
+                    None => object.shift_remove(&key),
+                };
+            }
+            Some(Cow::Owned(Value::Object(object)))
+        }
+        other => other.json(),
+    };
+    (value, any)
+}
+
+/// The other way round.
+fn unmarked(value: &Value) -> V<'static> {
+    match value {
+        Value::String(text) if text == MARK => V::Undefined,
+        Value::Array(items) => V::Array(items.iter().map(unmarked).collect()),
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            V::Object(
+                fields
+                    .map(|(key, value)| (key.clone(), unmarked(value)))
+                    .collect(),
+            )
+        }
+        other => V::owned(other.clone()),
+    }
+}
+
 #[expect(clippy::too_many_lines, reason = "one arm per directive")]
-fn resolve<'e>(node: &Node, data: Option<&'e Value>, budget: &mut Budget) -> Result<V<'e>, Error> {
+pub(super) fn resolve<'e, R: Reads>(
+    node: &Node,
+    data: Option<&'e Value>,
+    budget: &mut Budget<R>,
+) -> Result<V<'e>, Error> {
     // Also what a mapping repeats for every element of an array has its price.
     budget.spend(16)?;
     Ok(match node {
@@ -152,10 +285,10 @@ fn resolve<'e>(node: &Node, data: Option<&'e Value>, budget: &mut Budget) -> Res
                 .map(|(key, value)| Ok((key.clone(), resolve(value, data, budget)?)));
             V::Object(fields.collect::<Result<_, Error>>()?)
         }
-        Node::Path(path) => V::of(path.get(data)),
+        Node::Path(path) => budget.look_up(path, data),
         Node::PathOf(path) => {
             let path = resolve(path, data, budget)?;
-            V::of(Path::of_directive(expect_text(&path, "@path")?).get(data))
+            budget.look_up(&Path::of_directive(expect_text(&path, "@path")?), data)
         }
         Node::Template(template) => {
             let template = resolve(template, data, budget)?;
@@ -235,6 +368,10 @@ fn resolve<'e>(node: &Node, data: Option<&'e Value>, budget: &mut Budget) -> Res
                 None => value,
             }
         }
+        Node::Discard(value) => {
+            resolve(value, data, budget)?;
+            V::Undefined
+        }
         Node::Flatten {
             separator,
             value,
@@ -242,7 +379,7 @@ fn resolve<'e>(node: &Node, data: Option<&'e Value>, budget: &mut Budget) -> Res
         } => {
             let separator = resolve(separator, data, budget)?;
             let separator = expect_text(&separator, "@flatten separator")?;
-            let value = resolve(value, data, budget)?.json();
+            let (value, _) = marked(resolve(value, data, budget)?);
             let mut flat = IndexMap::new();
             if let Some(value) = &value {
                 flatten(value, "", separator, *omit_arrays, &mut flat, budget)?;
@@ -266,8 +403,11 @@ fn resolve<'e>(node: &Node, data: Option<&'e Value>, budget: &mut Budget) -> Res
                     js::type_name(data)
                 )));
             }
-            let applied = resolve(apply, data, budget)?.json();
-            resolve(mapping, applied.as_deref(), budget)?.into_static()
+            let (applied, any) = marked(resolve(apply, data, budget)?);
+            let before = std::mem::replace(&mut budget.marked, any);
+            let mapped = resolve(mapping, applied.as_deref(), budget)?.into_static();
+            budget.marked = before;
+            mapped
         }
         Node::ExcludeWhenNull(value) => match resolve(value, data, budget)?.json() {
             Some(value) => exclude_nulls(&value).map_or(V::Undefined, V::owned),
@@ -294,7 +434,7 @@ fn case<'e>(operator: &V<'_>, value: V<'e>) -> Result<V<'e>, Error> {
 }
 
 /// The shape for every element of an array, or for an object as the only one.
-fn each<'e>(root: V<'e>, shape: &Node, budget: &mut Budget) -> Result<V<'e>, Error> {
+fn each<'e, R: Reads>(root: V<'e>, shape: &Node, budget: &mut Budget<R>) -> Result<V<'e>, Error> {
     let items: Vec<V<'e>> = match root {
         V::Array(items) => items,
         V::Object(_) | V::Json(Cow::Owned(Value::Object(_))) => vec![root],
@@ -309,19 +449,22 @@ fn each<'e>(root: V<'e>, shape: &Node, budget: &mut Budget) -> Result<V<'e>, Err
         other => return Ok(other),
     };
     let items = items.into_iter().map(|item| {
-        let item = item.json();
-        Ok(resolve(shape, item.as_deref(), budget)?.into_static())
+        let (item, any) = marked(item);
+        let before = std::mem::replace(&mut budget.marked, any);
+        let shaped = resolve(shape, item.as_deref(), budget)?.into_static();
+        budget.marked = before;
+        Ok(shaped)
     });
     Ok(V::Array(items.collect::<Result<_, Error>>()?))
 }
 
-fn flatten(
+fn flatten<R: Reads>(
     value: &Value,
     prefix: &str,
     separator: &str,
     omit_arrays: bool,
     out: &mut IndexMap<String, V<'static>>,
-    budget: &mut Budget,
+    budget: &mut Budget<R>,
 ) -> Result<(), Error> {
     let name = |key: &str| {
         if prefix.is_empty() {
@@ -350,7 +493,7 @@ fn flatten(
         }
         other => {
             budget.spend(prefix.len() + 16)?;
-            out.insert(prefix.to_owned(), V::owned(other.clone()));
+            out.insert(prefix.to_owned(), unmarked(other));
         }
     }
     Ok(())

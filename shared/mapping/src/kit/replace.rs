@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::evaluate::Budget;
+use super::trace::Reads;
 
 /// How a pattern is searched.
 #[derive(Debug, Clone, Copy)]
@@ -11,12 +12,12 @@ pub(super) struct Flags {
 }
 
 /// Replaces a literal pattern.
-pub(super) fn replace(
+pub(super) fn replace<R: Reads>(
     text: &str,
     pattern: &str,
     replacement: &str,
     flags: Flags,
-    budget: &mut Budget,
+    budget: &mut Budget<R>,
 ) -> Result<String, Error> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -113,7 +114,14 @@ mod tests {
                     ignore_case,
                     global,
                 };
-                replace(text, pattern, replacement, flags, &mut Budget::default()).unwrap()
+                replace(
+                    text,
+                    pattern,
+                    replacement,
+                    flags,
+                    &mut Budget::<()>::default(),
+                )
+                .unwrap()
             };
         assert_eq!(run("banana", "a", "[$&]", false, true), "b[a]n[a]n[a]");
         assert_eq!(run("banana", "a", "$$$1", false, false), "b$$1nana");

@@ -6,23 +6,24 @@ use super::Error;
 use super::evaluate::Budget;
 use super::js;
 use super::path::Path;
+use super::trace::Reads;
 
 /// Replaces the placeholders of a template.
-pub(super) fn render(
+pub(super) fn render<R: Reads>(
     template: &str,
     data: Option<&Value>,
-    budget: &mut Budget,
+    budget: &mut Budget<R>,
 ) -> Result<String, Error> {
     let once = pass(template, 3, data, budget)?;
     pass(&once, 2, data, budget)
 }
 
 /// One pass: `braces` braces, at least one character that is no closing brace, as many closing ones.
-fn pass(
+fn pass<R: Reads>(
     template: &str,
     braces: usize,
     data: Option<&Value>,
-    budget: &mut Budget,
+    budget: &mut Budget<R>,
 ) -> Result<String, Error> {
     let bytes = template.as_bytes();
     let run = |from: usize, brace: u8| {
@@ -58,7 +59,7 @@ fn pass(
             break;
         };
         out.push_str(before);
-        let value = Path::parse(key.trim()).get(data);
+        let value = budget.look_up(&Path::parse(key.trim()), data).json();
         if let Some(value) = value.filter(|value| !value.is_null()) {
             out.push_str(&js::text(&value));
         }
@@ -95,7 +96,7 @@ mod tests {
             ("{{{{{{{", "{{{{{{{"),
         ] {
             assert_eq!(
-                render(template, Some(&data), &mut Budget::default()).unwrap(),
+                render(template, Some(&data), &mut Budget::<()>::default()).unwrap(),
                 expected,
                 "{template}"
             );
@@ -105,6 +106,13 @@ mod tests {
     #[test]
     fn what_grows_without_bound_is_refused() {
         let data = json!({"a": "x".repeat(1_000_000)});
-        assert!(render(&"{{a}}".repeat(100), Some(&data), &mut Budget::default()).is_err());
+        assert!(
+            render(
+                &"{{a}}".repeat(100),
+                Some(&data),
+                &mut Budget::<()>::default()
+            )
+            .is_err()
+        );
     }
 }

@@ -1,0 +1,238 @@
+//! Shows what an event, a body or a record would do, field by field. Nothing is sent.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use jiff::Timestamp;
+use mapping::explain::{Attempt, Dropped, Explained, Explanation, Input, Setting};
+use mapping::subscription::{self, presets};
+use platform::Application;
+use serde_json::Value;
+
+use crate::apps::DEMO;
+use crate::{print, say};
+
+/// Flags of `explain`.
+#[derive(Debug, Parser)]
+pub(crate) struct Explain {
+    /// JSON: a Segment event, a body of the destination, or a record of the tracking log; a list or
+    /// lines of them; `-` reads from standard input
+    file: PathBuf,
+    /// JSON file with the mappings for raw Segment events, in place of the presets
+    #[arg(long, value_name = "FILE")]
+    mapping: Option<PathBuf>,
+    /// Take it for this, rather than for what it looks like
+    #[arg(long = "as", value_name = "KIND", value_parser = kind)]
+    kind: Option<Input>,
+    /// Application code
+    #[arg(long, value_name = "CODE", default_value = DEMO)]
+    app: String,
+    /// One line of JSON per item
+    #[arg(long)]
+    json: bool,
+}
+
+fn kind(name: &str) -> Result<Input> {
+    let names = Input::ALL.map(Input::name).join(", ");
+    Input::ALL
+        .into_iter()
+        .find(|input| input.name() == name)
+        .with_context(|| format!("one of {names} is expected"))
+}
+
+/// Explains a file.
+pub(crate) fn explain(flags: &Explain) -> Result<()> {
+    let file = flags.file.display();
+    let text = if flags.file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        text
+    } else {
+        std::fs::read_to_string(&flags.file).with_context(|| format!("{file} cannot be read"))?
+    };
+    let items = items(&text).with_context(|| file.to_string())?;
+    let mapping = flags
+        .mapping
+        .as_ref()
+        .map(|file| {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("--mapping {} cannot be read", file.display()))?;
+            serde_json::from_str::<Value>(&text)
+                .with_context(|| format!("--mapping {} is not JSON", file.display()))
+        })
+        .transpose()?;
+    let mut problems = Vec::new();
+    let explained = all(
+        &items,
+        flags.kind,
+        &flags.app,
+        None,
+        mapping.as_ref(),
+        Some(&mut problems),
+    )?;
+    for problem in problems {
+        say(&format!("warning: {problem}"));
+    }
+    for explanation in explained {
+        if flags.json {
+            print(&serde_json::to_string(&explanation)?);
+        } else {
+            print(&human(&explanation)?);
+        }
+    }
+    Ok(())
+}
+
+/// The items of a text: JSON, or a line of JSON each.
+pub(crate) fn items(text: &str) -> Result<Vec<Value>> {
+    let whole = match serde_json::from_str::<Value>(text) {
+        Ok(value) => return Ok(mapping::explain::items(value)),
+        Err(error) => error,
+    };
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    if lines.len() < 2 || serde_json::from_str::<Value>(lines.first().unwrap_or(&"")).is_err() {
+        return Err(whole).context("it is not JSON");
+    }
+    let mut items = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let value = serde_json::from_str(line)
+            .with_context(|| format!("line {} is not JSON", number + 1))?;
+        items.extend(mapping::explain::items(value));
+    }
+    Ok(items)
+}
+
+/// Explains items, with the application's mappings or with others. Where `problems` is none, one with
+/// the mappings is an error.
+pub(crate) fn all(
+    items: &[Value],
+    kind: Option<Input>,
+    code: &str,
+    application: Option<&Application>,
+    mapping: Option<&Value>,
+    problems: Option<&mut Vec<String>>,
+) -> Result<Vec<Explanation>> {
+    let read = mapping.map(subscription::read_any).unwrap_or_default();
+    if mapping.is_some() && read.subscriptions.is_empty() {
+        bail!("no mapping can be used: {}", read.problems.join("; "));
+    }
+    match problems {
+        Some(problems) => problems.extend(read.problems),
+        None if !read.problems.is_empty() => bail!("{}", read.problems.join("; ")),
+        None => {}
+    }
+    let subscriptions = if mapping.is_some() {
+        read.subscriptions.as_slice()
+    } else {
+        match application {
+            Some(application) => application.subscriptions(),
+            None => presets(),
+        }
+    };
+    let exported = application.and_then(|application| application.segment.as_ref());
+    let setting = Setting {
+        application: code,
+        subscriptions,
+        exported: exported.and_then(|segment| segment.events.as_deref()),
+        now: Timestamp::now(),
+    };
+    let explained = items.iter().map(|item| {
+        let input = kind.unwrap_or_else(|| Input::of(item));
+        mapping::explain::explain(input, item, setting)
+    });
+    Ok(explained.collect())
+}
+
+/// For people.
+fn human(explanation: &Explanation) -> Result<String> {
+    let mut lines = vec![format!(
+        "{} of {}",
+        explanation.input.name(),
+        explanation.application
+    )];
+    for attempt in &explanation.mappings {
+        attempted(attempt, &mut lines);
+    }
+    for call in &explanation.calls {
+        called(call, &mut lines)?;
+    }
+    if explanation.calls.is_empty() {
+        lines.push("  nothing is sent".to_owned());
+    }
+    for dropped in &explanation.drops {
+        drop_reason(dropped, &mut lines);
+    }
+    for (title, parts) in [
+        ("decides whether it is sent", &explanation.decisive),
+        ("went nowhere", &explanation.unused),
+    ] {
+        if !parts.is_empty() {
+            lines.push(format!("  {title}: {}", parts.join(", ")));
+        }
+    }
+    Ok(lines.join("\n"))
+}
+
+fn attempted(attempt: &Attempt, lines: &mut Vec<String>) {
+    let trigger = if attempt.trigger.is_empty() {
+        "every event"
+    } else {
+        &attempt.trigger
+    };
+    let selected = if attempt.selected {
+        "selected"
+    } else {
+        "not selected"
+    };
+    lines.push(format!(
+        "  mapping \"{}\" ({}), {trigger}: {selected}",
+        attempt.name, attempt.action
+    ));
+    let width = attempt.fields.iter().map(|field| field.field.len()).max();
+    for field in &attempt.fields {
+        let value = match (&field.value, &field.error) {
+            (_, Some(error)) => format!("fails: {error}"),
+            (Some(value), None) => value.to_string(),
+            (None, None) => "absent".to_owned(),
+        };
+        let mut from = field.inputs.clone();
+        from.extend(
+            field
+                .missing
+                .iter()
+                .map(|path| format!("{path} (not there)")),
+        );
+        lines.push(format!(
+            "    {:width$}  {value}  ← {} {}",
+            field.field,
+            field.directive,
+            from.join(", "),
+            width = width.unwrap_or_default()
+        ));
+    }
+    if let Some(dropped) = &attempt.dropped {
+        drop_reason(dropped, lines);
+    }
+}
+
+fn called(call: &Explained, lines: &mut Vec<String>) -> Result<()> {
+    lines.push(format!("  call {}: POST {}", call.stage + 1, call.path));
+    let body = serde_json::to_string_pretty(&call.body)?;
+    lines.extend(body.lines().map(|line| format!("    {line}")));
+    for field in &call.fields {
+        lines.push(format!("    {} ← {}", field.field, field.inputs.join(", ")));
+    }
+    Ok(())
+}
+
+fn drop_reason(dropped: &Dropped, lines: &mut Vec<String>) {
+    lines.push(format!(
+        "  {}: {} ({}). {}",
+        dropped.outcome, dropped.reason, dropped.message, dropped.cure
+    ));
+}

@@ -1,0 +1,196 @@
+//! A raw Segment event (Webhook destinations, Destination Functions, replays) goes through the
+//! mappings that select it; what each gives is what Segment's own destination would send.
+//!
+//! Invariants: every mapping counts for itself: one that fails leaves the others alone. A deletion
+//! needs no mapping.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::action::Action;
+use crate::call::Plan;
+use crate::deletion;
+use crate::field::json;
+use crate::reason::{Disposition, Reason, Refusal};
+use crate::schema::Mode;
+use crate::subscription::Subscription;
+use crate::{event, profile};
+
+/// What becomes of an event.
+#[derive(Debug)]
+pub struct Mapped {
+    /// The calls of all mappings that give some.
+    pub plan: Plan,
+    /// Why other mappings give none.
+    pub refusals: Vec<Refusal>,
+}
+
+/// The types of calls that Segment has.
+pub const TYPES: [&str; 7] = [
+    "track", "page", "screen", "identify", "group", "alias", "delete",
+];
+
+/// The calls for one event. `received` stands for a time that is missing, and decides the offset of
+/// time zones.
+pub fn plan(
+    application: &str,
+    subscriptions: &[Subscription],
+    event: &[u8],
+    received: Timestamp,
+) -> Result<Mapped, Refusal> {
+    of(application, subscriptions, &json(event)?, received)
+}
+
+/// The same for an event that was read before.
+pub(crate) fn of(
+    application: &str,
+    subscriptions: &[Subscription],
+    event: &Value,
+    received: Timestamp,
+) -> Result<Mapped, Refusal> {
+    if !event.is_object() {
+        return Err(Refusal::new(
+            Reason::NotAnObject,
+            "a Segment event is expected, as a JSON object",
+        ));
+    }
+    if event.get("type").and_then(Value::as_str) == Some("delete") {
+        // A trait of regulations: `context` is a list there, and nothing but the user counts.
+        let user = event.get("userId").unwrap_or(&Value::Null);
+        let plan = deletion::of(application, json!({ "user_id": user }))?;
+        return Ok(Mapped {
+            plan,
+            refusals: Vec::new(),
+        });
+    }
+    let (mut plan, mut refusals) = (Plan::default(), Vec::new());
+    for subscription in subscriptions.iter().filter(|one| one.selects(event)) {
+        match calls(application, subscription, event, received) {
+            Ok(calls) => plan = plan.beside(calls),
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    if !plan.stages.is_empty() {
+        return Ok(Mapped { plan, refusals });
+    }
+    // What was meant to be delivered counts for more than what is disregarded by rule.
+    let rejected = |refusal: &Refusal| refusal.reason.disposition() == Disposition::Reject;
+    let index = refusals.iter().position(rejected).unwrap_or(0);
+    if refusals.is_empty() {
+        return Err(Refusal::new(
+            Reason::NoMapping,
+            "no mapping selects the event",
+        ));
+    }
+    Err(refusals.swap_remove(index))
+}
+
+/// The calls that one mapping gives. An event counts for itself however many came with it, so that
+/// it is mapped as a single one.
+pub(crate) fn calls(
+    application: &str,
+    subscription: &Subscription,
+    event: &Value,
+    received: Timestamp,
+) -> Result<Plan, Refusal> {
+    let payload = subscription.payload(event, Mode::Single)?;
+    let action = subscription.action;
+    let body = action.body(application, Mode::Single, payload);
+    match action {
+        Action::UpdateUserProfile => profile::of(application, body, received),
+        Action::TrackEvent => event::of(application, body, received),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subscription::{presets, read};
+
+    fn calls(event: &Value, subscriptions: &[Subscription]) -> Result<Value, Reason> {
+        plan(
+            "A",
+            subscriptions,
+            event.to_string().as_bytes(),
+            Timestamp::UNIX_EPOCH,
+        )
+        .map(|mapped| serde_json::to_value(mapped.plan).unwrap())
+        .map_err(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn the_presets_serve_events_and_profiles() {
+        let track = json!({"type": "track", "userId": "u1", "event": "E", "timestamp": "2026-01-02T03:04:05Z",
+            "context": {"device": {"id": "d1", "type": "ios"}}, "properties": {"a": 1}});
+        assert_eq!(
+            calls(&track, presets()).unwrap(),
+            json!([[{"method": "postEvent", "request": {"application": "A", "hwid": "d1", "userId": "u1", "event": "E",
+                "attributes": {"a": 1}, "timestampUTC": 1_767_323_045, "device_type": 1}}]])
+        );
+        let identify =
+            json!({"type": "identify", "userId": "u1", "traits": {"plan": "gold", "city": "B"}});
+        assert_eq!(
+            calls(&identify, presets()).unwrap(),
+            json!([[{"method": "setTags", "request": {"application": "A", "userId": "u1", "tags": {"plan": "gold"}}}]])
+        );
+    }
+
+    #[test]
+    fn what_segment_would_drop_is_dropped() {
+        let track = |change: Value| {
+            let mut event = json!({"type": "track", "userId": "u1", "event": "E", "timestamp": "2026-01-02T03:04:05Z",
+                "context": {"device": {"id": "d1", "type": "ios"}}});
+            event
+                .as_object_mut()
+                .unwrap()
+                .extend(change.as_object().unwrap().clone());
+            calls(&event, presets()).map(|_| ())
+        };
+        for (change, expected) in [
+            (json!({}), Ok(())),
+            (json!({"userId": 5}), Ok(())),
+            (json!({"userId": null}), Err(Reason::NoIdentity)),
+            (json!({"userId": ""}), Err(Reason::NoIdentity)),
+            (json!({"event": null}), Err(Reason::NoEventName)),
+            (json!({"timestamp": "today"}), Err(Reason::BadTimestamp)),
+            (json!({"timestamp": null}), Err(Reason::BadTimestamp)),
+            (json!({"properties": "text"}), Err(Reason::BadField)),
+            (json!({"context": []}), Err(Reason::NoPlatform)),
+            (json!({"type": "group"}), Err(Reason::NoMapping)),
+            (json!({"type": 5}), Err(Reason::NoMapping)),
+        ] {
+            assert_eq!(track(change.clone()), expected, "{change}");
+        }
+    }
+
+    #[test]
+    fn a_deletion_needs_no_mapping_and_comes_in_two_shapes() {
+        for event in [
+            json!({"type": "delete", "userId": "u1"}),
+            json!({"type": "delete", "userId": "u1", "context": [], "integrations": []}),
+        ] {
+            assert_eq!(
+                calls(&event, &[]).unwrap(),
+                json!([[{"method": "deleteUser", "request": {"application": "A", "user_id": "u1"}}]])
+            );
+        }
+        assert_eq!(
+            calls(&json!({"type": "delete"}), &[]),
+            Err(Reason::NoIdentity)
+        );
+    }
+
+    #[test]
+    fn every_mapping_counts_for_itself() {
+        let entry = |event: &str| {
+            json!({"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": {
+                "external_id": {"@path": "$.userId"}, "device_platform": "web", "timestamp": 5, "name": {"@path": event}}})
+        };
+        let read = read(&[entry("$.event"), entry("$.nothing"), entry("$.event")]);
+        let event = json!({"type": "track", "userId": "u1", "event": "E"});
+        let mapped = of("A", &read.subscriptions, &event, Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(mapped.plan.stages.iter().map(Vec::len).sum::<usize>(), 2);
+        assert_eq!(mapped.plan.stages.len(), 1);
+        assert_eq!(mapped.refusals.len(), 1);
+    }
+}
