@@ -35,7 +35,7 @@ impl Seen {
         true
     }
 
-    /// Gives an event free: it failed, and will come again.
+    /// Gives an event free: it was not sent.
     pub(crate) fn release(&self, application: &str, message_id: &str) {
         let mut generations = self.lock();
         let key = key(application, message_id.as_bytes());

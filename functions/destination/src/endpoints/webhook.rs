@@ -181,7 +181,9 @@ impl Destination {
                 outcome: Outcome::Failed,
                 undecodable: None,
             });
-            if let (Outcome::Failed, Some(id)) = (one.outcome, id) {
+            // What was not sent may come again, and then with better luck.
+            let sent = matches!(one.outcome, Outcome::Delivered | Outcome::Parked);
+            if let (false, Some(id)) = (sent, id) {
                 self.seen.release(code, id);
             }
             one
