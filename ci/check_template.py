@@ -91,9 +91,30 @@ for name, resource in resources.items():
     if resource["Type"] == "AWS::Lambda::EventSourceMapping" and "Topics" in resource["Properties"]:
         check_event_source(name, resource["Properties"])
     if resource["Type"] == "AWS::SQS::Queue":
-        check(resource["Properties"].get("SqsManagedSseEnabled") is True, f"{name} is not encrypted")
+        managed = as_list(resource["Properties"].get("SqsManagedSseEnabled", {}).get("Fn::If"))
+        key = as_list(resource["Properties"].get("KmsMasterKeyId", {}).get("Fn::If"))
+        check(managed[0] == key[0] == "HasKey" and managed[-1] is True, f"{name} is not encrypted")
         check(resource["Properties"].get("MessageRetentionPeriod") == 1209600, f"{name} keeps messages for less than 14 days")
 check(resources["Source"]["Properties"]["Timeout"] <= 840, "Source: a Kafka event source mapping allows 14 minutes at most")
+
+runbook = (ROOT / "docs/OPERATIONS.md").read_text(encoding="utf-8")
+headings = {heading.lower() for heading in re.findall(r"^### (\w+)", runbook, re.M)}
+alarms = [name for name, resource in resources.items() if resource["Type"] == "AWS::CloudWatch::Alarm"]
+for name in alarms:
+    anchor = f"docs/OPERATIONS.md#{name.lower()}"
+    check(anchor in resources[name]["Properties"]["AlarmDescription"], f"the alarm {name} does not name {anchor}")
+    check(name.lower() in headings, f"docs/OPERATIONS.md has no entry for the alarm {name}")
+check(len(alarms) > 20, "alarms are missing")
+body = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
+own = set(re.findall(r'"SegmentPushwoosh", "(\w+)"', body))
+for name in alarms:
+    for metric in resources[name]["Properties"].get("Metrics", []):
+        own.add(metric.get("MetricStat", {}).get("Metric", {}).get("MetricName"))
+telemetry = (ROOT / "shared/platform/src/telemetry.rs").read_text(encoding="utf-8")
+outcome = (ROOT / "shared/mapping/src/outcome.rs").read_text(encoding="utf-8")
+written = set(re.findall(r'\("(\w+)", "(?:Count|Milliseconds)"\)', telemetry)) | set(re.findall(r'"(Items\w+)"', outcome))
+check(own - {None} <= written, f"no function writes {sorted(own - {None} - written)}")
+json.loads(re.sub(r"\$\{[^}]*\}", "x", body))
 
 settings = (ROOT / "shared/platform/src/settings.rs").read_text(encoding="utf-8").split("#[cfg(test)]")[0]
 read = set(re.findall(r'"(PWSEG_[A-Z_]+)"', settings))

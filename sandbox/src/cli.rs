@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::explain::{self, Explain};
 use crate::redrive::{self, Redrive};
+use crate::secret::{self, CheckSecret, HashId};
 use crate::serve;
 
 /// Segment and Pushwoosh, connected, on one machine
@@ -24,6 +25,10 @@ enum Command {
     Serve(Serve),
     /// Show what an event or a record would do, field by field; nothing is sent
     Explain(Explain),
+    /// Look at an application's secret: what is wrong with it, and what each function will do with it
+    CheckSecret(CheckSecret),
+    /// Show how a user or device id appears in logs
+    HashId(HashId),
     /// Send again what was set aside
     Redrive(Redrive),
     /// Run one function as Lambda would
@@ -52,6 +57,9 @@ pub(crate) struct Serve {
     /// Receives after which a message of the retry queue is dead
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     pub(crate) max_receives: u32,
+    /// JSON file with the variables of each function, in place of the sandbox's: function → name → value
+    #[arg(long, value_name = "FILE")]
+    pub(crate) environment: Option<PathBuf>,
     /// Wait between retries as long as in AWS, rather than for seconds
     #[arg(long)]
     pub(crate) real_delays: bool,
@@ -77,6 +85,11 @@ impl Cli {
             None => serve_until_stopped(Serve::parse_from(["sandbox"])),
             Some(Command::Serve(flags)) => serve_until_stopped(flags),
             Some(Command::Explain(flags)) => explain::explain(&flags),
+            Some(Command::CheckSecret(flags)) => secret::check(&flags),
+            Some(Command::HashId(flags)) => {
+                secret::hash(&flags);
+                Ok(())
+            }
             Some(Command::Redrive(flags)) => {
                 tokio::runtime::Runtime::new()?.block_on(redrive::redrive(flags))
             }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use hyper::Method;
 use serde_json::{Value, json};
@@ -31,6 +31,9 @@ pub(crate) const CONCURRENCY: usize = 16;
 /// Pauses between starts of a process that keeps dying.
 const FIRST_RESTART: Duration = Duration::from_millis(50);
 const MAX_RESTART: Duration = Duration::from_secs(2);
+
+/// Starts of a process that has never asked for work before the sandbox gives up.
+const STARTS: u32 = 3;
 
 const BASE: &str = "/2018-06-01/runtime/";
 
@@ -220,14 +223,20 @@ impl Function {
         logs: Arc<Logs>,
     ) -> Result<()> {
         let mut pause = FIRST_RESTART;
+        let mut starts_left = Some(STARTS);
         loop {
             self.lock().process += 1;
-            let mut child = command()
+            let mut command = command();
+            let started = command
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .kill_on_drop(true)
-                .spawn()?;
+                .spawn();
+            let mut child = started.with_context(|| {
+                let program = command.as_std().get_program().display();
+                format!("the function {} cannot be started: {program}", self.name)
+            })?;
             self.pid
                 .store(child.id().unwrap_or_default(), Ordering::Relaxed);
             self.cold_starts.fetch_add(1, Ordering::Relaxed);
@@ -239,6 +248,16 @@ impl Function {
                 pass_on(self.name, out, &logs),
                 pass_on(self.name, err, &logs)
             );
+            starts_left = starts_left.filter(|_| !*self.ready.borrow());
+            if let Some(left) = &mut starts_left {
+                *left -= 1;
+                if *left == 0 {
+                    bail!(
+                        "the function {} does not start: what it wrote above says why",
+                        self.name
+                    );
+                }
+            }
             self.died(&status.map_or_else(|error| error.to_string(), |status| status.to_string()));
             pause = if started.elapsed() > MAX_RESTART {
                 FIRST_RESTART
@@ -271,8 +290,11 @@ impl Function {
 
 async fn pass_on(name: &str, stream: Option<impl AsyncRead + Unpin>, logs: &Logs) {
     let Some(stream) = stream else { return };
-    let mut lines = BufReader::new(stream).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        logs.line(name, &line);
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    // Not by characters: a line that is no UTF-8 text would end it.
+    while matches!(stream.read_until(b'\n', &mut line).await, Ok(read) if read > 0) {
+        logs.line(name, String::from_utf8_lossy(&line).trim_end());
+        line.clear();
     }
 }

@@ -10,6 +10,7 @@
 //! * `control`: the routes below `/_sandbox`, and the page.
 //! * `explain`: shows what an event or a record would do.
 //! * `redrive`: sends again what was set aside.
+//! * `secret`: looks at secrets, and shows how ids appear in logs.
 //! * `logs`: what the functions write.
 
 mod apps;
@@ -20,6 +21,7 @@ mod http;
 mod lambda;
 mod logs;
 mod redrive;
+mod secret;
 mod serve;
 mod standin;
 mod trigger;

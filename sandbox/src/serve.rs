@@ -1,8 +1,9 @@
 //! Starts everything, and serves until it is stopped.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,8 +155,10 @@ pub(crate) async fn serve(flags: Serve) -> Result<()> {
         async move { Some(control.handle(request).await) }
     })));
     tasks.spawn(stopped());
-    join_all(functions.iter().map(|function| function.ready())).await;
-    announce(address);
+    tokio::select! {
+        _ = join_all(functions.iter().map(|function| function.ready())) => announce(address),
+        ended = tasks.join_next() => return ended.context("nothing runs")??,
+    }
     tasks.join_next().await.context("nothing runs")??
 }
 
@@ -170,7 +173,7 @@ async fn start(
     for Deployed { name, timeout } in FUNCTIONS {
         let function = Function::new(name, timeout);
         let api = local().await?;
-        let environment = environment(name, api.local_addr()?, aws_url, flags);
+        let environment = environment(name, api.local_addr()?, aws_url, flags)?;
         let mut bootstraps = flags
             .bootstrap
             .iter()
@@ -227,8 +230,13 @@ fn url(listener: &TcpListener) -> Result<String> {
 }
 
 /// What Lambda sets, and what the template sets.
-fn environment(name: &str, api: SocketAddr, aws: &str, flags: &Serve) -> Vec<(String, String)> {
-    let mut environment: Vec<(String, String)> = [
+fn environment(
+    name: &str,
+    api: SocketAddr,
+    aws: &str,
+    flags: &Serve,
+) -> Result<BTreeMap<String, String>> {
+    let mut environment: BTreeMap<String, String> = [
         ("AWS_LAMBDA_RUNTIME_API", api.to_string()),
         ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
@@ -241,29 +249,58 @@ fn environment(name: &str, api: SocketAddr, aws: &str, flags: &Serve) -> Vec<(St
         ("AWS_SECRET_ACCESS_KEY", "sandbox".to_owned()),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws.to_owned()),
         ("AWS_ENDPOINT_URL_SQS", aws.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let queues = [
         ("PWSEG_RETRY_QUEUE_URL", format!("{aws}/123456789012/retry")),
         (
             "PWSEG_REJECTS_QUEUE_URL",
             format!("{aws}/123456789012/rejects"),
         ),
-        (
-            "PWSEG_PARTIAL_BATCH_RESPONSE",
-            (!flags.on_demand).to_string(),
-        ),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
+    ];
+    if let Some(file) = &flags.environment {
+        let mut given = given_environment(file, name)?;
+        // Where the queues are only the sandbox knows; whether they are named is not its business.
+        for (variable, url) in queues {
+            if let Some(value) = given.get_mut(variable) {
+                *value = url;
+            }
+        }
+        environment.extend(given);
+        return Ok(environment);
+    }
+    let partial = (!flags.on_demand).to_string();
+    let set = queues
+        .into_iter()
+        .chain([("PWSEG_PARTIAL_BATCH_RESPONSE", partial)]);
+    environment.extend(set.map(|(name, value)| (name.to_owned(), value)));
     if !flags.real_delays {
         environment.extend(SCALED_DELAYS.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
-    environment
+    Ok(environment)
+}
+
+fn given_environment(file: &Path, name: &str) -> Result<BTreeMap<String, String>> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("--environment {} cannot be read", file.display()))?;
+    let mut functions: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&text)
+        .with_context(|| {
+            format!(
+                "--environment {} must hold function → name → value",
+                file.display()
+            )
+        })?;
+    functions
+        .remove(name)
+        .with_context(|| format!("--environment {} has no {name}", file.display()))
 }
 
 /// How the function's process is started: this binary again, or the built artifact.
 fn command(
     name: &'static str,
     bootstrap: Option<PathBuf>,
-    environment: Vec<(String, String)>,
+    environment: BTreeMap<String, String>,
 ) -> Result<impl Fn() -> Command + Send + 'static> {
     let own = std::env::current_exe()?;
     Ok(move || {
@@ -271,9 +308,7 @@ fn command(
         if bootstrap.is_none() {
             command.args(["function", name]);
         }
-        command
-            .env_clear()
-            .envs(environment.iter().map(|(name, value)| (name, value)));
+        command.env_clear().envs(&environment);
         command
     })
 }

@@ -14,5 +14,6 @@ mod redrive;
 mod reliability;
 mod sandbox;
 mod schema;
+mod secret;
 mod source;
 mod webhook;

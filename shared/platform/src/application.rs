@@ -14,7 +14,7 @@ use std::sync::Arc;
 use mapping::subscription::{self, Subscription};
 use mapping::tracking_log::Event;
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Pushwoosh's API where the secret names no other host.
 pub const PUSHWOOSH_BASE_URL: &str = "https://api.pushwoosh.com";
@@ -151,7 +151,37 @@ pub fn warnings(secret: &Value) -> Vec<String> {
     if let Some(Value::Array(mappings)) = secret.get("mappings") {
         warnings.extend(subscription::read(mappings).problems);
     }
+    warnings.extend(unread(secret));
     warnings
+}
+
+/// The parts of a secret.
+pub const KEYS: [&str; 4] = ["pushwoosh", "segment", "webhook", "mappings"];
+
+/// Fields that nobody reads: most often a misspelt name.
+fn unread(secret: &Value) -> Vec<String> {
+    const PARTS: [(&str, &[&str]); 3] = [
+        ("pushwoosh", &["api_token", "base_url"]),
+        ("segment", &["write_key", "region", "base_url", "events"]),
+        ("webhook", &["shared_secret"]),
+    ];
+    let unread = |prefix: &str, value: &Value, known: &[&str]| -> Vec<String> {
+        let names = value.as_object().into_iter().flat_map(Map::keys);
+        let unknown = names.filter(|name| !known.contains(&name.as_str()));
+        unknown
+            .map(|name| {
+                format!(
+                    "nobody reads {prefix}{name}; known are {}",
+                    known.join(", ")
+                )
+            })
+            .collect()
+    };
+    let parts = PARTS.iter().flat_map(|(part, known)| {
+        let part_value = secret.get(part).unwrap_or(&Value::Null);
+        unread(&format!("{part}."), part_value, known)
+    });
+    unread("", secret, &KEYS).into_iter().chain(parts).collect()
 }
 
 fn names(list: &str) -> impl Iterator<Item = &str> {
@@ -245,7 +275,7 @@ mod tests {
         let secret = json!({
             "pushwoosh": {"api_token": " marker-token ", "base_url": "https://eu.example.com/"},
             "segment": {"write_key": "marker-key", "region": "eu", "events": "push_sent, Email Bounced, Nonsense"},
-            "webhook": {"shared_secret": ["marker-new", "marker-old"]},
+            "webhook": {"shared_secret": ["marker-new", "marker-old"], "secret": 1},
             "mappings": [
                 {"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": {}},
                 {"subscribe": "type = \"track\"", "action": "none", "mapping": {}},
@@ -264,8 +294,9 @@ mod tests {
         assert_eq!(application.webhook_secrets.len(), 2);
         assert_eq!(application.subscriptions().len(), 1);
         let warnings = warnings(&secret);
-        assert_eq!(warnings.len(), 2);
+        assert_eq!(warnings.len(), 3);
         assert!(warnings[0].ends_with("Nonsense") && warnings[1].starts_with("mappings[1].action"));
+        assert!(warnings[2].starts_with("nobody reads webhook.secret;"));
         assert!(!format!("{application:?}").contains("marker"));
     }
 

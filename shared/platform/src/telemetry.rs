@@ -163,6 +163,18 @@ impl Tally {
             let (name, unit) = count.metric();
             metrics.insert(name, (unit, *number));
         }
+        // A metric per reason, of which there are few, rather than a dimension.
+        let reasons: Vec<(String, u64)> = counts
+            .outcomes
+            .iter()
+            .filter_map(|(outcome, number)| {
+                Some((format!("Reason.{}", outcome.reason()?), *number))
+            })
+            .collect();
+        let reasons = reasons
+            .iter()
+            .map(|(name, number)| (name.as_str(), ("Count", *number)));
+        metrics.extend(reasons);
         let declared: Vec<Value> = metrics
             .iter()
             .map(|(name, (unit, _))| json!({"Name": name, "Unit": unit}))
@@ -245,7 +257,8 @@ mod tests {
         let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
             .as_array()
             .unwrap();
-        assert_eq!(metrics.len(), 4);
+        assert_eq!(line["Reason.no_platform"], 1);
+        assert_eq!(metrics.len(), 6);
         assert_eq!(tally.reasons()["no_platform"], 1);
     }
 

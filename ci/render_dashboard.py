@@ -1,0 +1,163 @@
+"""Draws docs/dashboard.svg: the dashboard of template.yaml, filled with the metrics of a sandbox under load.
+
+    python ci/render_dashboard.py target/translated.json
+
+Seconds stand for the minutes of a real one. What the sandbox has no metric for (AWS's own about pollers, throttles,
+concurrency) stays empty.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from html import escape
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SECONDS = 60
+UNIT = 46  # pixels of a dashboard's column and row
+COLORS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"]
+
+
+def call(url, path, body=None, method=None, **headers):
+    data = body.encode() if isinstance(body, str) else body
+    request = urllib.request.Request(url + path, data=data, method=method or ("POST" if data is not None else "GET"), headers=headers)
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.read()
+    except urllib.error.HTTPError as error:
+        return error.read()
+
+
+def load(url, second):
+    """One second of traffic: events, now and then one without a platform, records; an outage in the middle."""
+    if second in (25, 38):
+        faults = [{"status": 503}] if second == 25 else []
+        call(url, "/_sandbox/upstream/pushwoosh/faults", json.dumps(faults), "PUT")
+    amount = 20 + 10 * (second % 7)
+    events = [{"user_id": f"u{n}", "device_platform": "ios" if n % 9 else None, "name": "E", "timestamp": "soon" if n % 23 == 0 else None} for n in range(amount)]
+    auth = {"authorization": "Token demo-token", "x-pw-appcode": "DEMO0-00001"}
+    call(url, "/integration-segment/v1/post-events", json.dumps({"events": events}), **auth)
+    if second % 11 == 0:
+        call(url, "/integration-segment/v1/ping", "{}", **{**auth, "authorization": "Token wrong"})
+    records = [
+        {"event_name": ["Push Sent", "Email Sent", "Push Opened"][n % 3], "timestamp": 1767323045 + second, "application_code": "DEMO0-00001", "message_code": f"m{second}", "platform": 1, "hwid": f"H{n}"}
+        for n in range(4 * amount)
+    ]
+    call(url, "/_sandbox/topics/channels-tracking-log", "\n".join(map(json.dumps, records)))
+
+
+def measure():
+    """A sample per second of a sandbox under load."""
+    command = [ROOT / "target/debug/sandbox", "serve", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as sandbox:
+        url = sandbox.stdout.readline().split()[1]
+        samples = []
+        started = time.monotonic()
+        for second in range(SECONDS):
+            load(url, second)
+            time.sleep(max(0, started + second + 1 - time.monotonic()))
+            samples.append(json.loads(call(url, "/_sandbox/state")))
+        sandbox.terminate()
+    return samples
+
+
+def series(samples, metric):
+    """The values of a dashboard's metric, one per second."""
+    options = metric[-1] if isinstance(metric[-1], dict) else {}
+    namespace, name, _, dimension = metric[:4]
+
+    def total(sample, function, of):
+        return sample["metrics"].get(function, {}).get(of, 0)
+
+    def growth(function, of):
+        totals = [total(sample, function, of) for sample in samples]
+        return [now - before for before, now in zip([0, *totals], totals)]
+
+    if namespace == "SegmentPushwoosh":
+        values = growth(dimension, name)
+        if options.get("stat") == "Average":
+            values = [value / max(1, count) for value, count in zip(values, growth(dimension, "Invocations"))]
+        return values
+    function = {"${DestinationName}": "destination", "${SourceName}": "source", "${Retry}": "retry"}.get(dimension)
+    if name == "Duration":
+        counts = growth(function, "Invocations")
+        return [value / max(1, count) for value, count in zip(growth(function, "DurationMs"), counts)]
+    if name == "Invocations":
+        return growth(function, name)
+    if name == "Count":
+        return growth("destination", "Invocations")
+    if name == "OffsetLag":
+        return [sample["topic"]["lag"] for sample in samples]
+    if name == "ApproximateNumberOfMessagesVisible":
+        queue = {"Retry": "retry", "Dead": "dead", "Rejec": "rejects"}[dimension[2:7].replace("DeadQ", "Dead")]
+        return [sample["queues"][queue] for sample in samples]
+    return [0] * len(samples)
+
+
+def reasons(samples):
+    names = sorted({name for sample in samples for metrics in sample["metrics"].values() for name in metrics if name.startswith("Reason.")})
+    found = []
+    for name in names:
+        totals = [sum(metrics.get(name, 0) for metrics in sample["metrics"].values()) for sample in samples]
+        found.append((name, [now - before for before, now in zip([0, *totals], totals)]))
+    return found
+
+
+def draw(widget, samples):
+    """A widget as SVG: title, lines or stacked areas, legend."""
+    x, y, width, height = (widget[key] * UNIT for key in ("x", "y", "width", "height"))
+    out = [f'<g transform="translate({x + 4} {y + 4})"><rect width="{width - 8}" height="{height - 8}" rx="6" fill="#fff" stroke="#d5dbdb"/>']
+    properties = widget["properties"]
+    if widget["type"] == "text":
+        text = properties["markdown"].replace("**", "")
+        return "".join([*out, f'<text x="12" y="24" font-size="13">{escape(text)}</text></g>'])
+    lines = []
+    for metric in properties["metrics"]:
+        if isinstance(metric[0], dict):
+            lines += [(name, values, None) for name, values in reasons(samples)]
+        else:
+            options = metric[-1] if isinstance(metric[-1], dict) else {}
+            lines.append((options.get("label", metric[1]), series(samples, metric), options.get("color")))
+    legend = 1 + sum(24 + 6.2 * len(label) for label, _, _ in lines) // (width - 60)
+    left, top, wide, high = 44, 34, width - 66, height - 66 - 15 * legend
+    stacked = properties.get("stacked")
+    sums = [sum(values) for values in zip(*(values for _, values, _ in lines))] if lines else [0]
+    most = max(max(sums) if stacked else max((max(values) for _, values, _ in lines), default=0), 1)
+    out.append(f'<text x="12" y="22" font-size="13" font-weight="bold">{escape(properties["title"])}</text>')
+    for part in (0, 0.5, 1):
+        level = top + high * (1 - part)
+        out.append(f'<line x1="{left}" x2="{left + wide}" y1="{level:.0f}" y2="{level:.0f}" stroke="#eaeded"/><text x="{left - 6}" y="{level + 4:.0f}" font-size="10" text-anchor="end">{most * part:.0f}</text>')
+    floor = [0.0] * len(samples)
+    for index, (_, values, color) in enumerate(lines):
+        color = color or COLORS[index % len(COLORS)]
+        tops = [below + value for below, value in zip(floor, values)] if stacked else values
+        place = lambda index, value: f"{left + wide * index / (len(samples) - 1):.1f},{top + high * (1 - value / most):.1f}"
+        points = [place(at, value) for at, value in enumerate(tops)]
+        if stacked:
+            back = [place(at, value) for at, value in reversed(list(enumerate(floor)))]
+            out.append(f'<polygon points="{" ".join(points + back)}" fill="{color}" fill-opacity="0.75"/>')
+            floor = tops
+        else:
+            out.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{color}" stroke-width="1.5"/>')
+    at, row = 12, top + high + 22
+    for index, (label, _, color) in enumerate(lines):
+        length = 24 + 6.2 * len(label)
+        if at + length > width - 16:
+            at, row = 12, row + 15
+        out.append(f'<rect x="{at}" y="{row - 8}" width="9" height="9" fill="{color or COLORS[index % len(COLORS)]}"/><text x="{at + 13}" y="{row}" font-size="10">{escape(label)}</text>')
+        at += length
+    return "".join([*out, "</g>"])
+
+
+template = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
+widgets = json.loads(re.sub(r"\$\{AWS::\w+\}", "", body))["widgets"]
+samples = measure()
+right = max(widget["x"] + widget["width"] for widget in widgets) * UNIT
+bottom = max(widget["y"] + widget["height"] for widget in widgets) * UNIT
+drawn = "\n".join(draw(widget, samples) for widget in widgets)
+svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right} {bottom}" font-family="system-ui, sans-serif" fill="#16191f"><rect width="{right}" height="{bottom}" fill="#f2f3f3"/>\n{drawn}\n</svg>\n'
+(ROOT / "docs/dashboard.svg").write_text(svg, encoding="utf-8")

@@ -1,0 +1,126 @@
+//! Looks at an application's secret before it is deployed, and shows how ids appear in logs.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use platform::Application;
+use platform::application::{KEYS, warnings};
+use platform::telemetry::hashed;
+use serde_json::Value;
+
+use crate::print;
+
+/// Flags of `check-secret`.
+#[derive(Debug, Parser)]
+pub(crate) struct CheckSecret {
+    /// JSON file with the content of a secret: one application's, or a map of them by their codes
+    file: PathBuf,
+}
+
+/// Flags of `hash-id`.
+#[derive(Debug, Parser)]
+pub(crate) struct HashId {
+    /// A user or device id
+    id: String,
+}
+
+/// Tells how an id appears in logs.
+pub(crate) fn hash(flags: &HashId) {
+    print(&hashed(flags.id.trim()));
+}
+
+/// Tells what is wrong with a secret, and what each function will do with it.
+pub(crate) fn check(flags: &CheckSecret) -> Result<()> {
+    let file = flags.file.display();
+    let text =
+        std::fs::read_to_string(&flags.file).with_context(|| format!("{file} cannot be read"))?;
+    let secret: Value = serde_json::from_str(&text)
+        .with_context(|| format!("{file} is not JSON: the secret must be a JSON object"))?;
+    let mut wrong = 0;
+    for (code, secret) in applications(&secret) {
+        wrong += usize::from(!check_one(code, secret));
+    }
+    if wrong > 0 {
+        bail!("{file} cannot be used: correct what is named above");
+    }
+    Ok(())
+}
+
+/// One application, or those of a map. A map has none of an application's own keys.
+fn applications(secret: &Value) -> Vec<(&str, &Value)> {
+    match secret {
+        Value::Object(fields)
+            if !fields.is_empty()
+                && fields
+                    .iter()
+                    .all(|(key, value)| !KEYS.contains(&key.as_str()) && value.is_object()) =>
+        {
+            fields
+                .iter()
+                .map(|(code, secret)| (code.as_str(), secret))
+                .collect()
+        }
+        one => vec![("the application", one)],
+    }
+}
+
+fn check_one(code: &str, secret: &Value) -> bool {
+    let application = Application::read(code, secret);
+    match &application {
+        Ok(application) => {
+            for line in abilities(application, secret) {
+                print(&format!("{code}: {line}"));
+            }
+        }
+        Err(problems) => {
+            for problem in &problems.0 {
+                print(&format!("{code}: wrong: {problem}"));
+            }
+        }
+    }
+    for warning in warnings(secret) {
+        print(&format!("{code}: warning: {warning}"));
+    }
+    application.is_ok()
+}
+
+fn abilities(application: &Application, secret: &Value) -> Vec<String> {
+    let destination = match &application.pushwoosh {
+        Some(pushwoosh) => format!(
+            "destination and retry send to {} what comes with this api_token",
+            pushwoosh.base_url
+        ),
+        None => "destination answers 400 application not found: pushwoosh.api_token is missing"
+            .to_owned(),
+    };
+    let webhook = match (application.webhook_secrets.len(), &application.pushwoosh) {
+        (0, _) => "webhook is closed: webhook.shared_secret is missing".to_owned(),
+        (_, None) => "webhook is closed: pushwoosh.api_token is missing".to_owned(),
+        (secrets, _) => {
+            let mappings = application.subscriptions().len();
+            let whose = if secret.get("mappings").is_some_and(Value::is_array) {
+                "own"
+            } else {
+                "preset"
+            };
+            format!(
+                "webhook is open to {secrets} shared secret(s), with {mappings} {whose} mapping(s)"
+            )
+        }
+    };
+    let source = match &application.segment {
+        Some(segment) => {
+            let events = segment.events.as_ref().map_or_else(
+                || "all seven events".to_owned(),
+                |events| {
+                    let names: Vec<&str> = events.iter().map(|event| event.name()).collect();
+                    names.join(", ")
+                },
+            );
+            format!("source and retry send to {}: {events}", segment.base_url)
+        }
+        None => "source disregards its records: segment.write_key is missing".to_owned(),
+    };
+    vec![destination, webhook, source]
+}

@@ -1,0 +1,127 @@
+//! What is wrong with a secret is told before it is deployed.
+
+use platform::Application;
+use serde_json::{Value, json};
+
+use crate::sandbox::command;
+
+fn check(name: &str, secret: &str) -> (bool, String) {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&file, secret).unwrap();
+    command(&["check-secret", file.to_str().unwrap()])
+}
+
+#[test]
+fn a_secret_says_what_each_function_will_do_with_it() {
+    let secret = json!({"pushwoosh": {"api_token": "marker"}, "segment": {"write_key": "marker", "region": "eu", "events": "push sent, nonsense"},
+        "webhook": {"shared_secret": ["marker", "marker2"], "secret": 5}});
+    let (ok, said) = check("secret-good.json", &secret.to_string());
+    assert!(ok);
+    for part in [
+        "https://api.pushwoosh.com",
+        "open to 2 shared secret(s), with 2 preset mapping(s)",
+        "https://events.eu1.segmentapis.com/v1: Push Sent",
+        "warning: segment.events names an event that does not exist: nonsense",
+        "warning: nobody reads webhook.secret",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(!said.contains("marker"));
+    let (ok, said) = check(
+        "secret-map.json",
+        &json!({"A": secret, "B": {"segment": {"write_key": 5}}}).to_string(),
+    );
+    assert!(
+        !ok && said.contains("B: wrong: segment.write_key") && said.contains("A: webhook is open"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_cannot_be_used_is_named() {
+    for (secret, part) in [
+        ("", ""),
+        ("[]", "must be a JSON object"),
+        ("{}", "pushwoosh.api_token or segment.write_key is missing"),
+        (
+            r#"{"pushwoosh":{"api_token":""}}"#,
+            "pushwoosh.api_token must be a text",
+        ),
+    ] {
+        let (ok, said) = check("secret-bad.json", secret);
+        assert!(!ok && said.contains(part), "{secret}: {said}");
+    }
+}
+
+/// Whoever writes secrets with the schema gets what the functions read.
+#[test]
+fn the_schema_agrees_with_the_code() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../docs/secret.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let full = json!({
+        "pushwoosh": {"api_token": "t", "base_url": "https://api.pushwoosh.com"},
+        "segment": {"write_key": "k", "region": "us", "base_url": "https://api.segment.io/v1", "events": "Push Sent"},
+        "webhook": {"shared_secret": "s"},
+        "mappings": [{"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": {}}],
+    });
+    assert!(platform::application::warnings(&full).is_empty());
+    let others = [
+        json!(""),
+        json!(" "),
+        json!(5),
+        json!(null),
+        json!([]),
+        json!({}),
+        json!(["a"]),
+        json!("ftp://x"),
+        json!("mars"),
+    ];
+    for pointer in [
+        "",
+        "/pushwoosh",
+        "/pushwoosh/api_token",
+        "/pushwoosh/base_url",
+        "/segment",
+        "/segment/write_key",
+        "/segment/region",
+        "/segment/base_url",
+        "/segment/events",
+        "/webhook",
+        "/webhook/shared_secret",
+        "/mappings",
+    ] {
+        for other in &others {
+            let mut secret = full.clone();
+            *secret.pointer_mut(pointer).unwrap() = other.clone();
+            let read = Application::read("A", &secret).is_ok();
+            let valid = validator.is_valid(&secret);
+            // A schema may be stricter than a tolerant reader, never the other way round.
+            assert!(
+                read || !valid,
+                "{pointer} = {other} is valid, and cannot be read"
+            );
+            if valid != read {
+                let tolerated = [
+                    "/pushwoosh",
+                    "/segment",
+                    "/webhook",
+                    "/segment/region",
+                    "/mappings",
+                    "",
+                ];
+                assert!(
+                    tolerated.contains(&pointer),
+                    "{pointer} = {other} can be read, and is not valid"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_id_is_shown_as_logs_have_it() {
+    let (ok, hash) = command(&["hash-id", "u1"]);
+    assert!(ok);
+    assert_eq!(hash.trim(), platform::telemetry::hashed("u1"));
+}
