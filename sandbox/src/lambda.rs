@@ -208,6 +208,12 @@ impl Function {
                     );
                     let response =
                         http::with_header(response, "lambda-runtime-invoked-function-arn", &arn);
+                    let trace = format!(
+                        "Root=1-{:08x}-{:024x};Sampled=1",
+                        jiff::Timestamp::now().as_second(),
+                        self.ids.load(Ordering::Relaxed)
+                    );
+                    let response = http::with_header(response, "lambda-runtime-trace-id", &trace);
                     state.running.insert(id, answer);
                     return Some(response);
                 }

@@ -16,4 +16,5 @@ mod sandbox;
 mod schema;
 mod secret;
 mod source;
+mod startup;
 mod webhook;

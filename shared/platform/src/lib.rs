@@ -5,6 +5,7 @@
 //! * [`aws`]: how AWS's SDK is set up.
 //! * [`circuit`]: leaves a sick upstream alone, per application.
 //! * [`message`]: what lies on the queues.
+//! * `otel`: traces over OTLP, behind a feature.
 //! * [`queues`]: the SQS queues for retries and rejects.
 //! * [`secrets`]: applications' settings from Secrets Manager, cached.
 //! * [`settings`]: every environment variable.
@@ -15,6 +16,8 @@ pub mod application;
 pub mod aws;
 pub mod circuit;
 pub mod message;
+#[cfg(feature = "otel")]
+mod otel;
 pub mod queues;
 pub mod secrets;
 pub mod settings;

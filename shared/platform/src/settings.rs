@@ -81,13 +81,13 @@ const RETRY_QUEUE_URL: Variable = Variable {
     name: "PWSEG_RETRY_QUEUE_URL",
     default: None,
     expected: Expected::Text,
-    doc: "SQS queue for what could not be delivered yet.",
+    doc: "URL of the SQS queue for what could not be delivered yet.",
 };
 const REJECTS_QUEUE_URL: Variable = Variable {
     name: "PWSEG_REJECTS_QUEUE_URL",
     default: None,
     expected: Expected::Text,
-    doc: "SQS queue for what can never be delivered as it is.",
+    doc: "URL of the SQS queue for what can never be delivered as it is.",
 };
 const PARTIAL_BATCH_RESPONSE: Variable = Variable {
     name: "PWSEG_PARTIAL_BATCH_RESPONSE",

@@ -19,6 +19,9 @@ use mapping::Outcome;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Namespace of every metric.
 pub const NAMESPACE: &str = "SegmentPushwoosh";
@@ -32,14 +35,17 @@ pub fn init() {
     let level = level
         .and_then(|level| level.parse().ok())
         .unwrap_or(LevelFilter::INFO);
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+    let logs = tracing_subscriber::fmt::layer()
         .with_target(false)
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
-        .init();
+        .with_filter(level);
+    let subscriber = tracing_subscriber::registry().with(logs);
+    #[cfg(feature = "otel")]
+    let subscriber = subscriber.with(crate::otel::layer());
+    subscriber.init();
 }
 
 /// Bytes of the hash that stand for an id in logs.
@@ -233,6 +239,8 @@ impl Tally {
         line.push('\n');
         // A metric that cannot be written is no reason to fail the invocation.
         std::io::stdout().lock().write_all(line.as_bytes()).ok();
+        #[cfg(feature = "otel")]
+        crate::otel::flush();
     }
 }
 

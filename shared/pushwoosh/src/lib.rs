@@ -110,6 +110,7 @@ impl Client {
     }
 
     /// Sends one call. The time limit is the caller's.
+    #[tracing::instrument(level = "debug", name = "pushwoosh call", skip_all, fields(method = ?call.method))]
     pub async fn send(&self, account: &Pushwoosh, call: &Call) -> Result<Accepted, Error> {
         let url = format!("{}{}", account.base_url, call.method.path());
         let body = if call.method.enveloped() {

@@ -82,6 +82,7 @@ impl Client {
 
     /// Sends one batch. `attempts` tells how often it was tried before. The time limit is the
     /// caller's.
+    #[tracing::instrument(level = "debug", name = "segment batch", skip_all)]
     pub async fn send(
         &self,
         account: &Segment,
