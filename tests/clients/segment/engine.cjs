@@ -214,7 +214,9 @@ const counts = {}
 const differences = []
 cases.forEach((one, index) => {
   const theirs = attempt(() => engines[one.kind](one))
-  const same = theirs.error !== undefined ? lines[index].error !== undefined : isDeepStrictEqual(lines[index], theirs)
+  // Bodies are the same to the byte, the order of their keys too.
+  const equal = one.kind === 'body' ? (a, b) => JSON.stringify(a) === JSON.stringify(b) : isDeepStrictEqual
+  const same = theirs.error !== undefined ? lines[index].error !== undefined : equal(lines[index], theirs)
   const count = (counts[one.kind] ??= { cases: 0, failing: 0, different: 0 })
   count.cases += 1
   count.failing += theirs.error === undefined ? 0 : 1
