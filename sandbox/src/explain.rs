@@ -164,7 +164,12 @@ fn human(explanation: &Explanation) -> Result<String> {
     if explanation.calls.is_empty() {
         lines.push("  nothing is sent".to_owned());
     }
-    for dropped in &explanation.drops {
+    // Those of the mappings are told with them.
+    let told = |dropped: &Dropped| {
+        let mut of_mappings = explanation.mappings.iter();
+        of_mappings.any(|attempt| attempt.dropped.as_ref() == Some(dropped))
+    };
+    for dropped in explanation.drops.iter().filter(|dropped| !told(dropped)) {
         drop_reason(dropped, &mut lines);
     }
     for (title, parts) in [

@@ -272,7 +272,8 @@ pub fn explain(input: Input, value: &Value, setting: Setting<'_>) -> Explanation
                 .iter()
                 .flat_map(|one| &one.fields)
                 .flat_map(|field| &field.inputs)
-                .any(|read| covers(read, leaf))
+                // Of an object that is sent, parts may be left out: there the calls tell more.
+                .any(|read| read == leaf || (calls.is_empty() && covers(read, leaf)))
         };
         leaves
             .iter()
@@ -535,10 +536,10 @@ mod tests {
     #[test]
     fn a_raw_event_tells_where_everything_comes_from_and_what_went_nowhere() {
         let event = json!({"type": "track", "userId": "u1", "event": "E", "timestamp": "2026-01-02T03:04:05Z",
-            "context": {"device": {"id": "d1", "type": "ios"}, "ip": "127.0.0.1"}, "properties": {"a": 1}});
+            "context": {"device": {"id": "d1", "type": "ios"}, "ip": "127.0.0.1"}, "properties": {"a": 1, "none": null}});
         assert_eq!(Input::of(&event), Input::SegmentEvent);
         let explanation = explained(Input::SegmentEvent, &event);
-        assert_eq!(explanation.unused, ["context.ip"]);
+        assert_eq!(explanation.unused, ["context.ip", "properties.none"]);
         assert_eq!(inputs(&explanation, "request.event"), ["event"]);
         assert_eq!(inputs(&explanation, "request.timestampUTC"), ["timestamp"]);
         assert_eq!(
