@@ -10,6 +10,7 @@
 mod destination;
 mod docs;
 mod explain;
+mod queries;
 mod redrive;
 mod reliability;
 mod sandbox;

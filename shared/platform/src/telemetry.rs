@@ -7,7 +7,7 @@
 //! with it the tracing layer. Invariants: no payload and no id is ever logged, only
 //! [`hashed`] ids; a metric's only dimension is the function.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Mutex;
@@ -103,13 +103,15 @@ impl Count {
 /// Outcomes and counts of one invocation. Shared by the items that are worked on together.
 #[derive(Debug, Default)]
 pub struct Tally {
-    inner: Mutex<Counts>,
+    inner: Mutex<Totals>,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct Totals {
     outcomes: BTreeMap<Outcome, u64>,
     counts: BTreeMap<Count, u64>,
+    /// Applications whose calls an upstream refused.
+    refused: BTreeSet<(Count, String)>,
 }
 
 impl Tally {
@@ -134,6 +136,13 @@ impl Tally {
         *self.lock().counts.entry(count).or_default() += number;
     }
 
+    /// An upstream refused an application's call, for its key or its rate. The log names the
+    /// application once an invocation, however many calls there were.
+    pub fn refused(&self, count: Count, code: &str) {
+        self.add(count, 1);
+        self.lock().refused.insert((count, code.to_owned()));
+    }
+
     /// Adds a time to a count of milliseconds.
     pub fn time(&self, count: Count, time: Duration) {
         self.add(count, u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
@@ -149,7 +158,7 @@ impl Tally {
             .sum()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Totals> {
         self.inner
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -218,6 +227,14 @@ impl Tally {
         let cold_start = !WARM.swap(true, Ordering::Relaxed);
         self.add(Count::Invocations, 1);
         self.add(Count::ColdStarts, u64::from(cold_start));
+        for (count, code) in std::mem::take(&mut self.lock().refused) {
+            let (metric, _) = count.metric();
+            tracing::warn!(
+                app.code = code,
+                metric,
+                "an upstream refuses an application's calls"
+            );
+        }
         let of = |kind: &'static str| self.count(|outcome| outcome.code() == kind);
         let counts = self.lock().counts.clone();
         let reasons = Value::Object(self.reasons()).to_string();

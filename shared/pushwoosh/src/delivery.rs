@@ -174,7 +174,7 @@ impl Delivery {
             }
             Verdict::Retry { after } => {
                 if error.is_throttled() {
-                    tally.add(Count::UpstreamThrottled, 1);
+                    tally.refused(Count::UpstreamThrottled, code);
                 }
                 self.circuits.failed(code, after, Instant::now());
                 Sent::Undelivered(Undelivered {
@@ -184,7 +184,7 @@ impl Delivery {
             }
             // A key can be corrected: what it was refused for is kept until then.
             Verdict::Unauthorized => {
-                tally.add(Count::UpstreamUnauthorized, 1);
+                tally.refused(Count::UpstreamUnauthorized, code);
                 self.circuits.failed(code, None, Instant::now());
                 Sent::Undelivered(Undelivered {
                     cause: "unauthorized".to_owned(),

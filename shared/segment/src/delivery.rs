@@ -200,7 +200,7 @@ impl Job<'_> {
             }
             // A key can be corrected: what it was refused for is kept until then.
             Verdict::Unauthorized => {
-                self.tally.add(Count::UpstreamUnauthorized, 1);
+                self.tally.refused(Count::UpstreamUnauthorized, self.code);
                 circuits.failed(self.code, None, Instant::now());
                 Err(Failure::undelivered("unauthorized", None))
             }
@@ -208,7 +208,7 @@ impl Job<'_> {
                 circuits.failed(self.code, after, Instant::now());
                 let throttled = error.status() == Some(StatusCode::TOO_MANY_REQUESTS);
                 if throttled {
-                    self.tally.add(Count::UpstreamThrottled, 1);
+                    self.tally.refused(Count::UpstreamThrottled, self.code);
                 }
                 let delay = BASE_DELAY * 2_u32.saturating_pow(attempts - 1);
                 let delay = delay.mul_f64(fastrand::f64());
