@@ -137,9 +137,8 @@ impl Control {
             Some(input) => Ok(mapping::explain::items(input.clone())),
             None => Err(anyhow::anyhow!("input is missing")),
         };
-        let explained = items.and_then(|items| {
-            explain::all(&items, None, code, application.as_ref(), mapping, None)
-        });
+        let explained =
+            items.and_then(|items| explain::all(&items, None, code, application.as_ref(), mapping));
         match explained {
             Ok(explained) => http::json(200, &json!(explained)),
             Err(error) => http::json(400, &json!({ "message": format!("{error:#}") })),

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use jiff::Timestamp;
-use mapping::explain::{Attempt, Dropped, Explained, Explanation, Input, Setting};
+use mapping::explain::{Attempt, CallTrace, Dropped, Explanation, Input, Setting};
 use mapping::subscription::{self, presets};
 use platform::Application;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::apps::DEMO;
@@ -63,17 +64,12 @@ pub(crate) fn explain(flags: &Explain) -> Result<()> {
                 .with_context(|| format!("--mapping {} is not JSON", file.display()))
         })
         .transpose()?;
-    let mut problems = Vec::new();
-    let explained = all(
-        &items,
-        flags.kind,
-        &flags.app,
-        None,
-        mapping.as_ref(),
-        Some(&mut problems),
-    )?;
-    for problem in problems {
-        say(&format!("warning: {problem}"));
+    let Explained {
+        explained,
+        warnings,
+    } = all(&items, flags.kind, &flags.app, None, mapping.as_ref())?;
+    for warning in warnings {
+        say(&format!("warning: {warning}"));
     }
     for explanation in explained {
         if flags.json {
@@ -107,33 +103,32 @@ pub(crate) fn items(text: &str) -> Result<Vec<Value>> {
     Ok(items)
 }
 
-/// Explains items, with the application's mappings or with others. Where `problems` is none, one with
-/// the mappings is an error.
+/// Explanations, and what is wrong or will surprise in the mappings that they were made with.
+#[derive(Debug, Serialize)]
+pub(crate) struct Explained {
+    pub(crate) explained: Vec<Explanation>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Explains items, with the application's mappings or with others.
 pub(crate) fn all(
     items: &[Value],
     kind: Option<Input>,
     code: &str,
     application: Option<&Application>,
     mapping: Option<&Value>,
-    problems: Option<&mut Vec<String>>,
-) -> Result<Vec<Explanation>> {
-    let read = mapping.map(subscription::read_any).unwrap_or_default();
-    if mapping.is_some() && read.subscriptions.is_empty() {
+) -> Result<Explained> {
+    let read = mapping.map(subscription::read_any);
+    let subscriptions = match (&read, application) {
+        (Some(read), _) => read.subscriptions.as_slice(),
+        (None, Some(application)) => application.subscriptions(),
+        (None, None) => presets(),
+    };
+    if subscriptions.is_empty()
+        && let Some(read) = &read
+    {
         bail!("no mapping can be used: {}", read.problems.join("; "));
     }
-    match problems {
-        Some(problems) => problems.extend(read.problems),
-        None if !read.problems.is_empty() => bail!("{}", read.problems.join("; ")),
-        None => {}
-    }
-    let subscriptions = if mapping.is_some() {
-        read.subscriptions.as_slice()
-    } else {
-        match application {
-            Some(application) => application.subscriptions(),
-            None => presets(),
-        }
-    };
     let exported = application.and_then(|application| application.segment.as_ref());
     let setting = Setting {
         application: code,
@@ -145,7 +140,10 @@ pub(crate) fn all(
         let input = kind.unwrap_or_else(|| Input::of(item));
         mapping::explain::explain(input, item, setting)
     });
-    Ok(explained.collect())
+    Ok(Explained {
+        explained: explained.collect(),
+        warnings: read.map(|read| read.problems).unwrap_or_default(),
+    })
 }
 
 /// For people.
@@ -225,7 +223,7 @@ fn attempted(attempt: &Attempt, lines: &mut Vec<String>) {
     }
 }
 
-fn called(call: &Explained, lines: &mut Vec<String>) -> Result<()> {
+fn called(call: &CallTrace, lines: &mut Vec<String>) -> Result<()> {
     lines.push(format!("  call {}: POST {}", call.stage + 1, call.path));
     let body = serde_json::to_string_pretty(&call.body)?;
     lines.extend(body.lines().map(|line| format!("    {line}")));

@@ -81,7 +81,14 @@ async fn the_page_explains_with_the_applications_own_mappings_and_sends_nothing(
     let asked = json!({"input": track().to_string()}).to_string();
     let answer = sandbox.send(Method::POST, "/_sandbox/explain", asked).await;
     let explained: Value = serde_json::from_str(&answer.body).unwrap();
-    assert_eq!(explained[0]["calls"][0]["body"]["request"]["event"], "Mine");
+    assert_eq!(
+        explained["explained"][0]["calls"][0]["body"]["request"]["event"],
+        "Mine"
+    );
+    let odd = json!([{"subscribe": "type = 'track'", "action": "trackEvent", "mapping": {}}]);
+    let asked = json!({"input": track(), "mapping": odd}).to_string();
+    let answer = sandbox.send(Method::POST, "/_sandbox/explain", asked).await;
+    assert!(answer.body.contains("single quotes"), "{}", answer.body);
     let asked = json!({"input": "none"}).to_string();
     let answer = sandbox.send(Method::POST, "/_sandbox/explain", asked).await;
     assert_eq!(answer.status, 400);

@@ -58,7 +58,7 @@ pub struct Explanation {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mappings: Vec<Attempt>,
     /// The calls, in their order.
-    pub calls: Vec<Explained>,
+    pub calls: Vec<CallTrace>,
     /// Why something is not delivered.
     pub drops: Vec<Dropped>,
     /// Parts of the input that decide whether there are calls at all.
@@ -88,7 +88,7 @@ pub struct Attempt {
 
 /// A call that would be made.
 #[derive(Debug, Serialize)]
-pub struct Explained {
+pub struct CallTrace {
     /// Calls of one stage run together.
     pub stage: usize,
     /// Path below the upstream's host.
@@ -300,7 +300,7 @@ pub fn explain(input: Input, value: &Value, setting: Setting<'_>) -> Explanation
         calls: calls
             .into_iter()
             .zip(follows)
-            .map(|((stage, path, body), follows)| Explained {
+            .map(|((stage, path, body), follows)| CallTrace {
                 stage,
                 path,
                 body,
