@@ -1,7 +1,6 @@
 //! Shows what an event, a body or a record would do, field by field. Nothing is sent.
 
-use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -46,13 +45,7 @@ fn kind(name: &str) -> Result<Input> {
 /// Explains a file.
 pub(crate) fn explain(flags: &Explain) -> Result<()> {
     let file = flags.file.display();
-    let text = if flags.file.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text)?;
-        text
-    } else {
-        std::fs::read_to_string(&flags.file).with_context(|| format!("{file} cannot be read"))?
-    };
+    let text = read_input(&flags.file)?;
     let items = items(&text).with_context(|| file.to_string())?;
     let mapping = flags
         .mapping
@@ -79,6 +72,14 @@ pub(crate) fn explain(flags: &Explain) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A file, or standard input for `-`.
+pub(crate) fn read_input(file: &Path) -> Result<String> {
+    if file.as_os_str() == "-" {
+        return std::io::read_to_string(std::io::stdin()).context("standard input cannot be read");
+    }
+    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
 }
 
 /// The items of a text: JSON, or a line of JSON each.

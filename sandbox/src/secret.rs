@@ -9,12 +9,14 @@ use platform::application::{KEYS, warnings};
 use platform::telemetry::hashed;
 use serde_json::Value;
 
+use crate::explain::read_input;
 use crate::print;
 
 /// Flags of `check-secret`.
 #[derive(Debug, Parser)]
 pub(crate) struct CheckSecret {
-    /// JSON file with the content of a secret: one application's, or a map of them by their codes
+    /// JSON file with the content of a secret: one application's, or a map of them by their codes; `-`
+    /// reads from standard input
     file: PathBuf,
 }
 
@@ -32,9 +34,12 @@ pub(crate) fn hash(flags: &HashId) {
 
 /// Tells what is wrong with a secret, and what each function will do with it.
 pub(crate) fn check(flags: &CheckSecret) -> Result<()> {
-    let file = flags.file.display();
-    let text =
-        std::fs::read_to_string(&flags.file).with_context(|| format!("{file} cannot be read"))?;
+    let file = if flags.file.as_os_str() == "-" {
+        "standard input".into()
+    } else {
+        flags.file.to_string_lossy()
+    };
+    let text = read_input(&flags.file)?;
     let secret: Value = serde_json::from_str(&text)
         .with_context(|| format!("{file} is not JSON: the secret must be a JSON object"))?;
     let mut wrong = 0;

@@ -6,7 +6,8 @@
 //! grow without bound ([`MAX_OUTPUT`], [`MAX_DEPTH`]).
 //!
 //! # Layout
-//! * `compile`: JSON becomes a [`Mapping`]; static validation with the path of every fault.
+//! * `compile`: JSON becomes a [`Mapping`].
+//! * `validate`: what is wrong with a mapping, with the path of every fault.
 //! * `evaluate`: a mapping and an event become a value.
 //! * `path`: how Segment looks up `$.a.b[0]`.
 //! * `js`: the few rules of JavaScript that show: texts of numbers, truth, JSON in its key order.
@@ -20,6 +21,7 @@ pub(crate) mod path;
 mod replace;
 mod template;
 mod trace;
+mod validate;
 
 use std::borrow::Cow;
 use std::fmt;
