@@ -16,14 +16,9 @@ use serde_json::Value;
 const ROUND: Duration = Duration::from_secs(2);
 
 fn main() -> Result<()> {
-    let file = std::env::args()
-        .nth(1)
-        .context("a file with one event per line is expected")?;
+    let file = std::env::args().nth(1).context("a file with one event per line is expected")?;
     let text = std::fs::read_to_string(&file).with_context(|| format!("{file} cannot be read"))?;
-    let events: Vec<Value> = text
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<_, _>>()?;
+    let events: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let subscriptions = presets();
     let mut payloads = 0_usize;
     let mut pass = || {

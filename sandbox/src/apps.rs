@@ -47,10 +47,7 @@ pub(crate) fn read(file: Option<&Path>) -> Result<Map<String, Value>> {
     let apps: Value = serde_json::from_str(&text)
         .with_context(|| format!("--apps {} is not JSON", file.display()))?;
     let Value::Object(apps) = apps else {
-        bail!(
-            "--apps {} must hold an object: application code → secret",
-            file.display()
-        );
+        bail!("--apps {} must hold an object: application code → secret", file.display());
     };
     Ok(apps)
 }
@@ -62,11 +59,7 @@ impl Apps {
         pushwoosh_url: String,
         segment_url: String,
     ) -> Self {
-        let this = Self {
-            secrets: Mutex::default(),
-            pushwoosh_url,
-            segment_url,
-        };
+        let this = Self { secrets: Mutex::default(), pushwoosh_url, segment_url };
         for (code, secret) in apps {
             this.put(&code, secret);
         }
@@ -79,13 +72,7 @@ impl Apps {
         lead(&mut secret, "segment", &self.segment_url);
         let mut secrets = self.lock();
         let previous = secrets.remove(code).map(|versions| versions.current);
-        secrets.insert(
-            code.to_owned(),
-            Versions {
-                current: secret,
-                previous,
-            },
-        );
+        secrets.insert(code.to_owned(), Versions { current: secret, previous });
     }
 
     /// Removes a secret.
@@ -110,16 +97,11 @@ impl Apps {
     /// The settings of all applications.
     pub(crate) fn applications(&self) -> Vec<Application> {
         let codes: Vec<String> = self.lock().keys().cloned().collect();
-        codes
-            .iter()
-            .filter_map(|code| self.application(code))
-            .collect()
+        codes.iter().filter_map(|code| self.application(code)).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Versions>> {
-        self.secrets
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.secrets.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -129,10 +111,7 @@ fn lead(secret: &mut Value, section: &str, url: &str) {
     let Some(Value::Object(section)) = secret.get_mut(section) else {
         return;
     };
-    let local = section
-        .get("base_url")
-        .and_then(Value::as_str)
-        .is_some_and(is_local);
+    let local = section.get("base_url").and_then(Value::as_str).is_some_and(is_local);
     if !local {
         section.insert("base_url".to_owned(), url.into());
     }
@@ -151,11 +130,7 @@ mod tests {
 
     #[test]
     fn only_this_machine_is_local() {
-        for url in [
-            "http://127.0.0.1:9/x",
-            "http://localhost",
-            " http://[::1]:1 ",
-        ] {
+        for url in ["http://127.0.0.1:9/x", "http://localhost", " http://[::1]:1 "] {
             assert!(is_local(url), "{url}");
         }
         for url in [

@@ -69,10 +69,7 @@ fn bootstrap(text: &str) -> Result<(String, PathBuf)> {
     let (name, file) = text
         .split_once('=')
         .context("NAME=FILE is expected, e.g. source=target/lambda/source/bootstrap")?;
-    if !serve::FUNCTIONS
-        .iter()
-        .any(|function| function.name == name)
-    {
+    if !serve::FUNCTIONS.iter().any(|function| function.name == name) {
         bail!("{name} is no function: destination, source or retry is expected");
     }
     Ok((name.to_owned(), file.into()))
@@ -104,9 +101,7 @@ fn serve_until_stopped(flags: Serve) -> Result<()> {
 
 /// The function's own loop, on the kind of runtime that its binary uses.
 fn function(name: &str) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         match name {
             "destination" => destination::run().await,

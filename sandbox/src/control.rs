@@ -45,9 +45,7 @@ impl Control {
         if path.starts_with("/integration-segment/") || path.starts_with("/webhook/") {
             return gateway::answer(&self.destination, &request).await;
         }
-        let function = path
-            .strip_prefix(INVOKE)
-            .and_then(|rest| rest.strip_suffix("/invocations"));
+        let function = path.strip_prefix(INVOKE).and_then(|rest| rest.strip_suffix("/invocations"));
         if let Some(function) = function {
             return self.invoke(function, request).await;
         }
@@ -111,9 +109,7 @@ impl Control {
         let mut values: Vec<Option<Bytes>> = Vec::new();
         if !lines.is_empty() {
             values.extend(
-                lines
-                    .split(|byte| *byte == b'\n')
-                    .map(|line| Some(Bytes::copy_from_slice(line))),
+                lines.split(|byte| *byte == b'\n').map(|line| Some(Bytes::copy_from_slice(line))),
             );
         }
         if request.uri().query() == Some("tombstone") {
@@ -126,10 +122,7 @@ impl Control {
     /// and the application may be missing.
     fn explain(&self, body: &[u8]) -> Response {
         let asked: Value = serde_json::from_slice(body).unwrap_or_default();
-        let code = asked
-            .get("application")
-            .and_then(Value::as_str)
-            .unwrap_or(DEMO);
+        let code = asked.get("application").and_then(Value::as_str).unwrap_or(DEMO);
         let application = self.standins.aws.apps.application(code);
         let mapping = asked.get("mapping").filter(|mapping| !mapping.is_null());
         let items = match asked.get("input") {
@@ -163,10 +156,9 @@ impl Control {
     }
 
     fn redrive(&self) -> Response {
-        let (Some(dead), Some(retry)) = (
-            self.standins.aws.queue("dead"),
-            self.standins.aws.queue("retry"),
-        ) else {
+        let (Some(dead), Some(retry)) =
+            (self.standins.aws.queue("dead"), self.standins.aws.queue("retry"))
+        else {
             return not_found();
         };
         http::json(200, &json!({"moved": dead.redrive_to(retry)}))

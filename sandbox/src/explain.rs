@@ -57,10 +57,8 @@ pub(crate) fn explain(flags: &Explain) -> Result<()> {
                 .with_context(|| format!("--mapping {} is not JSON", file.display()))
         })
         .transpose()?;
-    let Explained {
-        explained,
-        warnings,
-    } = all(&items, flags.kind, &flags.app, None, mapping.as_ref())?;
+    let Explained { explained, warnings } =
+        all(&items, flags.kind, &flags.app, None, mapping.as_ref())?;
     for warning in warnings {
         say(&format!("warning: {warning}"));
     }
@@ -88,10 +86,7 @@ pub(crate) fn items(text: &str) -> Result<Vec<Value>> {
         Ok(value) => return Ok(mapping::explain::items(value)),
         Err(error) => error,
     };
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     if lines.len() < 2 || serde_json::from_str::<Value>(lines.first().unwrap_or(&"")).is_err() {
         return Err(whole).context("it is not JSON");
     }
@@ -149,11 +144,7 @@ pub(crate) fn all(
 
 /// For people.
 fn human(explanation: &Explanation) -> Result<String> {
-    let mut lines = vec![format!(
-        "{} of {}",
-        explanation.input.name(),
-        explanation.application
-    )];
+    let mut lines = vec![format!("{} of {}", explanation.input.name(), explanation.application)];
     for attempt in &explanation.mappings {
         attempted(attempt, &mut lines);
     }
@@ -183,16 +174,8 @@ fn human(explanation: &Explanation) -> Result<String> {
 }
 
 fn attempted(attempt: &Attempt, lines: &mut Vec<String>) {
-    let trigger = if attempt.trigger.is_empty() {
-        "every event"
-    } else {
-        &attempt.trigger
-    };
-    let selected = if attempt.selected {
-        "selected"
-    } else {
-        "not selected"
-    };
+    let trigger = if attempt.trigger.is_empty() { "every event" } else { &attempt.trigger };
+    let selected = if attempt.selected { "selected" } else { "not selected" };
     lines.push(format!(
         "  mapping \"{}\" ({}), {trigger}: {selected}",
         attempt.name, attempt.action
@@ -205,12 +188,7 @@ fn attempted(attempt: &Attempt, lines: &mut Vec<String>) {
             (None, None) => "absent".to_owned(),
         };
         let mut from = field.inputs.clone();
-        from.extend(
-            field
-                .missing
-                .iter()
-                .map(|path| format!("{path} (not there)")),
-        );
+        from.extend(field.missing.iter().map(|path| format!("{path} (not there)")));
         lines.push(format!(
             "    {:width$}  {value}  ← {} {}",
             field.field,

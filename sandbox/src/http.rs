@@ -52,13 +52,12 @@ where
             async move {
                 let (parts, body) = request.into_parts();
                 match Limited::new(body, MAX_BODY).collect().await {
-                    Ok(body) => handler(Request::from_parts(parts, body.to_bytes()))
-                        .await
-                        .ok_or(Dropped),
-                    Err(_) => Ok(json(
-                        413,
-                        &serde_json::json!({"message": "Request Entity Too Large"}),
-                    )),
+                    Ok(body) => {
+                        handler(Request::from_parts(parts, body.to_bytes())).await.ok_or(Dropped)
+                    }
+                    Err(_) => {
+                        Ok(json(413, &serde_json::json!({"message": "Request Entity Too Large"})))
+                    }
                 }
             }
         });
@@ -90,9 +89,7 @@ pub(crate) fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) ->
     if let Ok(value) = content_type.parse::<hyper::header::HeaderValue>()
         && !content_type.is_empty()
     {
-        response
-            .headers_mut()
-            .insert(hyper::header::CONTENT_TYPE, value);
+        response.headers_mut().insert(hyper::header::CONTENT_TYPE, value);
     }
     response
 }

@@ -90,17 +90,9 @@ impl Function {
 
     /// Invokes the function and waits for its answer.
     pub(crate) async fn invoke(&self, payload: Bytes) -> Result<Bytes, FunctionError> {
-        let id = format!(
-            "{}-{:08}",
-            self.name,
-            self.ids.fetch_add(1, Ordering::Relaxed)
-        );
+        let id = format!("{}-{:08}", self.name, self.ids.fetch_add(1, Ordering::Relaxed));
         let (answer, answered) = oneshot::channel();
-        self.lock().waiting.push_back(Invocation {
-            id: id.clone(),
-            payload,
-            answer,
-        });
+        self.lock().waiting.push_back(Invocation { id: id.clone(), payload, answer });
         self.work.notify_one();
         self.invocations.fetch_add(1, Ordering::Relaxed);
         let result = tokio::time::timeout(self.timeout, answered).await;
@@ -151,21 +143,13 @@ impl Function {
             return self.next().await;
         }
         let body = request.into_body();
-        let result = match path
-            .strip_prefix("invocation/")
-            .and_then(|path| path.split_once('/'))
-        {
-            Some((id, "response")) => self
-                .lock()
-                .running
-                .remove(id)
-                .map(|answer| answer.send(Ok(body))),
+        let result = match path.strip_prefix("invocation/").and_then(|path| path.split_once('/')) {
+            Some((id, "response")) => {
+                self.lock().running.remove(id).map(|answer| answer.send(Ok(body)))
+            }
             Some((id, "error")) => {
                 let error = FunctionError(String::from_utf8_lossy(&body).into_owned());
-                self.lock()
-                    .running
-                    .remove(id)
-                    .map(|answer| answer.send(Err(error)))
+                self.lock().running.remove(id).map(|answer| answer.send(Err(error)))
             }
             _ => None,
         };
@@ -185,12 +169,7 @@ impl Function {
                 if state.process != process {
                     return None;
                 }
-                if let Some(Invocation {
-                    id,
-                    payload,
-                    answer,
-                }) = state.waiting.pop_front()
-                {
+                if let Some(Invocation { id, payload, answer }) = state.waiting.pop_front() {
                     if !state.waiting.is_empty() {
                         self.work.notify_one();
                     }
@@ -202,10 +181,8 @@ impl Function {
                         http::with_header(response, "lambda-runtime-aws-request-id", &id);
                     let response =
                         http::with_header(response, "lambda-runtime-deadline-ms", &deadline);
-                    let arn = format!(
-                        "arn:aws:lambda:eu-central-1:123456789012:function:{}",
-                        self.name
-                    );
+                    let arn =
+                        format!("arn:aws:lambda:eu-central-1:123456789012:function:{}", self.name);
                     let response =
                         http::with_header(response, "lambda-runtime-invoked-function-arn", &arn);
                     let trace = format!(
@@ -243,8 +220,7 @@ impl Function {
                 let program = command.as_std().get_program().display();
                 format!("the function {} cannot be started: {program}", self.name)
             })?;
-            self.pid
-                .store(child.id().unwrap_or_default(), Ordering::Relaxed);
+            self.pid.store(child.id().unwrap_or_default(), Ordering::Relaxed);
             self.cold_starts.fetch_add(1, Ordering::Relaxed);
             self.ready.send_replace(false);
             let (out, err) = (child.stdout.take(), child.stderr.take());
@@ -288,9 +264,7 @@ impl Function {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

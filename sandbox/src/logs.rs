@@ -43,13 +43,8 @@ impl Logs {
             }
             return;
         };
-        let metrics = emf
-            .pointer("/CloudWatchMetrics/0/Metrics")
-            .and_then(Value::as_array);
-        let names = metrics
-            .into_iter()
-            .flatten()
-            .filter_map(|metric| metric.get("Name")?.as_str());
+        let metrics = emf.pointer("/CloudWatchMetrics/0/Metrics").and_then(Value::as_array);
+        let names = metrics.into_iter().flatten().filter_map(|metric| metric.get("Name")?.as_str());
         let totals = inner.totals.entry(function.to_owned()).or_default();
         for name in names {
             let value = line.get(name).and_then(Value::as_u64).unwrap_or_default();
@@ -84,8 +79,6 @@ impl Logs {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.inner
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

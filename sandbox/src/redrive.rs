@@ -76,14 +76,8 @@ pub(crate) async fn redrive(flags: Redrive) -> Result<()> {
         }
         None => rejects(&queues, flags.dry_run).await?,
     };
-    let moved_word = if flags.dry_run {
-        "would be sent again"
-    } else {
-        "on the retry queue"
-    };
-    say(&format!(
-        "{moved} {moved_word}, {stay} cannot be sent as they are"
-    ));
+    let moved_word = if flags.dry_run { "would be sent again" } else { "on the retry queue" };
+    say(&format!("{moved} {moved_word}, {stay} cannot be sent as they are"));
     Ok(())
 }
 
@@ -100,10 +94,8 @@ async fn queues(flags: &Redrive) -> Result<Queues> {
     let url = format!("{}/_sandbox/state", flags.sandbox.trim_end_matches('/'));
     let state = reqwest::get(&url).await.with_context(|| format!("no sandbox answers at {}: start one with `cargo run`, or give --rejects-queue-url and --retry-queue-url", flags.sandbox))?;
     let state: Value = serde_json::from_slice(&state.bytes().await?)?;
-    let endpoint = state
-        .pointer("/aws/endpoint")
-        .and_then(Value::as_str)
-        .context("this is no sandbox")?;
+    let endpoint =
+        state.pointer("/aws/endpoint").and_then(Value::as_str).context("this is no sandbox")?;
     let credentials = Credentials::new("sandbox", "sandbox", None, None, "sandbox");
     let config = config
         .into_builder()
@@ -121,11 +113,7 @@ async fn queues(flags: &Redrive) -> Result<Queues> {
 }
 
 fn secrets(config: &SdkConfig, flags: &Redrive) -> Secrets {
-    Secrets::new(
-        aws_sdk_secretsmanager::Client::new(config),
-        &flags.secret_id,
-        SECRETS_ARE_FRESH,
-    )
+    Secrets::new(aws_sdk_secretsmanager::Client::new(config), &flags.secret_id, SECRETS_ARE_FRESH)
 }
 
 /// Works through the rejects queue once.
@@ -138,14 +126,10 @@ async fn rejects(queues: &Queues, dry_run: bool) -> Result<(usize, usize)> {
             .receive_message()
             .queue_url(&queues.rejects)
             .max_number_of_messages(BATCH);
-        let received = request
-            .visibility_timeout(i32::try_from(VISIBILITY.as_secs())?)
-            .send()
-            .await;
-        let messages = received
-            .context("the rejects queue cannot be read")?
-            .messages
-            .unwrap_or_default();
+        let received =
+            request.visibility_timeout(i32::try_from(VISIBILITY.as_secs())?).send().await;
+        let messages =
+            received.context("the rejects queue cannot be read")?.messages.unwrap_or_default();
         if messages.is_empty() {
             break;
         }
@@ -163,10 +147,7 @@ async fn rejects(queues: &Queues, dry_run: bool) -> Result<(usize, usize)> {
     }
     // What stays is there for the next one who looks.
     for receipt in seen {
-        let request = queues
-            .client
-            .change_message_visibility()
-            .queue_url(&queues.rejects);
+        let request = queues.client.change_message_visibility().queue_url(&queues.rejects);
         request
             .receipt_handle(receipt)
             .visibility_timeout(0)
@@ -213,23 +194,13 @@ async fn work(queues: &Queues, reject: &Reject) -> Result<Parked> {
     match reject.kind {
         Kind::Parked => {
             let parked: Parked = serde_json::from_slice(&raw).context("it cannot be read")?;
-            Ok(Parked {
-                first_seen: Timestamp::now(),
-                ..parked
-            })
+            Ok(Parked { first_seen: Timestamp::now(), ..parked })
         }
-        Kind::Event => Ok(again(
-            code()?,
-            Work::Pushwoosh(event::plan(code()?, &raw, reject.at)?),
-        )),
-        Kind::Profile => Ok(again(
-            code()?,
-            Work::Pushwoosh(profile::plan(code()?, &raw, reject.at)?),
-        )),
-        Kind::Deletion => Ok(again(
-            code()?,
-            Work::Pushwoosh(deletion::plan(code()?, &raw)?),
-        )),
+        Kind::Event => Ok(again(code()?, Work::Pushwoosh(event::plan(code()?, &raw, reject.at)?))),
+        Kind::Profile => {
+            Ok(again(code()?, Work::Pushwoosh(profile::plan(code()?, &raw, reject.at)?)))
+        }
+        Kind::Deletion => Ok(again(code()?, Work::Pushwoosh(deletion::plan(code()?, &raw)?))),
         Kind::Record => record(&raw),
         Kind::SegmentEvent => {
             let application = queues.secrets.application(code()?).await;
@@ -244,21 +215,14 @@ async fn work(queues: &Queues, reject: &Reject) -> Result<Parked> {
 fn record(raw: &[u8]) -> Result<Parked> {
     let record =
         Record::read(raw).map_err(|reason| anyhow::anyhow!("{reason}: {}", reason.cure()))?;
-    let track = record
-        .to_track(&[])
-        .map_err(|reason| anyhow::anyhow!("{reason}: {}", reason.cure()))?;
+    let track =
+        record.to_track(&[]).map_err(|reason| anyhow::anyhow!("{reason}: {}", reason.cure()))?;
     let application = record.application().unwrap_or_default();
-    Ok(again(
-        application,
-        Work::Segment(vec![serde_json::value::to_raw_value(&track)?]),
-    ))
+    Ok(again(application, Work::Segment(vec![serde_json::value::to_raw_value(&track)?])))
 }
 
 fn again(application: &str, work: Work) -> Parked {
-    Parked {
-        attempts: 0,
-        ..Parked::new(application, work, "redrive")
-    }
+    Parked { attempts: 0, ..Parked::new(application, work, "redrive") }
 }
 
 /// The records of a batch that Lambda gave up.
@@ -279,10 +243,7 @@ async fn given_up(queues: &Queues, text: &str, dry_run: bool) -> Result<(usize, 
         for one in records {
             let origin = format!("{partition}-{}", one.offset);
             let value = one.value.and_then(|value| STANDARD.decode(value).ok());
-            match value
-                .context("it has no value")
-                .and_then(|value| record(&value))
-            {
+            match value.context("it has no value").and_then(|value| record(&value)) {
                 Ok(parked) => {
                     show(&origin, &parked)?;
                     if !dry_run {
@@ -321,18 +282,11 @@ fn show(origin: &str, parked: &Parked) -> Result<()> {
             let calls = plan.stages.iter().flatten();
             calls
                 .map(|call| {
-                    Ok(format!(
-                        "{} {}",
-                        call.method.path(),
-                        serde_json::to_string(&call.request)?
-                    ))
+                    Ok(format!("{} {}", call.method.path(), serde_json::to_string(&call.request)?))
                 })
                 .collect::<Result<_>>()?
         }
-        Work::Segment(calls) => calls
-            .iter()
-            .map(|call| format!("/v1/batch {call}"))
-            .collect(),
+        Work::Segment(calls) => calls.iter().map(|call| format!("/v1/batch {call}")).collect(),
     };
     for call in calls {
         print(&format!("{origin}: {application} {call}"));

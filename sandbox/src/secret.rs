@@ -61,10 +61,7 @@ fn applications(secret: &Value) -> Vec<(&str, &Value)> {
                     .iter()
                     .all(|(key, value)| !KEYS.contains(&key.as_str()) && value.is_object()) =>
         {
-            fields
-                .iter()
-                .map(|(code, secret)| (code.as_str(), secret))
-                .collect()
+            fields.iter().map(|(code, secret)| (code.as_str(), secret)).collect()
         }
         one => vec![("the application", one)],
     }
@@ -104,11 +101,8 @@ fn abilities(application: &Application, secret: &Value) -> Vec<String> {
         (_, None) => "webhook is closed: pushwoosh.api_token is missing".to_owned(),
         (secrets, _) => {
             let mappings = application.subscriptions().len();
-            let whose = if secret.get("mappings").is_some_and(Value::is_array) {
-                "own"
-            } else {
-                "preset"
-            };
+            let whose =
+                if secret.get("mappings").is_some_and(Value::is_array) { "own" } else { "preset" };
             format!(
                 "webhook is open to {secrets} shared secret(s), with {mappings} {whose} mapping(s)"
             )

@@ -38,18 +38,9 @@ pub(crate) struct Deployed {
 
 /// The functions of the deployment.
 pub(crate) const FUNCTIONS: [Deployed; 3] = [
-    Deployed {
-        name: "destination",
-        timeout: Duration::from_secs(29),
-    },
-    Deployed {
-        name: "source",
-        timeout: Duration::from_mins(1),
-    },
-    Deployed {
-        name: "retry",
-        timeout: Duration::from_mins(1),
-    },
+    Deployed { name: "destination", timeout: Duration::from_secs(29) },
+    Deployed { name: "source", timeout: Duration::from_mins(1) },
+    Deployed { name: "retry", timeout: Duration::from_mins(1) },
 ];
 
 /// Visibility timeout of the retry queue: six times the function's time limit, as AWS advises.
@@ -84,10 +75,7 @@ pub(crate) async fn serve(flags: Serve) -> Result<()> {
     }
     let apps = apps::read(flags.apps.as_deref())?;
     let listener = TcpListener::bind(flags.listen).await.with_context(|| {
-        format!(
-            "{} cannot be served on: choose another address with --listen",
-            flags.listen
-        )
+        format!("{} cannot be served on: choose another address with --listen", flags.listen)
     })?;
     let address = listener.local_addr()?;
 
@@ -95,11 +83,7 @@ pub(crate) async fn serve(flags: Serve) -> Result<()> {
     let mut tasks = JoinSet::new();
     let (pushwoosh, segment, aws) = (local().await?, local().await?, local().await?);
     let aws_url = url(&aws)?;
-    let apps = Arc::new(Apps::new(
-        apps,
-        url(&pushwoosh)?,
-        format!("{}/v1", url(&segment)?),
-    ));
+    let apps = Arc::new(Apps::new(apps, url(&pushwoosh)?, format!("{}/v1", url(&segment)?)));
     let dead = Queue::new("dead", None);
     let retry = Queue::new("retry", Some((Arc::clone(&dead), flags.max_receives)));
     let standins = Standins {
@@ -124,32 +108,17 @@ pub(crate) async fn serve(flags: Serve) -> Result<()> {
     };
 
     let topic = Arc::new(Topic::new(flags.on_demand));
-    read_topic(
-        flags.kafka,
-        Arc::clone(&topic),
-        Arc::clone(source),
-        &mut tasks,
-    );
+    read_topic(flags.kafka, Arc::clone(&topic), Arc::clone(source), &mut tasks);
     let (visibility, again) = if flags.real_delays {
         (VISIBILITY, VISIBILITY)
     } else {
         (SCALED_VISIBILITY, SCALED_RETURN)
     };
-    tasks.spawn(endless(queue::poll(
-        retry,
-        Arc::clone(retrier),
-        visibility,
-        again,
-    )));
+    tasks.spawn(endless(queue::poll(retry, Arc::clone(retrier), visibility, again)));
 
     let destination = Arc::clone(destination);
-    let control = Arc::new(Control {
-        destination,
-        functions: functions.clone(),
-        topic,
-        standins,
-        logs,
-    });
+    let control =
+        Arc::new(Control { destination, functions: functions.clone(), topic, standins, logs });
     tasks.spawn(endless(http::serve(listener, move |request| {
         let control = Arc::clone(&control);
         async move { Some(control.handle(request).await) }
@@ -174,10 +143,7 @@ async fn start(
         let function = Function::new(name, timeout);
         let api = local().await?;
         let environment = environment(name, api.local_addr()?, aws_url, flags)?;
-        let mut bootstraps = flags
-            .bootstrap
-            .iter()
-            .filter(|(function, _)| function == name);
+        let mut bootstraps = flags.bootstrap.iter().filter(|(function, _)| function == name);
         let bootstrap = bootstraps.next_back().map(|(_, file)| file.clone());
         let command = command(name, bootstrap, environment)?;
         tasks.spawn(endless(Arc::clone(&function).serve(api)));
@@ -220,9 +186,7 @@ async fn endless(task: impl Future<Output = ()>) -> Result<()> {
 }
 
 async fn local() -> Result<TcpListener> {
-    TcpListener::bind("127.0.0.1:0")
-        .await
-        .context("no local port is free")
+    TcpListener::bind("127.0.0.1:0").await.context("no local port is free")
 }
 
 fn url(listener: &TcpListener) -> Result<String> {
@@ -254,10 +218,7 @@ fn environment(
     .into();
     let queues = [
         ("PWSEG_RETRY_QUEUE_URL", format!("{aws}/123456789012/retry")),
-        (
-            "PWSEG_REJECTS_QUEUE_URL",
-            format!("{aws}/123456789012/rejects"),
-        ),
+        ("PWSEG_REJECTS_QUEUE_URL", format!("{aws}/123456789012/rejects")),
     ];
     if let Some(file) = &flags.environment {
         let mut given = given_environment(file, name)?;
@@ -271,9 +232,7 @@ fn environment(
         return Ok(environment);
     }
     let partial = (!flags.on_demand).to_string();
-    let set = queues
-        .into_iter()
-        .chain([("PWSEG_PARTIAL_BATCH_RESPONSE", partial)]);
+    let set = queues.into_iter().chain([("PWSEG_PARTIAL_BATCH_RESPONSE", partial)]);
     environment.extend(set.map(|(name, value)| (name.to_owned(), value)));
     if !flags.real_delays {
         environment.extend(SCALED_DELAYS.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -286,10 +245,7 @@ fn given_environment(file: &Path, name: &str) -> Result<BTreeMap<String, String>
         .with_context(|| format!("--environment {} cannot be read", file.display()))?;
     let mut functions: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&text)
         .with_context(|| {
-            format!(
-                "--environment {} must hold function → name → value",
-                file.display()
-            )
+            format!("--environment {} must hold function → name → value", file.display())
         })?;
     functions
         .remove(name)

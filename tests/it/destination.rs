@@ -38,10 +38,7 @@ async fn every_request_form_becomes_the_right_calls() {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
-    files.retain(|file| {
-        file.extension()
-            .is_some_and(|extension| extension == "http")
-    });
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "http"));
     files.sort();
     assert!(files.len() > 30);
     for file in files {
@@ -65,22 +62,15 @@ fn in_order(mut calls: Vec<Value>) -> Vec<Value> {
 }
 
 fn difference(before: &Value, after: &Value) -> Value {
-    let counts = after
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter_map(|(outcome, number)| {
-            let more = number.as_u64()? - before[outcome].as_u64().unwrap_or(0);
-            (more > 0).then(|| (outcome.clone(), more.into()))
-        });
+    let counts = after.as_object().into_iter().flatten().filter_map(|(outcome, number)| {
+        let more = number.as_u64()? - before[outcome].as_u64().unwrap_or(0);
+        (more > 0).then(|| (outcome.clone(), more.into()))
+    });
     Value::Object(counts.collect())
 }
 
 fn answer(status: u16, body: &str) -> Answer {
-    Answer {
-        status,
-        body: body.to_owned(),
-    }
+    Answer { status, body: body.to_owned() }
 }
 
 #[tokio::test]
@@ -88,13 +78,7 @@ async fn callers_are_told_what_is_wrong_with_their_credentials() {
     let sandbox = Sandbox::start();
     let ping = async |application: &str, token: &str| {
         sandbox
-            .send_as(
-                Method::POST,
-                "/integration-segment/v1/ping",
-                "{}",
-                application,
-                token,
-            )
+            .send_as(Method::POST, "/integration-segment/v1/ping", "{}", application, token)
             .await
     };
     assert_eq!(ping("DEMO0-00001", "demo-token").await, answer(200, ""));
@@ -108,11 +92,7 @@ async fn callers_are_told_what_is_wrong_with_their_credentials() {
     }
     for application in ["OTHER", "../DEMO0-00001", "%2e"] {
         let refused = answer(400, r#"{"message":"application not found"}"#);
-        assert_eq!(
-            ping(application, "demo-token").await,
-            refused,
-            "{application}"
-        );
+        assert_eq!(ping(application, "demo-token").await, refused, "{application}");
     }
     assert_eq!(
         ping("", "demo-token").await,
@@ -132,51 +112,27 @@ async fn bad_requests_get_a_clear_answer() {
         )
     };
     let post = async |action: &str, body: &'static str| {
-        sandbox
-            .send(
-                Method::POST,
-                &format!("/integration-segment/v1/{action}"),
-                body,
-            )
-            .await
+        sandbox.send(Method::POST, &format!("/integration-segment/v1/{action}"), body).await
     };
     for body in ["", "nope", "[]", "{}", r#"{"events":1}"#, "{\"events\":[}"] {
         let expected = failure("post event", "an object with a list of events is expected");
         assert_eq!(post("post-events", body).await, expected, "{body}");
     }
-    assert_eq!(
-        post("track-user", "nope").await,
-        failure("track user", "JSON is expected")
-    );
+    assert_eq!(post("track-user", "nope").await, failure("track user", "JSON is expected"));
     assert_eq!(
         post("delete-user", "[1]").await,
         failure("delete user", "a JSON object is expected")
     );
-    assert_eq!(
-        post("other", "{}").await,
-        answer(404, r#"{"message":"not found"}"#)
-    );
-    let get = sandbox
-        .send(Method::GET, "/integration-segment/v1/ping", "")
-        .await;
+    assert_eq!(post("other", "{}").await, answer(404, r#"{"message":"not found"}"#));
+    let get = sandbox.send(Method::GET, "/integration-segment/v1/ping", "").await;
     assert_eq!(get.status, 405);
     let large = sandbox
-        .send(
-            Method::POST,
-            "/integration-segment/v1/track-user",
-            vec![b'x'; 6_300_000],
-        )
+        .send(Method::POST, "/integration-segment/v1/track-user", vec![b'x'; 6_300_000])
         .await;
-    assert_eq!(
-        large,
-        answer(413, r#"{"message":"Request Entity Too Large"}"#)
-    );
+    assert_eq!(large, answer(413, r#"{"message":"Request Entity Too Large"}"#));
     // What could not be decoded is kept for the operator, bytes and all.
     let rejects = sandbox.queue("rejects").await;
-    let nope = rejects
-        .iter()
-        .find(|reject| reject["body"]["raw"] == "nope")
-        .unwrap();
+    let nope = rejects.iter().find(|reject| reject["body"]["raw"] == "nope").unwrap();
     assert_eq!(nope["body"]["reason"], "not_json");
     assert_eq!(nope["body"]["kind"], "profile");
 }
@@ -187,13 +143,7 @@ async fn a_key_may_be_rotated_on_either_side_first() {
     let identify = json!({"user_id": "u1", "attributes": {"a": 1}});
     assert_eq!(sandbox.post("track-user", &identify).await.status, 200);
     let rotated = json!({"pushwoosh": {"api_token": "new-token"}});
-    sandbox
-        .send(
-            Method::PUT,
-            "/_sandbox/secrets/DEMO0-00001",
-            rotated.to_string(),
-        )
-        .await;
+    sandbox.send(Method::PUT, "/_sandbox/secrets/DEMO0-00001", rotated.to_string()).await;
     // Segment still presents the key of before, Pushwoosh takes only the new one: the item is
     // delivered as soon as a function has read the secret again.
     assert_eq!(sandbox.post("track-user", &identify).await.status, 200);
@@ -209,23 +159,10 @@ async fn a_key_may_be_rotated_on_either_side_first() {
     let identify = identify.to_string();
     let track_user = "/integration-segment/v1/track-user";
     let new = sandbox
-        .send_as(
-            Method::POST,
-            track_user,
-            identify.clone(),
-            "DEMO0-00001",
-            "new-token",
-        )
+        .send_as(Method::POST, track_user, identify.clone(), "DEMO0-00001", "new-token")
         .await;
-    let wrong = sandbox
-        .send_as(
-            Method::POST,
-            track_user,
-            identify,
-            "DEMO0-00001",
-            "older-token",
-        )
-        .await;
+    let wrong =
+        sandbox.send_as(Method::POST, track_user, identify, "DEMO0-00001", "older-token").await;
     assert_eq!((new.status, wrong.status), (200, 401));
 }
 
@@ -237,24 +174,11 @@ async fn a_broken_secret_turns_callers_away_for_now_and_only_its_own() {
     );
     let ping = async |application: &str| {
         sandbox
-            .send_as(
-                Method::POST,
-                "/integration-segment/v1/ping",
-                "{}",
-                application,
-                "t",
-            )
+            .send_as(Method::POST, "/integration-segment/v1/ping", "{}", application, "t")
             .await
             .status
     };
-    assert_eq!(
-        (
-            ping("BROKEN").await,
-            ping("EMPTY").await,
-            ping("GOOD").await
-        ),
-        (503, 503, 200)
-    );
+    assert_eq!((ping("BROKEN").await, ping("EMPTY").await, ping("GOOD").await), (503, 503, 200));
 }
 
 /// 1,000 events of 4 MB with a bad one among them, as large as Segment sends.
@@ -266,12 +190,7 @@ async fn the_largest_batch_is_delivered_in_bounded_memory() {
         .map(|n| json!({"user_id": format!("u{n}"), "device_platform": "ios", "name": "E", "attributes": {"n": n, "filler": filler}}))
         .collect();
     batch[500]["device_platform"] = json!(null);
-    assert_eq!(
-        sandbox
-            .post("post-events", &json!({ "events": batch }))
-            .await,
-        answer(200, "")
-    );
+    assert_eq!(sandbox.post("post-events", &json!({ "events": batch })).await, answer(200, ""));
     let calls = sandbox.calls("pushwoosh").await;
     let mut seen: Vec<u64> = calls
         .iter()
@@ -281,10 +200,7 @@ async fn the_largest_batch_is_delivered_in_bounded_memory() {
     assert_eq!(seen, (0..1_000).filter(|n| *n != 500).collect::<Vec<_>>());
     let pid = sandbox.get("state").await["functions"]["destination"]["pid"].clone();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let peak = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(kilobytes < 64 * 1024, "peak memory is {kilobytes} kB");
 }
@@ -332,20 +248,15 @@ async fn any_batch_adds_up() {
             events.push(event);
         }
         assert_eq!(
-            sandbox
-                .post("post-events", &json!({ "events": events }))
-                .await,
+            sandbox.post("post-events", &json!({ "events": events })).await,
             answer(200, "")
         );
         let rejects = sandbox.queue("rejects").await;
         let last: Vec<(usize, Value)> = rejects[rejects.len() - rejected.len()..]
             .iter()
             .map(|reject| {
-                let (_, index) = reject["body"]["origin"]
-                    .as_str()
-                    .unwrap()
-                    .split_once(' ')
-                    .unwrap();
+                let (_, index) =
+                    reject["body"]["origin"].as_str().unwrap().split_once(' ').unwrap();
                 let raw = reject["body"]["raw"].as_str().unwrap();
                 (index.parse().unwrap(), serde_json::from_str(raw).unwrap())
             })
@@ -353,10 +264,7 @@ async fn any_batch_adds_up() {
         assert_eq!(last.len(), rejected.len());
         assert!(rejected.iter().all(|reject| last.contains(reject)));
     }
-    assert_eq!(
-        sandbox.outcomes("destination").await,
-        Value::Object(expected)
-    );
+    assert_eq!(sandbox.outcomes("destination").await, Value::Object(expected));
 }
 
 /// Objects may be nested as deeply as Segment lets them; what is deeper harms only itself.
@@ -369,28 +277,16 @@ async fn deep_nesting_is_kept_and_too_deep_nesting_is_alone() {
             r#"{{"user_id":"u","device_platform":"ios","name":"{name}","attributes":{{"deep":{nested}}}}}"#
         )
     };
-    let body = format!(
-        r#"{{"events":[{},{},{}]}}"#,
-        event("A", 100),
-        event("B", 5_000),
-        event("C", 1)
-    );
-    let sent = sandbox
-        .send(Method::POST, "/integration-segment/v1/post-events", body)
-        .await;
+    let body =
+        format!(r#"{{"events":[{},{},{}]}}"#, event("A", 100), event("B", 5_000), event("C", 1));
+    let sent = sandbox.send(Method::POST, "/integration-segment/v1/post-events", body).await;
     assert_eq!(sent, answer(200, ""));
     let calls = in_order(sandbox.calls("pushwoosh").await);
     let deep = |index: usize| {
-        calls[index]["body"]["request"]["attributes"]["deep"]
-            .as_str()
-            .unwrap()
-            .len()
+        calls[index]["body"]["request"]["attributes"]["deep"].as_str().unwrap().len()
     };
     assert_eq!((calls.len(), deep(0), deep(1)), (2, 601, 7));
-    assert_eq!(
-        sandbox.outcomes("destination").await,
-        json!({"delivered": 2, "rejected": 1})
-    );
+    assert_eq!(sandbox.outcomes("destination").await, json!({"delivered": 2, "rejected": 1}));
 }
 
 /// Pushwoosh's refusals, in both forms that it is known to use.
@@ -400,12 +296,7 @@ async fn what_pushwoosh_refuses_for_good_is_kept_with_its_answer() {
     for http in [200, 400] {
         let refusal =
             json!({"status_code": 210, "status_message": "argument error", "response": null});
-        sandbox
-            .faults(
-                "pushwoosh",
-                &json!([{"status": http, "body": refusal, "times": 1}]),
-            )
-            .await;
+        sandbox.faults("pushwoosh", &json!([{"status": http, "body": refusal, "times": 1}])).await;
         let identify = json!({"user_id": "u1", "attributes": {"a": 1}});
         assert_eq!(sandbox.post("track-user", &identify).await, answer(200, ""));
     }
@@ -428,30 +319,15 @@ async fn skipped_tags_are_told_to_the_operator() {
     let identify = json!({"user_id": "u1", "attributes": {"known": 1, "unknown": 2}}).to_string();
     let path = "/integration-segment/v1/track-user";
     assert_eq!(
-        sandbox
-            .send_as(Method::POST, path, identify, "APP-1", "KEY")
-            .await,
+        sandbox.send_as(Method::POST, path, identify, "APP-1", "KEY").await,
         answer(200, "")
     );
-    assert_eq!(
-        sandbox.outcomes("destination").await,
-        json!({"delivered": 1})
-    );
+    assert_eq!(sandbox.outcomes("destination").await, json!({"delivered": 1}));
     let logs = sandbox.get("logs").await;
-    let line = logs
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|line| line["reason"] == "skipped_tag")
-        .unwrap();
-    assert_eq!(
-        (&line["app.code"], &line["tag.name"]),
-        (&json!("APP-1"), &json!("unknown"))
-    );
-    assert_eq!(
-        sandbox.get("state").await["metrics"]["destination"]["SkippedTags"],
-        1
-    );
+    let line =
+        logs.as_array().unwrap().iter().find(|line| line["reason"] == "skipped_tag").unwrap();
+    assert_eq!((&line["app.code"], &line["tag.name"]), (&json!("APP-1"), &json!("unknown")));
+    assert_eq!(sandbox.get("state").await["metrics"]["destination"]["SkippedTags"], 1);
 }
 
 /// The answer comes before Segment gives up, whatever Pushwoosh does; what it did not take is kept.
@@ -470,10 +346,6 @@ async fn the_caller_is_answered_in_time_whatever_pushwoosh_does() {
         sandbox.faults("pushwoosh", &json!([fault])).await;
         let sent =
             tokio::time::timeout(SEGMENT_PATIENCE, sandbox.post("post-events", &event)).await;
-        assert_eq!(
-            sent.expect("Segment has given up"),
-            answer(200, ""),
-            "{fault}"
-        );
+        assert_eq!(sent.expect("Segment has given up"), answer(200, ""), "{fault}");
     }
 }

@@ -35,11 +35,7 @@ fn places(plan: &Plan) -> BTreeMap<String, Value> {
     let mut places = BTreeMap::new();
     for call in plan.stages.iter().flatten() {
         let method = serde_json::to_value(call.method).unwrap();
-        walk(
-            method.as_str().unwrap(),
-            &Value::Object(call.request.clone()),
-            &mut places,
-        );
+        walk(method.as_str().unwrap(), &Value::Object(call.request.clone()), &mut places);
     }
     places
 }
@@ -47,18 +43,10 @@ fn places(plan: &Plan) -> BTreeMap<String, Value> {
 /// What of a plan follows a field, as a row of a table: what is different with another value.
 fn row(table: &mut String, field: &str, sample: &Value, plan: &Plan, other: &Plan) {
     let (usual, other) = (places(plan), places(other));
-    let differs = usual
-        .iter()
-        .filter(|(place, value)| other.get(*place) != Some(value));
-    let follows: Vec<String> = differs
-        .map(|(place, value)| format!("`{place}` = `{value}`"))
-        .collect();
-    writeln!(
-        table,
-        "| `{field}` | `{sample}` | {} |",
-        follows.join("<br>")
-    )
-    .unwrap();
+    let differs = usual.iter().filter(|(place, value)| other.get(*place) != Some(value));
+    let follows: Vec<String> =
+        differs.map(|(place, value)| format!("`{place}` = `{value}`")).collect();
+    writeln!(table, "| `{field}` | `{sample}` | {} |", follows.join("<br>")).unwrap();
 }
 
 fn profile_table() -> String {
@@ -109,16 +97,10 @@ fn event_table() -> String {
         ("user_id", json!("u1"), json!("u2")),
         ("device_id", json!("D1"), json!("D2")),
         ("timestamp", json!("2026-01-02T03:04:05.678Z"), json!(0)),
-        (
-            "attributes",
-            json!({"offer": "spring"}),
-            json!({"offer": "autumn"}),
-        ),
+        ("attributes", json!({"offer": "spring"}), json!({"offer": "autumn"})),
     ];
-    let full: Value = fields
-        .iter()
-        .map(|(field, sample, _)| ((*field).to_owned(), sample.clone()))
-        .collect();
+    let full: Value =
+        fields.iter().map(|(field, sample, _)| ((*field).to_owned(), sample.clone())).collect();
     let plan = |body: &Value| event::plan(APPLICATION, body.to_string().as_bytes(), now()).unwrap();
     let mut table = String::from("| field | for example | becomes |\n|---|---|---|\n");
     for (field, sample, other) in &fields {
@@ -131,10 +113,7 @@ fn event_table() -> String {
 
 /// The presets as they stand, a row per field.
 fn preset_tables() -> String {
-    let file = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../shared/mapping/src/presets.json"
-    );
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/mapping/src/presets.json");
     let presets: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let mut text = String::new();
     for preset in presets.as_array().unwrap() {
@@ -170,12 +149,7 @@ fn value_table() -> String {
     ];
     let mut table = String::from("| value | for example | becomes |\n|---|---|---|\n");
     for (name, sample) in samples {
-        writeln!(
-            table,
-            "| {name} | `{sample}` | `{}` |",
-            value::to_pushwoosh(&sample)
-        )
-        .unwrap();
+        writeln!(table, "| {name} | `{sample}` | `{}` |", value::to_pushwoosh(&sample)).unwrap();
     }
     table
 }
@@ -236,9 +210,8 @@ Records of `channels-tracking-log` and what they become: [TRACKING_LOG](TRACKING
 fn configuration() {
     let mut table = String::from("| variable | default | accepted | |\n|---|---|---|---|\n");
     for variable in VARIABLES {
-        let default = variable
-            .default
-            .map_or("required".to_owned(), |default| format!("`{default}`"));
+        let default =
+            variable.default.map_or("required".to_owned(), |default| format!("`{default}`"));
         writeln!(
             table,
             "| `{}` | {default} | {} | {} |",
@@ -299,11 +272,7 @@ fn reasons() {
     let text = std::fs::read_to_string(file).unwrap();
     let (before, rest) = text.split_once("<!-- reasons -->\n").unwrap();
     let (_, after) = rest.split_once("<!-- end -->").unwrap();
-    docs(
-        "OPERATIONS.md",
-        &format!("{before}<!-- reasons -->\n{table}<!-- end -->{after}"),
-        true,
-    );
+    docs("OPERATIONS.md", &format!("{before}<!-- reasons -->\n{table}<!-- end -->{after}"), true);
 }
 
 /// Every reason has a code of its own.

@@ -21,11 +21,8 @@ fn a_file_is_explained_for_people_and_for_machines() {
     let event = file("explain-event.json", &track().to_string());
     let (ok, text) = command(&["explain", &event]);
     assert!(ok);
-    for part in [
-        "POST /json/1.3/postEvent",
-        "request.event ← event",
-        "went nowhere: context.ip",
-    ] {
+    for part in ["POST /json/1.3/postEvent", "request.event ← event", "went nowhere: context.ip"]
+    {
         assert!(text.contains(part), "{part} in {text}");
     }
     let mapping = json!({"external_id": {"@path": "$.userId"}, "device_platform": "web", "name": "Renamed", "timestamp": 5});
@@ -37,11 +34,8 @@ fn a_file_is_explained_for_people_and_for_machines() {
     let field =
         json!({"field": "external_id", "directive": "@path", "inputs": ["userId"], "value": "u1"});
     assert_eq!(explained["mappings"][0]["fields"][0], field);
-    let (ok, json) = command(&[
-        "explain",
-        events("source/records.ndjson").to_str().unwrap(),
-        "--json",
-    ]);
+    let (ok, json) =
+        command(&["explain", events("source/records.ndjson").to_str().unwrap(), "--json"]);
     assert!(ok && json.lines().count() > 1);
     let broken = file("explain-broken.json", r#"{"x": {"@nope": 1}}"#);
     assert!(!command(&["explain", &event, "--mapping", &broken]).0);
@@ -81,10 +75,7 @@ async fn the_page_explains_with_the_applications_own_mappings_and_sends_nothing(
     let asked = json!({"input": track().to_string()}).to_string();
     let answer = sandbox.send(Method::POST, "/_sandbox/explain", asked).await;
     let explained: Value = serde_json::from_str(&answer.body).unwrap();
-    assert_eq!(
-        explained["explained"][0]["calls"][0]["body"]["request"]["event"],
-        "Mine"
-    );
+    assert_eq!(explained["explained"][0]["calls"][0]["body"]["request"]["event"], "Mine");
     let odd = json!([{"subscribe": "type = 'track'", "action": "trackEvent", "mapping": {}}]);
     let asked = json!({"input": track(), "mapping": odd}).to_string();
     let answer = sandbox.send(Method::POST, "/_sandbox/explain", asked).await;

@@ -37,9 +37,7 @@ fn names() -> BTreeSet<String> {
     let template = include_str!("../../template.yaml");
     let mut names = BTreeSet::new();
     for query in template.split("QueryString: |\n").skip(1) {
-        let lines = query
-            .lines()
-            .take_while(|line| line.starts_with("        "));
+        let lines = query.lines().take_while(|line| line.starts_with("        "));
         for line in lines.filter(|line| !line.trim_start().starts_with('#')) {
             // What is in quotes is a value.
             let code: String = line.split('"').step_by(2).collect();
@@ -55,35 +53,15 @@ fn names() -> BTreeSet<String> {
 #[tokio::test]
 async fn the_saved_queries_name_fields_that_logs_have() {
     let names = names();
-    assert!(
-        names.contains("user.hash") && names.contains("metric"),
-        "{names:?}"
-    );
+    assert!(names.contains("user.hash") && names.contains("metric"), "{names:?}");
     let sandbox = Sandbox::with_apps(
         "queries",
         &json!({"DEMO0-00001": {"pushwoosh": {"api_token": "demo-token"}, "sandbox": {"unknown_tags": ["unknown"]}}}),
     );
-    sandbox
-        .post(
-            "track-user",
-            &json!({"user_id": "u1", "attributes": {"unknown": 1}}),
-        )
-        .await;
-    sandbox
-        .post(
-            "post-events",
-            &json!({"events": [{"user_id": "u1", "name": "E"}]}),
-        )
-        .await;
-    sandbox
-        .faults("pushwoosh", &json!([{"status": 429, "times": 1}]))
-        .await;
-    sandbox
-        .post(
-            "track-user",
-            &json!({"user_id": "u1", "attributes": {"a": 1}}),
-        )
-        .await;
+    sandbox.post("track-user", &json!({"user_id": "u1", "attributes": {"unknown": 1}})).await;
+    sandbox.post("post-events", &json!({"events": [{"user_id": "u1", "name": "E"}]})).await;
+    sandbox.faults("pushwoosh", &json!([{"status": 429, "times": 1}])).await;
+    sandbox.post("track-user", &json!({"user_id": "u1", "attributes": {"a": 1}})).await;
     sandbox
         .until("every field is logged", async |sandbox| {
             let logs = sandbox.get("logs").await;
@@ -94,17 +72,11 @@ async fn the_saved_queries_name_fields_that_logs_have() {
                 .filter_map(Value::as_object)
                 .flat_map(|line| line.keys().map(String::as_str))
                 .collect();
-            names
-                .iter()
-                .all(|name| logged.contains(name.as_str()))
-                .then_some(())
+            names.iter().all(|name| logged.contains(name.as_str())).then_some(())
         })
         .await;
     let logs = sandbox.get("logs").await;
-    let refused = logs
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|line| line["metric"] == "UpstreamThrottled");
+    let refused =
+        logs.as_array().unwrap().iter().find(|line| line["metric"] == "UpstreamThrottled");
     assert_eq!(refused.unwrap()["app.code"], "DEMO0-00001");
 }

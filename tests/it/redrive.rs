@@ -14,35 +14,20 @@ async fn a_reject_is_shown_and_then_delivered() {
     sandbox.faults("pushwoosh", &refused()).await;
     let event =
         json!({"user_id": "u1", "device_platform": "ios", "name": "E", "timestamp": 1_767_323_045});
-    assert_eq!(
-        sandbox
-            .post("post-events", &json!({"events": [event]}))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(sandbox.post("post-events", &json!({"events": [event]})).await.status, 200);
     sandbox.produce_raw("not json").await;
     sandbox.topic_read().await;
     let rejects = sandbox.queue("rejects").await;
     assert_eq!(rejects.len(), 2);
-    let reject = rejects
-        .iter()
-        .find(|reject| reject["body"]["kind"] == "event")
-        .unwrap();
+    let reject = rejects.iter().find(|reject| reject["body"]["kind"] == "event").unwrap();
     assert_eq!(reject["body"]["reason"], "refused_by_pushwoosh");
     assert!(reject["body"]["message"].as_str().unwrap().contains("210"));
 
     let (ok, shown) = sandbox.command(&["redrive", "--dry-run"]);
-    assert!(
-        ok && shown.contains("DEMO0-00001 /json/1.3/postEvent"),
-        "{shown}"
-    );
+    assert!(ok && shown.contains("DEMO0-00001 /json/1.3/postEvent"), "{shown}");
     assert!(shown.contains("stays, not_json"), "{shown}");
     assert_eq!(
-        (
-            sandbox.queue("rejects").await.len(),
-            sandbox.calls("pushwoosh").await.len()
-        ),
+        (sandbox.queue("rejects").await.len(), sandbox.calls("pushwoosh").await.len()),
         (2, 1)
     );
 
@@ -65,29 +50,15 @@ async fn a_batch_that_lambda_gave_up_is_sent_from_its_file_with_the_same_ids() {
     sandbox.produce(&[record]).await;
     let ids = async || {
         let calls = sandbox.calls("segment").await;
-        calls
-            .iter()
-            .map(|call| call["body"]["batch"][0]["messageId"].clone())
-            .collect::<Vec<_>>()
+        calls.iter().map(|call| call["body"]["batch"][0]["messageId"].clone()).collect::<Vec<_>>()
     };
     sandbox.topic_read().await;
-    let file = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../events/source/on-failure.json"
-    );
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../events/source/on-failure.json");
     let (ok, shown) = sandbox.command(&["redrive", "--file", file]);
-    assert!(
-        ok && shown.contains("channels-tracking-log-0-7: DEMO0-00001 /v1/batch"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("channels-tracking-log-0-8: not sent"),
-        "{shown}"
-    );
+    assert!(ok && shown.contains("channels-tracking-log-0-7: DEMO0-00001 /v1/batch"), "{shown}");
+    assert!(shown.contains("channels-tracking-log-0-8: not sent"), "{shown}");
     sandbox
-        .until("the record is sent again", async |_| {
-            (ids().await.len() == 2).then_some(())
-        })
+        .until("the record is sent again", async |_| (ids().await.len() == 2).then_some(()))
         .await;
     let ids = ids().await;
     assert_eq!(ids[0], ids[1]);
@@ -100,14 +71,10 @@ async fn a_dead_letter_comes_back_by_the_queues_own_redrive() {
     let identify = json!({"user_id": "u1", "attributes": {"a": 1}});
     sandbox.post("track-user", &identify).await;
     sandbox
-        .until("it is dead", async |sandbox| {
-            (sandbox.queue("dead").await.len() == 1).then_some(())
-        })
+        .until("it is dead", async |sandbox| (sandbox.queue("dead").await.len() == 1).then_some(()))
         .await;
     sandbox.faults("pushwoosh", &json!([])).await;
-    sandbox
-        .send(reqwest::Method::POST, "/_sandbox/queues/dead/redrive", "")
-        .await;
+    sandbox.send(reqwest::Method::POST, "/_sandbox/queues/dead/redrive", "").await;
     sandbox
         .until("it is delivered", async |sandbox| {
             let calls = sandbox.calls("pushwoosh").await;

@@ -41,11 +41,7 @@ impl Counted {
             *times.entry(id).or_default() += 1;
         }
         let repeated = times.values().map(|times| times - 1).sum();
-        Self {
-            sent,
-            arrived: times.len(),
-            repeated,
-        }
+        Self { sent, arrived: times.len(), repeated }
     }
 }
 
@@ -81,9 +77,7 @@ async fn send_records(sandbox: &Sandbox, application: &str) {
         json!({"event_name": "Push Sent", "timestamp": 1_769_860_800 + n, "application_code": application,
                "message_code": "M", "platform": 1, "hwid": format!("H{n}"), "user_id": format!("u{n}")})
     };
-    sandbox
-        .produce(&(0..RECORDS).map(record).collect::<Vec<_>>())
-        .await;
+    sandbox.produce(&(0..RECORDS).map(record).collect::<Vec<_>>()).await;
 }
 
 /// What Pushwoosh took of an application's events.
@@ -92,19 +86,15 @@ async fn events_of(sandbox: &Sandbox, application: &str) -> Counted {
     let taken = calls.iter().filter(|call| {
         call["status"] == 200 && call["body"]["request"]["application"] == application
     });
-    Counted::count(
-        EVENTS,
-        taken.map(|call| call["body"]["request"]["attributes"]["n"].to_string()),
-    )
+    Counted::count(EVENTS, taken.map(|call| call["body"]["request"]["attributes"]["n"].to_string()))
 }
 
 /// What Segment took of an application's records.
 async fn records_of(sandbox: &Sandbox, application: &str) -> Counted {
     let calls = sandbox.calls("segment").await;
     let key = format!("key-{application}");
-    let taken = calls
-        .iter()
-        .filter(|call| call["status"] == 200 && call["body"]["writeKey"] == key);
+    let taken =
+        calls.iter().filter(|call| call["status"] == 200 && call["body"]["writeKey"] == key);
     let tracks = taken.flat_map(|call| call["body"]["batch"].as_array().unwrap().clone());
     Counted::count(RECORDS, tracks.map(|track| track["messageId"].to_string()))
 }
@@ -159,10 +149,8 @@ async fn figures(
 async fn refused(sandbox: &Sandbox, number: usize) {
     sandbox
         .until("calls are refused", async |sandbox| {
-            let (pushwoosh, segment) = (
-                sandbox.calls("pushwoosh").await,
-                sandbox.calls("segment").await,
-            );
+            let (pushwoosh, segment) =
+                (sandbox.calls("pushwoosh").await, sandbox.calls("segment").await);
             let refused =
                 |calls: &[Value]| calls.iter().filter(|call| call["status"] != 200).count();
             (refused(&pushwoosh) >= number && refused(&segment) >= 1).then_some(())
@@ -175,9 +163,7 @@ async fn all_parked(sandbox: &Sandbox) {
     sandbox
         .until("everything is parked", async |sandbox| {
             let state = sandbox.get("state").await;
-            let parked = state["outcomes"]["destination"]["parked"]
-                .as_u64()
-                .unwrap_or(0);
+            let parked = state["outcomes"]["destination"]["parked"].as_u64().unwrap_or(0);
             (parked >= EVENTS as u64 && state["topic"]["lag"] == 0).then_some(())
         })
         .await;
@@ -187,10 +173,8 @@ async fn all_parked(sandbox: &Sandbox) {
 async fn met(sandbox: &Sandbox) {
     sandbox
         .until("calls are received", async |sandbox| {
-            let (pushwoosh, segment) = (
-                sandbox.calls("pushwoosh").await,
-                sandbox.calls("segment").await,
-            );
+            let (pushwoosh, segment) =
+                (sandbox.calls("pushwoosh").await, sandbox.calls("segment").await);
             (pushwoosh.len() >= 40 && segment.len() >= 5).then_some(())
         })
         .await;
@@ -201,11 +185,7 @@ async fn reliability() {
     let mut table = String::new();
     let mut row = |name: &str, figures: &Figures| {
         let Figures { events, records } = figures;
-        assert_eq!(
-            (events.arrived, records.arrived),
-            (events.sent, records.sent),
-            "{name}"
-        );
+        assert_eq!((events.arrived, records.arrived), (events.sent, records.sent), "{name}");
         writeln!(
             table,
             "| {name} | {} | {} | {} | {} | {} | {} |",
@@ -223,35 +203,21 @@ async fn reliability() {
 
     let down = figures("down", json!([{"status": 503}]), &[], all_parked).await;
     once(&down);
-    row(
-        "Pushwoosh and Segment down for the whole test, then back",
-        &down,
-    );
+    row("Pushwoosh and Segment down for the whole test, then back", &down);
 
     let limited = json!([{"status": 429, "retry_after": 1, "times": 20}]);
     let limited = figures("limited", limited, &[], at_once_refused).await;
     once(&limited);
     row("429 with `Retry-After`", &limited);
 
-    let resets = figures(
-        "resets",
-        json!([{"reset": true, "times": 60}]),
-        &[],
-        at_once_refused,
-    )
-    .await;
+    let resets =
+        figures("resets", json!([{"reset": true, "times": 60}]), &[], at_once_refused).await;
     once(&resets);
     row("connections reset before an answer", &resets);
 
     // The upstream takes the call and its answer does not come, or cannot be read: nobody can know,
     // so that these are sent again.
-    let hangs = figures(
-        "hangs",
-        json!([{"delay_ms": 600_000, "times": 30}]),
-        &[],
-        met,
-    )
-    .await;
+    let hangs = figures("hangs", json!([{"delay_ms": 600_000, "times": 30}]), &[], met).await;
     assert!((1..=30).contains(&hangs.events.repeated));
     row("30 calls hang", &hangs);
 
@@ -260,12 +226,9 @@ async fn reliability() {
     assert!((1..=12).contains(&garbage.events.repeated));
     row("12 answers are garbage, two of them of 100 MB", &garbage);
 
-    let queues = figures(
-        "queues",
-        json!([{"status": 503}]),
-        &["sqs"],
-        async |sandbox| refused(sandbox, 20).await,
-    )
+    let queues = figures("queues", json!([{"status": 503}]), &["sqs"], async |sandbox| {
+        refused(sandbox, 20).await
+    })
     .await;
     once(&queues);
     row("SQS down together with both upstreams", &queues);
@@ -298,9 +261,7 @@ async fn secrets_refused(sandbox: &Sandbox) {
     sandbox
         .until("Secrets Manager is asked in vain", async |sandbox| {
             let state = sandbox.get("state").await;
-            let turned_away = state["functions"]["destination"]["invocations"]
-                .as_u64()
-                .unwrap();
+            let turned_away = state["functions"]["destination"]["invocations"].as_u64().unwrap();
             let parked = state["outcomes"]["source"]["parked"].as_u64();
             (turned_away >= 20 && parked == Some(RECORDS as u64)).then_some(())
         })
@@ -316,14 +277,7 @@ async fn killed() -> Figures {
     sandbox.faults("segment", &slow).await;
     send_records(&sandbox, SICK).await;
     let killing = async {
-        for victim in [
-            "destination",
-            "source",
-            "destination",
-            "source",
-            "retry",
-            "destination",
-        ] {
+        for victim in ["destination", "source", "destination", "source", "retry", "destination"] {
             let (pid, starts) = sandbox
                 .until("there is a process", async |sandbox| {
                     let state = sandbox.get("state").await;
@@ -332,17 +286,11 @@ async fn killed() -> Figures {
                         != function["invocations"]
                         || victim == "retry";
                     under_way.then(|| {
-                        (
-                            function["pid"].to_string(),
-                            function["cold_starts"].as_u64().unwrap(),
-                        )
+                        (function["pid"].to_string(), function["cold_starts"].as_u64().unwrap())
                     })
                 })
                 .await;
-            std::process::Command::new("kill")
-                .args(["-KILL", &pid])
-                .status()
-                .unwrap();
+            std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap();
             sandbox
                 .until("it is started again", async |sandbox| {
                     let state = sandbox.get("state").await;
@@ -375,32 +323,14 @@ async fn a_healthy_application_is_not_affected_by_a_sick_one() {
             send_records(&sandbox, HEALTHY),
         );
         sandbox.topic_read().await;
-        let (events, records) = (
-            events_of(&sandbox, HEALTHY).await,
-            records_of(&sandbox, HEALTHY).await,
-        );
-        assert_eq!(
-            events,
-            Counted {
-                sent: EVENTS,
-                arrived: EVENTS,
-                repeated: 0
-            }
-        );
-        assert_eq!(
-            records,
-            Counted {
-                sent: RECORDS,
-                arrived: RECORDS,
-                repeated: 0
-            }
-        );
+        let (events, records) =
+            (events_of(&sandbox, HEALTHY).await, records_of(&sandbox, HEALTHY).await);
+        assert_eq!(events, Counted { sent: EVENTS, arrived: EVENTS, repeated: 0 });
+        assert_eq!(records, Counted { sent: RECORDS, arrived: RECORDS, repeated: 0 });
         let parked = sandbox.queue("retry").await;
         assert!(
             !parked.is_empty()
-                && parked
-                    .iter()
-                    .all(|message| message["body"]["application"] == SICK)
+                && parked.iter().all(|message| message["body"]["application"] == SICK)
         );
     }
 }
@@ -411,9 +341,7 @@ async fn cached_settings_serve_while_secrets_manager_is_down() {
     let sandbox = Sandbox::start();
     let identify = json!({"user_id": "u1", "attributes": {"a": 1}});
     assert_eq!(sandbox.post("track-user", &identify).await.status, 200);
-    sandbox
-        .faults("secretsmanager", &json!([{"status": 500}]))
-        .await;
+    sandbox.faults("secretsmanager", &json!([{"status": 500}])).await;
     assert_eq!(sandbox.post("track-user", &identify).await.status, 200);
     assert_eq!(sandbox.calls("pushwoosh").await.len(), 2);
 }
@@ -423,13 +351,7 @@ async fn cached_settings_serve_while_secrets_manager_is_down() {
 async fn a_deletion_is_durable() {
     let sandbox = Sandbox::start();
     sandbox.faults("pushwoosh", &json!([{"status": 503}])).await;
-    assert_eq!(
-        sandbox
-            .post("delete-user", &json!({"external_id": "u1"}))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(sandbox.post("delete-user", &json!({"external_id": "u1"})).await.status, 200);
     assert_eq!(sandbox.queue("retry").await.len(), 1);
     sandbox.faults("pushwoosh", &json!([])).await;
     sandbox

@@ -33,9 +33,7 @@ pub(crate) struct Answer {
 
 /// A file of `events/`.
 pub(crate) fn events(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../events")
-        .join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(path)
 }
 
 /// Holds what was found against a golden file. `UPDATE_EVENTS=1` writes it; look at what changed.
@@ -51,18 +49,11 @@ pub(crate) fn compare(file: &Path, found: &Value) {
 /// Holds a document against what the code says, or only writes it where its figures vary.
 /// `UPDATE_DOCS=1` writes it.
 pub(crate) fn docs(name: &str, text: &str, compared: bool) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../docs")
-        .join(name);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&file, text).unwrap();
     } else if compared {
-        assert_eq!(
-            std::fs::read_to_string(&file).unwrap(),
-            text,
-            "{}",
-            file.display()
-        );
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "{}", file.display());
     }
 }
 
@@ -70,10 +61,7 @@ pub(crate) fn docs(name: &str, text: &str, compared: bool) {
 pub(crate) fn command(arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox"));
     let output = command.args(arguments).output().unwrap();
-    (
-        output.status.success(),
-        String::from_utf8(output.stdout).unwrap(),
-    )
+    (output.status.success(), String::from_utf8(output.stdout).unwrap())
 }
 
 impl Drop for Sandbox {
@@ -108,19 +96,13 @@ impl Sandbox {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line
             .trim()
             .strip_prefix("ready ")
             .expect("the sandbox says that it is ready")
             .to_owned();
-        Self {
-            child,
-            url,
-            client: reqwest::Client::new(),
-        }
+        Self { child, url, client: reqwest::Client::new() }
     }
 
     /// Any request.
@@ -130,8 +112,7 @@ impl Sandbox {
         path: &str,
         body: impl Into<reqwest::Body>,
     ) -> Answer {
-        self.send_as(method, path, body, "DEMO0-00001", "demo-token")
-            .await
+        self.send_as(method, path, body, "DEMO0-00001", "demo-token").await
     }
 
     /// A request of an application with a key.
@@ -143,10 +124,7 @@ impl Sandbox {
         application: &str,
         token: &str,
     ) -> Answer {
-        let mut request = self
-            .client
-            .request(method, format!("{}{path}", self.url))
-            .body(body);
+        let mut request = self.client.request(method, format!("{}{path}", self.url)).body(body);
         request = request.header("content-type", "application/json");
         if !application.is_empty() {
             request = request.header("x-pw-appcode", application);
@@ -155,20 +133,13 @@ impl Sandbox {
             request = request.header("authorization", format!("Token {token}"));
         }
         let response = request.send().await.unwrap();
-        Answer {
-            status: response.status().as_u16(),
-            body: response.text().await.unwrap(),
-        }
+        Answer { status: response.status().as_u16(), body: response.text().await.unwrap() }
     }
 
     /// A request of Segment's destination.
     pub(crate) async fn post(&self, action: &str, body: &Value) -> Answer {
-        self.send(
-            Method::POST,
-            &format!("/integration-segment/v1/{action}"),
-            body.to_string(),
-        )
-        .await
+        self.send(Method::POST, &format!("/integration-segment/v1/{action}"), body.to_string())
+            .await
     }
 
     /// Raw Segment events, signed as Segment signs them.
@@ -181,10 +152,7 @@ impl Sandbox {
             .header("x-signature", hex::encode(mac.finalize().into_bytes()))
             .body(body.to_owned());
         let response = request.send().await.unwrap();
-        Answer {
-            status: response.status().as_u16(),
-            body: response.text().await.unwrap(),
-        }
+        Answer { status: response.status().as_u16(), body: response.text().await.unwrap() }
     }
 
     /// The bytes of a request, as they were captured; the peer closes the connection.
@@ -195,10 +163,7 @@ impl Sandbox {
         stream.read_to_string(&mut response).unwrap();
         let (head, body) = response.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer {
-            status,
-            body: body.to_owned(),
-        }
+        Answer { status, body: body.to_owned() }
     }
 
     /// Records onto the topic, one per element.
@@ -209,21 +174,13 @@ impl Sandbox {
 
     /// Lines onto the topic, as they are.
     pub(crate) async fn produce_raw(&self, lines: impl Into<reqwest::Body>) {
-        let answer = self
-            .send(
-                Method::POST,
-                "/_sandbox/topics/channels-tracking-log",
-                lines,
-            )
-            .await;
+        let answer = self.send(Method::POST, "/_sandbox/topics/channels-tracking-log", lines).await;
         assert_eq!(answer.status, 202);
     }
 
     /// One of the sandbox's own routes.
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let answer = self
-            .send(Method::GET, &format!("/_sandbox/{path}"), "")
-            .await;
+        let answer = self.send(Method::GET, &format!("/_sandbox/{path}"), "").await;
         assert_eq!(answer.status, 200, "{path}");
         serde_json::from_str(&answer.body).unwrap()
     }
@@ -235,21 +192,12 @@ impl Sandbox {
 
     /// The calls that an upstream received.
     pub(crate) async fn calls(&self, upstream: &str) -> Vec<Value> {
-        self.get(&format!("upstream/{upstream}"))
-            .await
-            .as_array()
-            .unwrap()
-            .clone()
+        self.get(&format!("upstream/{upstream}")).await.as_array().unwrap().clone()
     }
 
     /// Forgets the calls of an upstream.
     pub(crate) async fn clear(&self, upstream: &str) {
-        self.send(
-            Method::DELETE,
-            &format!("/_sandbox/upstream/{upstream}"),
-            "",
-        )
-        .await;
+        self.send(Method::DELETE, &format!("/_sandbox/upstream/{upstream}"), "").await;
     }
 
     /// Makes an upstream fail; an empty list heals it.
@@ -261,11 +209,7 @@ impl Sandbox {
 
     /// The messages of a queue.
     pub(crate) async fn queue(&self, queue: &str) -> Vec<Value> {
-        self.get(&format!("queues/{queue}"))
-            .await
-            .as_array()
-            .unwrap()
-            .clone()
+        self.get(&format!("queues/{queue}")).await.as_array().unwrap().clone()
     }
 
     /// Waits until something is so, and returns it.
@@ -302,12 +246,8 @@ impl Sandbox {
     pub(crate) async fn outcomes(&self, function: &str) -> Value {
         self.until("all invocations are counted", async |sandbox| {
             let state = sandbox.get("state").await;
-            let counted = state["metrics"][function]["Invocations"]
-                .as_u64()
-                .unwrap_or(0);
-            let invoked = state["functions"][function]["invocations"]
-                .as_u64()
-                .unwrap();
+            let counted = state["metrics"][function]["Invocations"].as_u64().unwrap_or(0);
+            let invoked = state["functions"][function]["invocations"].as_u64().unwrap();
             (counted == invoked).then(|| state["outcomes"][function].clone())
         })
         .await

@@ -58,10 +58,7 @@ fn what_the_schema_requires_is_needed() {
     let schema = schema();
     for name in schema["required"].as_array().unwrap() {
         let mut record = full();
-        record
-            .as_object_mut()
-            .unwrap()
-            .remove(name.as_str().unwrap());
+        record.as_object_mut().unwrap().remove(name.as_str().unwrap());
         record["user_id"] = json!("");
         // The message code keeps ids apart, the platform is a property: without them a record is
         // still worth sending.

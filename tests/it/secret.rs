@@ -43,10 +43,7 @@ fn what_cannot_be_used_is_named() {
         ("", ""),
         ("[]", "must be a JSON object"),
         ("{}", "pushwoosh.api_token or segment.write_key is missing"),
-        (
-            r#"{"pushwoosh":{"api_token":""}}"#,
-            "pushwoosh.api_token must be a text",
-        ),
+        (r#"{"pushwoosh":{"api_token":""}}"#, "pushwoosh.api_token must be a text"),
     ] {
         let (ok, said) = check("secret-bad.json", secret);
         assert!(!ok && said.contains(part), "{secret}: {said}");
@@ -97,19 +94,10 @@ fn the_schema_agrees_with_the_code() {
             let read = Application::read("A", &secret).is_ok();
             let valid = validator.is_valid(&secret);
             // A schema may be stricter than a tolerant reader, never the other way round.
-            assert!(
-                read || !valid,
-                "{pointer} = {other} is valid, and cannot be read"
-            );
+            assert!(read || !valid, "{pointer} = {other} is valid, and cannot be read");
             if valid != read {
-                let tolerated = [
-                    "/pushwoosh",
-                    "/segment",
-                    "/webhook",
-                    "/segment/region",
-                    "/mappings",
-                    "",
-                ];
+                let tolerated =
+                    ["/pushwoosh", "/segment", "/webhook", "/segment/region", "/mappings", ""];
                 assert!(
                     tolerated.contains(&pointer),
                     "{pointer} = {other} can be read, and is not valid"

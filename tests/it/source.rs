@@ -19,9 +19,7 @@ fn record(event: &str, number: usize) -> Value {
 async fn tracks(sandbox: &Sandbox) -> Vec<Value> {
     let calls = sandbox.calls("segment").await;
     let taken = calls.iter().filter(|call| call["status"] == 200);
-    taken
-        .flat_map(|call| call["body"]["batch"].as_array().unwrap().clone())
-        .collect()
+    taken.flat_map(|call| call["body"]["batch"].as_array().unwrap().clone()).collect()
 }
 
 #[tokio::test]
@@ -55,55 +53,35 @@ async fn what_cannot_be_used_harms_nobody() {
     }
     lines.extend_from_slice(good.as_bytes());
     sandbox.produce_raw(lines).await;
-    sandbox
-        .send(
-            Method::POST,
-            "/_sandbox/topics/channels-tracking-log?tombstone",
-            "",
-        )
-        .await;
+    sandbox.send(Method::POST, "/_sandbox/topics/channels-tracking-log?tombstone", "").await;
     sandbox.topic_read().await;
     let outcomes = sandbox.outcomes("source").await;
-    assert_eq!(
-        outcomes,
-        json!({"delivered": 1, "disregarded": 1, "rejected": 6})
-    );
+    assert_eq!(outcomes, json!({"delivered": 1, "disregarded": 1, "rejected": 6}));
     assert_eq!(tracks(&sandbox).await.len(), 1);
     let rejects = sandbox.queue("rejects").await;
     assert_eq!(rejects.len(), 6);
-    assert!(
-        rejects
-            .iter()
-            .any(|reject| reject["body"]["raw_base64"] == "//4=")
-    );
-    let origins: HashSet<&str> = rejects
-        .iter()
-        .map(|reject| reject["body"]["origin"].as_str().unwrap())
-        .collect();
+    assert!(rejects.iter().any(|reject| reject["body"]["raw_base64"] == "//4="));
+    let origins: HashSet<&str> =
+        rejects.iter().map(|reject| reject["body"]["origin"].as_str().unwrap()).collect();
     assert!(origins.contains("channels-tracking-log-0-0"));
 }
 
 #[tokio::test]
 async fn ten_thousand_records_arrive_once_each() {
     let sandbox = Sandbox::start();
-    let mut records: Vec<Value> = (0..10_000)
-        .map(|number| record("Email Delivered", number))
-        .collect();
+    let mut records: Vec<Value> =
+        (0..10_000).map(|number| record("Email Delivered", number)).collect();
     for number in (0..10_000).step_by(2) {
         records[number]["application_code"] = json!("OTHER-APP");
     }
     sandbox.produce(&records).await;
     sandbox.topic_read().await;
     let tracks = tracks(&sandbox).await;
-    let users: HashSet<&str> = tracks
-        .iter()
-        .map(|track| track["userId"].as_str().unwrap())
-        .collect();
+    let users: HashSet<&str> =
+        tracks.iter().map(|track| track["userId"].as_str().unwrap()).collect();
     assert_eq!((tracks.len(), users.len()), (5_000, 5_000));
-    let ids: HashSet<&str> = tracks
-        .iter()
-        .map(|track| track["messageId"].as_str().unwrap())
-        .collect();
+    let ids: HashSet<&str> =
+        tracks.iter().map(|track| track["messageId"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), 5_000);
 }
 
@@ -115,10 +93,7 @@ async fn an_application_chooses_its_events() {
     sandbox.produce(&names.map(|name| record(name, 1))).await;
     sandbox.topic_read().await;
     let tracks = tracks(&sandbox).await;
-    let events: Vec<&str> = tracks
-        .iter()
-        .map(|track| track["event"].as_str().unwrap())
-        .collect();
+    let events: Vec<&str> = tracks.iter().map(|track| track["event"].as_str().unwrap()).collect();
     assert_eq!(events, ["Push Sent", "Email Bounced"]);
 }
 
@@ -139,9 +114,7 @@ async fn drain(seed: u64) {
             json!({"reset": true, "times": 1}),
             json!({"status": 429, "retry_after": 1, "times": 1}),
         ];
-        (0..number)
-            .map(|_| kinds[random.usize(..kinds.len())].clone())
-            .collect()
+        (0..number).map(|_| kinds[random.usize(..kinds.len())].clone()).collect()
     };
     sandbox.faults("segment", &faults(20)).await;
     let mut queue = faults(20);
@@ -149,9 +122,7 @@ async fn drain(seed: u64) {
         fault["path"] = json!("SendMessageBatch");
     }
     sandbox.faults("sqs", &queue).await;
-    let records: Vec<Value> = (0..1_000)
-        .map(|number| record("SMS Sent", number))
-        .collect();
+    let records: Vec<Value> = (0..1_000).map(|number| record("SMS Sent", number)).collect();
     for part in records.chunks(97) {
         sandbox.produce(part).await;
     }
@@ -162,10 +133,8 @@ async fn drain(seed: u64) {
         })
         .await;
     let tracks = tracks(&sandbox).await;
-    let users: HashSet<&str> = tracks
-        .iter()
-        .map(|track| track["userId"].as_str().unwrap())
-        .collect();
+    let users: HashSet<&str> =
+        tracks.iter().map(|track| track["userId"].as_str().unwrap()).collect();
     assert_eq!(users.len(), 1_000, "seed {seed}");
     assert_eq!(sandbox.get("on-failure").await, json!([]), "seed {seed}");
 }
@@ -174,10 +143,8 @@ async fn drain(seed: u64) {
 /// that batch.
 #[tokio::test]
 async fn every_kafka_event_becomes_its_batch() {
-    let mut files: Vec<_> = std::fs::read_dir(events("source"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(events("source")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| {
         let name = file.file_name().unwrap().to_str().unwrap();
         name.starts_with("msk-") && !name.ends_with(".expected.json")
@@ -186,13 +153,8 @@ async fn every_kafka_event_becomes_its_batch() {
     for file in files {
         let sandbox = Sandbox::start();
         let event = std::fs::read(&file).unwrap();
-        let answer = sandbox
-            .send(
-                Method::POST,
-                "/2015-03-31/functions/source/invocations",
-                event,
-            )
-            .await;
+        let answer =
+            sandbox.send(Method::POST, "/2015-03-31/functions/source/invocations", event).await;
         let found = json!({
             "response": serde_json::from_str::<Value>(&answer.body).unwrap(),
             "outcomes": sandbox.outcomes("source").await,
@@ -208,13 +170,7 @@ async fn without_a_partial_batch_response_nothing_is_lost_either() {
     let sandbox = Sandbox::with(&["--on-demand"]);
     sandbox.faults("segment", &json!([{"status": 503}])).await;
     sandbox.faults("sqs", &json!([{"status": 500}])).await;
-    sandbox
-        .produce(
-            &(0..100)
-                .map(|number| record("Push Sent", number))
-                .collect::<Vec<_>>(),
-        )
-        .await;
+    sandbox.produce(&(0..100).map(|number| record("Push Sent", number)).collect::<Vec<_>>()).await;
     sandbox
         .until("the invocation has failed", async |sandbox| {
             (sandbox.get("state").await["outcomes"]["source"]["failed"].as_u64() >= Some(200))
@@ -228,10 +184,8 @@ async fn without_a_partial_batch_response_nothing_is_lost_either() {
     sandbox
         .until("every call has arrived", async |sandbox| {
             let tracks = tracks(sandbox).await;
-            let users: HashSet<String> = tracks
-                .iter()
-                .map(|track| track["userId"].to_string())
-                .collect();
+            let users: HashSet<String> =
+                tracks.iter().map(|track| track["userId"].to_string()).collect();
             (users.len() == 100).then_some(())
         })
         .await;

@@ -31,18 +31,9 @@ fn what_is_wrong_with_a_flag_is_told() {
         (["--apps", "none.json"], "--apps none.json cannot be read"),
         (["--apps", &empty], "is not JSON"),
         (["--bootstrap", "source=none"], "none does not exist"),
-        (
-            ["--bootstrap", &artifact],
-            "the function source cannot be started",
-        ),
-        (
-            ["--bootstrap", "other=x"],
-            "destination, source or retry is expected",
-        ),
-        (
-            ["--environment", "none.json"],
-            "--environment none.json cannot be read",
-        ),
+        (["--bootstrap", &artifact], "the function source cannot be started"),
+        (["--bootstrap", "other=x"], "destination, source or retry is expected"),
+        (["--environment", "none.json"], "--environment none.json cannot be read"),
     ] {
         let said = refusal(ANY, &flags);
         assert!(said.contains(part), "{flags:?}: {said}");
@@ -54,39 +45,23 @@ fn a_port_in_use_is_told() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let said = refusal(&address, &[]);
-    assert!(
-        said.contains("choose another address with --listen"),
-        "{said}"
-    );
+    assert!(said.contains("choose another address with --listen"), "{said}");
 }
 
 #[test]
 fn a_function_with_wrong_variables_does_not_start() {
     let wrong = json!({"PWSEG_TIME_BUDGET_MS": "soon", "PWSEG_RETRY_QUEUE_URL": "x", "PWSEG_REJECTS_QUEUE_URL": "x"});
     let functions = json!({"destination": wrong, "source": wrong, "retry": wrong});
-    let said = refusal(
-        ANY,
-        &[
-            "--environment",
-            &file("startup-environment.json", &functions.to_string()),
-        ],
-    );
-    assert!(
-        said.contains("does not start: what it wrote above says why"),
-        "{said}"
-    );
+    let said =
+        refusal(ANY, &["--environment", &file("startup-environment.json", &functions.to_string())]);
+    assert!(said.contains("does not start: what it wrote above says why"), "{said}");
 }
 
 /// As X-Ray has it, so that a line leads to its trace.
 #[tokio::test]
 async fn log_lines_have_the_request_and_the_trace() {
     let sandbox = Sandbox::start();
-    sandbox
-        .post(
-            "track-user",
-            &json!({"user_id": "u1", "attributes": {"a": 1}}),
-        )
-        .await;
+    sandbox.post("track-user", &json!({"user_id": "u1", "attributes": {"a": 1}})).await;
     let of_invocation = |line: &&Value| line["message"] == "invocation";
     let line = sandbox
         .until("the invocation is logged", async |sandbox| {
@@ -95,11 +70,5 @@ async fn log_lines_have_the_request_and_the_trace() {
         })
         .await;
     assert!(line["span"]["requestId"].is_string(), "{line}");
-    assert!(
-        line["span"]["xrayTraceId"]
-            .as_str()
-            .unwrap()
-            .starts_with("Root=1-"),
-        "{line}"
-    );
+    assert!(line["span"]["xrayTraceId"].as_str().unwrap().starts_with("Root=1-"), "{line}");
 }

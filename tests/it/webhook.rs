@@ -10,10 +10,7 @@ const SECRET: &str = "demo-secret";
 fn event(id: &str, change: &Value) -> Value {
     let mut event = json!({"type": "track", "messageId": id, "userId": "u1", "event": id, "timestamp": "2026-01-02T03:04:05Z",
         "context": {"device": {"id": "d1", "type": "ios"}}, "properties": {"a": 1}});
-    event
-        .as_object_mut()
-        .unwrap()
-        .extend(change.as_object().unwrap().clone());
+    event.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
     event
 }
 
@@ -23,13 +20,7 @@ async fn names(sandbox: &Sandbox) -> Vec<String> {
         .iter()
         .map(|call| {
             let event = call["body"]["request"]["event"].as_str();
-            event
-                .or(call["path"].as_str())
-                .unwrap()
-                .rsplit('/')
-                .next()
-                .unwrap()
-                .to_owned()
+            event.or(call["path"].as_str()).unwrap().rsplit('/').next().unwrap().to_owned()
         })
         .collect();
     names.sort();
@@ -57,26 +48,12 @@ async fn single_events_lists_and_mixed_types_become_calls() {
     let answer = sandbox.webhook(&body, SECRET, &body).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     let statuses: Vec<Value> = serde_json::from_str(&answer.body).unwrap();
-    let codes: Vec<u64> = statuses
-        .iter()
-        .map(|one| one["status"].as_u64().unwrap())
-        .collect();
+    let codes: Vec<u64> = statuses.iter().map(|one| one["status"].as_u64().unwrap()).collect();
     assert_eq!(codes, [200, 200, 400, 200, 200, 200, 400, 200]);
-    assert!(
-        statuses[2]["errormessage"]
-            .as_str()
-            .unwrap()
-            .contains("date-like")
-    );
-    assert_eq!(
-        names(&sandbox).await,
-        ["deleteUser", "deleteUser", "one", "setTags", "two"]
-    );
+    assert!(statuses[2]["errormessage"].as_str().unwrap().contains("date-like"));
+    assert_eq!(names(&sandbox).await, ["deleteUser", "deleteUser", "one", "setTags", "two"]);
     let outcomes = sandbox.outcomes("destination").await;
-    assert_eq!(
-        outcomes,
-        json!({"delivered": 5, "disregarded": 2, "rejected": 2})
-    );
+    assert_eq!(outcomes, json!({"delivered": 5, "disregarded": 2, "rejected": 2}));
     assert_eq!(sandbox.queue("rejects").await.len(), 2);
 }
 
@@ -89,17 +66,8 @@ async fn only_who_holds_the_secret_is_heard() {
         assert_eq!(sandbox.webhook(&body, secret, signed).await.status, 401);
     }
     let path = "/webhook/DEMO0-00001";
-    assert_eq!(
-        sandbox.send(Method::POST, path, body.clone()).await.status,
-        401
-    );
-    assert_eq!(
-        sandbox
-            .send(Method::POST, "/webhook/OTHER", "{}")
-            .await
-            .status,
-        400
-    );
+    assert_eq!(sandbox.send(Method::POST, path, body.clone()).await.status, 401);
+    assert_eq!(sandbox.send(Method::POST, "/webhook/OTHER", "{}").await.status, 400);
     assert_eq!(sandbox.send(Method::GET, path, "").await.status, 405);
     assert!(sandbox.calls("pushwoosh").await.is_empty());
     // As Segment signs lists today.
@@ -129,18 +97,11 @@ async fn only_who_holds_the_secret_is_heard() {
 #[tokio::test]
 async fn a_message_that_was_seen_is_not_sent_twice() {
     let sandbox = Sandbox::start();
-    let body = json!([
-        event("a", &json!({})),
-        event("a", &json!({})),
-        event("b", &json!({}))
-    ])
-    .to_string();
+    let body =
+        json!([event("a", &json!({})), event("a", &json!({})), event("b", &json!({}))]).to_string();
     for _ in 0..2 {
         let answer = sandbox.webhook(&body, SECRET, &body).await;
-        assert_eq!(
-            answer.body,
-            r#"[{"status":200},{"status":200},{"status":200}]"#
-        );
+        assert_eq!(answer.body, r#"[{"status":200},{"status":200},{"status":200}]"#);
     }
     assert_eq!(names(&sandbox).await, ["a", "b"]);
 }
@@ -148,9 +109,7 @@ async fn a_message_that_was_seen_is_not_sent_twice() {
 #[tokio::test]
 async fn what_can_be_neither_delivered_nor_kept_comes_again() {
     let sandbox = Sandbox::start();
-    sandbox
-        .faults("pushwoosh", &json!([{"status": 503, "times": 1}]))
-        .await;
+    sandbox.faults("pushwoosh", &json!([{"status": 503, "times": 1}])).await;
     sandbox.faults("sqs", &json!([{"status": 503}])).await;
     let body = event("a", &json!({})).to_string();
     assert_eq!(sandbox.webhook(&body, SECRET, &body).await.status, 503);
@@ -183,13 +142,8 @@ async fn a_reject_goes_through_the_corrected_mapping_when_it_is_redriven() {
     sandbox.send(Method::PUT, path, corrected).await;
     assert!(sandbox.command(&["redrive"]).0);
     sandbox
-        .until("it is delivered", async |sandbox| {
-            (names(sandbox).await == ["a"]).then_some(())
-        })
+        .until("it is delivered", async |sandbox| (names(sandbox).await == ["a"]).then_some(()))
         .await;
     let logs = sandbox.get("logs").await.to_string();
-    assert!(
-        logs.contains("mappings[1].subscribe"),
-        "the wrong mapping is named"
-    );
+    assert!(logs.contains("mappings[1].subscribe"), "the wrong mapping is named");
 }

@@ -19,21 +19,13 @@ pub struct Answer {
 impl Answer {
     /// Success, with the empty body that Pushwoosh's service answers.
     pub fn ok() -> Self {
-        Self {
-            status_code: 200,
-            headers: Map::new(),
-            body: String::new(),
-        }
+        Self { status_code: 200, headers: Map::new(), body: String::new() }
     }
 
     /// A JSON body.
     pub fn json(status_code: u16, body: &Value) -> Self {
         let content_type = ("content-type".to_owned(), "application/json".into());
-        Self {
-            status_code,
-            headers: Map::from_iter([content_type]),
-            body: body.to_string(),
-        }
+        Self { status_code, headers: Map::from_iter([content_type]), body: body.to_string() }
     }
 
     /// An error that concerns the whole request.

@@ -28,23 +28,14 @@ impl Destination {
         let application = self.application(code).await?;
         let pushwoosh = application.pushwoosh.as_ref();
         let Some(pushwoosh) = pushwoosh else {
-            tracing::warn!(
-                app.code = code,
-                "the application's secret has no pushwoosh.api_token"
-            );
+            tracing::warn!(app.code = code, "the application's secret has no pushwoosh.api_token");
             return Err(Answer::message(400, "application not found"));
         };
-        let presented = request
-            .header("authorization")
-            .and_then(token)
-            .unwrap_or_default();
+        let presented = request.header("authorization").and_then(token).unwrap_or_default();
         if matches(pushwoosh, presented) || self.matches_rotated(code, presented).await {
             return Ok(application);
         }
-        tracing::warn!(
-            app.code = code,
-            "a caller without the application's key was turned away"
-        );
+        tracing::warn!(app.code = code, "a caller without the application's key was turned away");
         Err(Answer::message(401, "unauthorized"))
     }
 
@@ -64,27 +55,18 @@ impl Destination {
         if presented.is_empty() {
             return false;
         }
-        let (newer, older) = (
-            self.secrets.refreshed(code).await,
-            self.secrets.previous(code).await,
-        );
+        let (newer, older) =
+            (self.secrets.refreshed(code).await, self.secrets.previous(code).await);
         let accounts = [newer, older]
             .into_iter()
             .flatten()
             .filter_map(|application| application.pushwoosh.clone());
-        accounts
-            .into_iter()
-            .any(|account| matches(&account, presented))
+        accounts.into_iter().any(|account| matches(&account, presented))
     }
 }
 
 fn matches(account: &Pushwoosh, presented: &str) -> bool {
-    account
-        .api_token
-        .expose_secret()
-        .as_bytes()
-        .ct_eq(presented.as_bytes())
-        .into()
+    account.api_token.expose_secret().as_bytes().ct_eq(presented.as_bytes()).into()
 }
 
 fn token(header: &str) -> Option<&str> {

@@ -28,12 +28,11 @@ pub async fn route(
     if let Some(code) = request.path.strip_prefix(WEBHOOK) {
         return webhook::answer(destination, code, request, invocation).await;
     }
-    let Some(action) = request.path.strip_prefix(BASE).filter(|action| {
-        matches!(
-            *action,
-            "ping" | "track-user" | "post-events" | "delete-user"
-        )
-    }) else {
+    let Some(action) = request
+        .path
+        .strip_prefix(BASE)
+        .filter(|action| matches!(*action, "ping" | "track-user" | "post-events" | "delete-user"))
+    else {
         return Answer::message(404, "not found");
     };
     if request.method != "POST" {

@@ -40,13 +40,11 @@ impl Destination {
         map: impl Fn(&[u8]) -> Result<Plan, Refusal>,
         invocation: &Invocation,
     ) -> Processed {
-        let processed = self
-            .process(application, kind, &[item], map, invocation)
-            .await;
-        processed.into_iter().next().unwrap_or(Processed {
-            outcome: Outcome::Failed,
-            undecodable: None,
-        })
+        let processed = self.process(application, kind, &[item], map, invocation).await;
+        processed
+            .into_iter()
+            .next()
+            .unwrap_or(Processed { outcome: Outcome::Failed, undecodable: None })
     }
 
     /// Works on the items of a request. Plans are made one by one as they are sent, so that a large
@@ -84,18 +82,13 @@ impl Destination {
             .collect()
             .await;
         self.keep(&mut pending, invocation).await;
-        let processed: Vec<Processed> = pending
-            .into_iter()
-            .map(|pending| pending.processed)
-            .collect();
+        let processed: Vec<Processed> =
+            pending.into_iter().map(|pending| pending.processed).collect();
         for item in &processed {
             invocation.tally.item(item.outcome);
         }
         if processed.iter().any(|item| item.outcome == Outcome::Failed) {
-            let outcomes = items
-                .iter()
-                .copied()
-                .zip(processed.iter().map(|item| item.outcome));
+            let outcomes = items.iter().copied().zip(processed.iter().map(|item| item.outcome));
             self.recent.remember(&application.code, outcomes);
         }
         processed
@@ -118,11 +111,7 @@ impl Destination {
             Ok(report) => report,
             Err(error) => {
                 tracing::error!(app.code = code, error = %error, "an item could not be sent");
-                return Pending {
-                    processed: processed(Outcome::Failed),
-                    park: None,
-                    reject: None,
-                };
+                return Pending { processed: processed(Outcome::Failed), park: None, reject: None };
             }
         };
         let reason = Reason::RefusedByPushwoosh;
@@ -141,18 +130,11 @@ impl Destination {
             (None, None) => Outcome::Delivered,
         };
         let park = rest.map(|rest| {
-            let delay = rest
-                .after
-                .unwrap_or_default()
-                .max(self.settings.retry_first_delay);
+            let delay = rest.after.unwrap_or_default().max(self.settings.retry_first_delay);
             let parked = Parked::new(code, Work::Pushwoosh(rest.plan), rest.cause);
             (parked, delay)
         });
-        Pending {
-            processed: processed(outcome),
-            park,
-            reject,
-        }
+        Pending { processed: processed(outcome), park, reject }
     }
 
     /// Puts on the queues what belongs there; what they do not take has failed.
@@ -169,10 +151,7 @@ impl Destination {
             self.queues.park(&parked, invocation.deadline),
             self.queues.reject(&rejects, invocation.deadline),
         );
-        let kept = parked_at
-            .into_iter()
-            .zip(parked)
-            .chain(rejected_at.into_iter().zip(rejected));
+        let kept = parked_at.into_iter().zip(parked).chain(rejected_at.into_iter().zip(rejected));
         for (index, result) in kept {
             if let (Err(error), Some(item)) = (result, pending.get_mut(index)) {
                 tracing::error!(error = %error, "an item could be neither delivered nor kept");
@@ -183,10 +162,7 @@ impl Destination {
 }
 
 fn processed(outcome: Outcome) -> Processed {
-    Processed {
-        outcome,
-        undecodable: None,
-    }
+    Processed { outcome, undecodable: None }
 }
 
 fn refused(

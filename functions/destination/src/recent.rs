@@ -53,9 +53,7 @@ impl Recent {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], u32>> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -76,11 +74,8 @@ mod tests {
     fn an_item_is_known_as_often_as_it_was_delivered() {
         let recent = Recent::default();
         assert!(!recent.take("A", b"1"));
-        let items: [(&[u8], _); 3] = [
-            (b"1", Outcome::Delivered),
-            (b"1", Outcome::Parked),
-            (b"2", Outcome::Failed),
-        ];
+        let items: [(&[u8], _); 3] =
+            [(b"1", Outcome::Delivered), (b"1", Outcome::Parked), (b"2", Outcome::Failed)];
         recent.remember("A", items.into_iter());
         assert!(!recent.take("B", b"1"));
         assert!(recent.take("A", b"1") && recent.take("A", b"1"));

@@ -23,9 +23,7 @@ impl Request {
     pub fn read(event: ApiGatewayV2httpRequest) -> Result<Self, Answer> {
         let body = event.body.unwrap_or_default();
         let body = if event.is_base64_encoded {
-            STANDARD
-                .decode(body)
-                .map_err(|_| Answer::message(400, "the body is not base64"))?
+            STANDARD.decode(body).map_err(|_| Answer::message(400, "the body is not base64"))?
         } else {
             body.into_bytes()
         };

@@ -44,9 +44,7 @@ impl Seen {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Generations> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

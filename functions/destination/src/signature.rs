@@ -69,10 +69,7 @@ mod tests {
             "zz".repeat(20),
         ];
         for signature in wrong {
-            assert!(
-                !is_valid(&secrets, &signature, body, Some(first)),
-                "{signature}"
-            );
+            assert!(!is_valid(&secrets, &signature, body, Some(first)), "{signature}");
         }
         assert!(!is_valid(&[], &sign("key", body), body, None));
         assert!(!is_valid(&secrets, &sign("key", first), body, None));

@@ -48,12 +48,7 @@ impl Retry {
         until: Instant,
         tally: &Tally,
     ) -> Result<(), Later> {
-        let Received {
-            body,
-            origin,
-            receives,
-            expired,
-        } = received;
+        let Received { body, origin, receives, expired } = received;
         let Some(parked) = message::decode::<Parked>(body) else {
             tracing::error!(
                 reason = Reason::NotJson.code(),
@@ -64,11 +59,7 @@ impl Retry {
             let reject =
                 Reject::new(None, kind, origin, reason, reason.cure()).with_raw(body.as_bytes());
             let kept = self.set_aside(&[reject], until).await;
-            tally.item(if kept.is_ok() {
-                Outcome::Rejected(reason)
-            } else {
-                Outcome::Parked
-            });
+            tally.item(if kept.is_ok() { Outcome::Rejected(reason) } else { Outcome::Parked });
             return kept;
         };
         if expired {
@@ -78,27 +69,11 @@ impl Retry {
                 "an item goes to the dead-letter queue: it could not be delivered in time"
             );
             tally.item(Outcome::Failed);
-            return Err(Later {
-                after: None,
-                expired: true,
-            });
+            return Err(Later { after: None, expired: true });
         }
-        let Parked {
-            application,
-            work,
-            first_seen,
-            attempts,
-            ..
-        } = parked;
+        let Parked { application, work, first_seen, attempts, .. } = parked;
         let attempts = attempts.saturating_add(receives.saturating_sub(1));
-        let attempt = Attempt {
-            origin,
-            application,
-            first_seen,
-            attempts,
-            until,
-            tally,
-        };
+        let attempt = Attempt { origin, application, first_seen, attempts, until, tally };
         match work {
             Work::Pushwoosh(plan) => self.pushwoosh(attempt, plan).await,
             Work::Segment(calls) => self.segment(attempt, calls).await,
@@ -106,30 +81,14 @@ impl Retry {
     }
 
     async fn pushwoosh(&self, attempt: Attempt<'_>, plan: Plan) -> Result<(), Later> {
-        let Attempt {
-            origin,
-            application,
-            tally,
-            until,
-            ..
-        } = &attempt;
-        let report = match self
-            .pushwoosh
-            .deliver(application, plan.clone(), *until, tally)
-            .await
-        {
+        let Attempt { origin, application, tally, until, .. } = &attempt;
+        let report = match self.pushwoosh.deliver(application, plan.clone(), *until, tally).await {
             Ok(report) => report,
             Err(error) => return later(application, &error, 1, tally),
         };
         let reason = Reason::RefusedByPushwoosh;
         let refused = report.refused.first().map(|answer| {
-            Reject::of_work(
-                application,
-                Work::Pushwoosh(plan.clone()),
-                *origin,
-                reason,
-                answer,
-            )
+            Reject::of_work(application, Work::Pushwoosh(plan.clone()), *origin, reason, answer)
         });
         if let Some(reject) = &refused {
             let kept = self.set_aside(std::slice::from_ref(reject), *until).await;
@@ -155,14 +114,8 @@ impl Retry {
                 attempts: attempt.attempts.saturating_add(1),
                 cause: rest.cause.clone(),
             };
-            let delay = rest
-                .after
-                .unwrap_or_default()
-                .max(self.settings.retry_first_delay);
-            let results = self
-                .queues
-                .park(&[(parked, delay)], *until + QUEUE_TIME)
-                .await;
+            let delay = rest.after.unwrap_or_default().max(self.settings.retry_first_delay);
+            let results = self.queues.park(&[(parked, delay)], *until + QUEUE_TIME).await;
             if results.iter().all(Result::is_ok) {
                 tally.item(Outcome::Parked);
                 return Ok(());
@@ -175,20 +128,11 @@ impl Retry {
             "an item is tried again later"
         );
         tally.item(Outcome::Parked);
-        Err(Later {
-            after: rest.after,
-            expired: false,
-        })
+        Err(Later { after: rest.after, expired: false })
     }
 
     async fn segment(&self, attempt: Attempt<'_>, calls: Vec<Box<RawValue>>) -> Result<(), Later> {
-        let Attempt {
-            origin,
-            application,
-            tally,
-            until,
-            ..
-        } = &attempt;
+        let Attempt { origin, application, tally, until, .. } = &attempt;
         let number = u64::try_from(calls.len()).unwrap_or(u64::MAX);
         let account = match self.secrets.application(application).await {
             Ok(settings) => settings.segment.clone(),
@@ -203,14 +147,7 @@ impl Retry {
             calls.into_iter().partition(|call| wanted(&account, call));
         let fates = self
             .segment
-            .deliver(
-                application,
-                &account,
-                calls.clone(),
-                attempt.attempts,
-                *until,
-                tally,
-            )
+            .deliver(application, &account, calls.clone(), attempt.attempts, *until, tally)
             .await;
         let mut rejects = Vec::new();
         let mut undelivered: Option<(String, Option<Duration>, u64)> = None;
@@ -244,10 +181,7 @@ impl Retry {
                 "a batch is tried again later"
             );
             tally.items(Outcome::Parked, number);
-            return Err(Later {
-                after,
-                expired: false,
-            });
+            return Err(Later { after, expired: false });
         }
         let kept = self.set_aside(&rejects, *until).await;
         if kept.is_err() {
@@ -270,10 +204,7 @@ impl Retry {
         if results.iter().all(Result::is_ok) {
             Ok(())
         } else {
-            Err(Later {
-                after: None,
-                expired: false,
-            })
+            Err(Later { after: None, expired: false })
         }
     }
 }
@@ -287,10 +218,7 @@ fn later(application: &str, error: &SecretError, number: u64, tally: &Tally) -> 
         );
     }
     tally.items(Outcome::Parked, number);
-    Err(Later {
-        after: None,
-        expired: false,
-    })
+    Err(Later { after: None, expired: false })
 }
 
 /// Whether the application's list of events has this call: it may have been parked unseen.

@@ -24,9 +24,8 @@ impl Later {
         if self.expired {
             return Duration::ZERO;
         }
-        let doubled = settings
-            .retry_first_delay
-            .saturating_mul(2_u32.saturating_pow(receives.min(31)));
+        let doubled =
+            settings.retry_first_delay.saturating_mul(2_u32.saturating_pow(receives.min(31)));
         let ceiling = doubled.min(settings.retry_max_delay);
         let jittered = ceiling.mul_f64(fastrand::f64());
         jittered.max(self.after.unwrap_or_default()).max(MIN_DELAY)
@@ -41,25 +40,17 @@ mod tests {
 
     fn settings() -> Settings {
         let queues = ["PWSEG_RETRY_QUEUE_URL", "PWSEG_REJECTS_QUEUE_URL"];
-        let environment: BTreeMap<_, _> = queues
-            .map(|name| (name.to_owned(), "https://q".to_owned()))
-            .into();
+        let environment: BTreeMap<_, _> =
+            queues.map(|name| (name.to_owned(), "https://q".to_owned())).into();
         Settings::read(&environment).unwrap()
     }
 
     #[test]
     fn delays_grow_to_the_longest_and_no_further() {
-        let (settings, later) = (
-            settings(),
-            Later {
-                after: None,
-                expired: false,
-            },
-        );
+        let (settings, later) = (settings(), Later { after: None, expired: false });
         for receives in [0, 1, 5, 20, u32::MAX] {
-            let ceiling = settings
-                .retry_first_delay
-                .saturating_mul(2_u32.saturating_pow(receives.min(31)));
+            let ceiling =
+                settings.retry_first_delay.saturating_mul(2_u32.saturating_pow(receives.min(31)));
             for _ in 0..50 {
                 let delay = later.delay(&settings, receives);
                 assert!(
@@ -73,15 +64,9 @@ mod tests {
     #[test]
     fn a_named_time_is_kept_and_an_expired_message_is_handed_back_at_once() {
         let hour = Duration::from_hours(1);
-        let later = Later {
-            after: Some(hour),
-            expired: false,
-        };
+        let later = Later { after: Some(hour), expired: false };
         assert!(later.delay(&settings(), 1) >= hour);
-        let expired = Later {
-            after: Some(hour),
-            expired: true,
-        };
+        let expired = Later { after: Some(hour), expired: true };
         assert_eq!(expired.delay(&settings(), 1), Duration::ZERO);
     }
 }

@@ -74,18 +74,12 @@ impl Retry {
     pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> SqsBatchResponse {
         let started = Instant::now();
         let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(event.context.deadline);
-        let left = deadline
-            .duration_since(SystemTime::now())
-            .unwrap_or_default();
+        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         let upstream = left.saturating_sub(ANSWER_TIME).min(MAX_UPSTREAM_TIME);
         let (until, tally) = (started + upstream, Tally::default());
         let messages = event.payload.records;
-        let done = join_all(
-            messages
-                .iter()
-                .map(|message| self.message(message, until, &tally)),
-        )
-        .await;
+        let done =
+            join_all(messages.iter().map(|message| self.message(message, until, &tally))).await;
         let mut response = SqsBatchResponse::default();
         for (message, done) in messages.into_iter().zip(done) {
             if !done {
@@ -103,11 +97,7 @@ impl Retry {
     /// Works on one message; false leaves it on the queue.
     async fn message(&self, message: &SqsMessage, until: Instant, tally: &Tally) -> bool {
         let attributes = &message.attributes;
-        let number = |name: &str| {
-            attributes
-                .get(name)
-                .and_then(|value| value.parse::<u64>().ok())
-        };
+        let number = |name: &str| attributes.get(name).and_then(|value| value.parse::<u64>().ok());
         let receives =
             number("ApproximateReceiveCount").and_then(|count| u32::try_from(count).ok());
         let receives = receives.unwrap_or(1);

@@ -41,13 +41,9 @@ pub(crate) async fn process(
     end: Instant,
     tally: &Tally,
 ) -> Vec<ItemIdentifier> {
-    let Sorted {
-        groups,
-        mut rejects,
-    } = Sorted::sort(source, event, tally).await;
-    let leftovers = groups
-        .into_iter()
-        .map(|(code, group)| send(source, code, group, upstream_end, tally));
+    let Sorted { groups, mut rejects } = Sorted::sort(source, event, tally).await;
+    let leftovers =
+        groups.into_iter().map(|(code, group)| send(source, code, group, upstream_end, tally));
     let mut park = Vec::new();
     for leftover in join_all(leftovers).await {
         park.extend(leftover.park);
@@ -55,15 +51,10 @@ pub(crate) async fn process(
     }
     let (parked, parked_for) = split(park);
     let (rejected, rejected_for) = split(rejects);
-    let (parked, rejected) = futures::join!(
-        source.queues.park(&parked, end),
-        source.queues.reject(&rejected, end)
-    );
+    let (parked, rejected) =
+        futures::join!(source.queues.park(&parked, end), source.queues.reject(&rejected, end));
     let mut failed = Vec::new();
-    let results = parked_for
-        .into_iter()
-        .zip(parked)
-        .chain(rejected_for.into_iter().zip(rejected));
+    let results = parked_for.into_iter().zip(parked).chain(rejected_for.into_iter().zip(rejected));
     for ((outcome, places), result) in results {
         let outcome = match result {
             Ok(()) => outcome,
@@ -82,15 +73,7 @@ pub(crate) async fn process(
 }
 
 fn split<T>(kept: Vec<Kept<T>>) -> (Vec<T>, Vec<(Outcome, Vec<ItemIdentifier>)>) {
-    kept.into_iter()
-        .map(
-            |Kept {
-                 message,
-                 outcome,
-                 places,
-             }| (message, (outcome, places)),
-        )
-        .unzip()
+    kept.into_iter().map(|Kept { message, outcome, places }| (message, (outcome, places))).unzip()
 }
 
 /// Sends the records of one application.
@@ -102,20 +85,12 @@ async fn send(
     tally: &Tally,
 ) -> Leftover {
     let Group { account, items } = group;
-    let (places, calls): (Vec<_>, Vec<_>) = items
-        .into_iter()
-        .map(|Item { place, call }| (place, call))
-        .unzip();
+    let (places, calls): (Vec<_>, Vec<_>) =
+        items.into_iter().map(|Item { place, call }| (place, call)).unzip();
     let fates = if let Some(account) = &account {
-        source
-            .delivery
-            .deliver(&code, account, calls.clone(), 0, until, tally)
-            .await
+        source.delivery.deliver(&code, account, calls.clone(), 0, until, tally).await
     } else {
-        let fate = Fate::Undelivered {
-            cause: "settings_unavailable".to_owned(),
-            after: None,
-        };
+        let fate = Fate::Undelivered { cause: "settings_unavailable".to_owned(), after: None };
         vec![fate; calls.len()]
     };
     let mut leftover = Leftover::default();
@@ -124,11 +99,7 @@ async fn send(
         match fate {
             Fate::Delivered => tally.item(Outcome::Delivered),
             Fate::Refused { message, too_large } => {
-                let reason = if too_large {
-                    Reason::TooLarge
-                } else {
-                    Reason::RefusedBySegment
-                };
+                let reason = if too_large { Reason::TooLarge } else { Reason::RefusedBySegment };
                 tracing::warn!(
                     app.code = code,
                     reason = reason.code(),
@@ -146,13 +117,8 @@ async fn send(
             Fate::Undelivered { cause, after } => {
                 let full = bundle.take_if(|bundle| bundle.bytes + call.get().len() > PARKED_BYTES);
                 leftover.park.extend(full.map(|bundle| bundle.kept(&code)));
-                let delay = after
-                    .unwrap_or_default()
-                    .max(source.settings.retry_first_delay);
-                let bundle = bundle.get_or_insert_with(|| Bundle {
-                    cause,
-                    ..Bundle::default()
-                });
+                let delay = after.unwrap_or_default().max(source.settings.retry_first_delay);
+                let bundle = bundle.get_or_insert_with(|| Bundle { cause, ..Bundle::default() });
                 bundle.delay = bundle.delay.max(delay);
                 bundle.bytes += call.get().len() + 1;
                 bundle.calls.push(call);
@@ -160,9 +126,7 @@ async fn send(
             }
         }
     }
-    leftover
-        .park
-        .extend(bundle.map(|bundle| bundle.kept(&code)));
+    leftover.park.extend(bundle.map(|bundle| bundle.kept(&code)));
     leftover
 }
 
@@ -179,10 +143,6 @@ struct Bundle {
 impl Bundle {
     fn kept(self, code: &str) -> Kept<(Parked, Duration)> {
         let parked = Parked::new(code, Work::Segment(self.calls), self.cause);
-        Kept {
-            message: (parked, self.delay),
-            outcome: Outcome::Parked,
-            places: self.places,
-        }
+        Kept { message: (parked, self.delay), outcome: Outcome::Parked, places: self.places }
     }
 }

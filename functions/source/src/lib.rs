@@ -88,10 +88,7 @@ impl Source {
         let started = Instant::now();
         let tally = Tally::default();
         let end = started + remaining(&event.context).saturating_sub(ANSWER_TIME);
-        let upstream_end = end
-            .checked_sub(PARKING_TIME)
-            .unwrap_or(started)
-            .max(started);
+        let upstream_end = end.checked_sub(PARKING_TIME).unwrap_or(started).max(started);
         let of = event.payload.records.values().map(Vec::len).sum();
         let failed = batch::process(self, event.payload, upstream_end, end, &tally).await;
         tally.time(Count::DurationMs, started.elapsed());
@@ -100,24 +97,16 @@ impl Source {
         let whole_batch =
             !failed.is_empty() && (failed.len() == of || !self.settings.partial_batch_response);
         if whole_batch {
-            return Err(BatchFailed {
-                failed: failed.len(),
-                of,
-            });
+            return Err(BatchFailed { failed: failed.len(), of });
         }
-        let batch_item_failures = failed
-            .into_iter()
-            .map(|item_identifier| BatchItemFailure { item_identifier });
-        Ok(Response {
-            batch_item_failures: batch_item_failures.collect(),
-        })
+        let batch_item_failures =
+            failed.into_iter().map(|item_identifier| BatchItemFailure { item_identifier });
+        Ok(Response { batch_item_failures: batch_item_failures.collect() })
     }
 }
 
 /// What is left of the invocation's time.
 fn remaining(context: &Context) -> Duration {
     let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(context.deadline);
-    deadline
-        .duration_since(SystemTime::now())
-        .unwrap_or_default()
+    deadline.duration_since(SystemTime::now()).unwrap_or_default()
 }

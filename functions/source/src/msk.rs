@@ -89,13 +89,9 @@ mod tests {
 
     #[test]
     fn a_failure_names_partition_and_offset_as_an_object() {
-        let item_identifier = ItemIdentifier {
-            partition: "channels-tracking-log-0".into(),
-            offset: 16,
-        };
-        let response = Response {
-            batch_item_failures: vec![BatchItemFailure { item_identifier }],
-        };
+        let item_identifier =
+            ItemIdentifier { partition: "channels-tracking-log-0".into(), offset: 16 };
+        let response = Response { batch_item_failures: vec![BatchItemFailure { item_identifier }] };
         assert_eq!(
             serde_json::to_string(&response).unwrap(),
             r#"{"batchItemFailures":[{"itemIdentifier":{"partition":"channels-tracking-log-0","offset":16}}]}"#

@@ -70,10 +70,7 @@ impl Sorted {
         let mut rejects = Vec::new();
         for (partition, records) in event.records {
             for record in records {
-                let place = ItemIdentifier {
-                    partition: partition.clone(),
-                    offset: record.offset,
-                };
+                let place = ItemIdentifier { partition: partition.clone(), offset: record.offset };
                 let Some(value) = record.value else {
                     tally.item(Reason::Tombstone.into());
                     continue;
@@ -96,20 +93,13 @@ impl Sorted {
                     let message =
                         Reject::new(None, Kind::Record, place.to_string(), reason, reason.cure())
                             .with_raw(&raw);
-                    rejects.push(Kept {
-                        message,
-                        outcome,
-                        places: vec![place],
-                    });
+                    rejects.push(Kept { message, outcome, places: vec![place] });
                 } else {
                     tally.item(outcome);
                 }
             }
         }
-        Self {
-            groups: sorting.groups,
-            rejects,
-        }
+        Self { groups: sorting.groups, rejects }
     }
 }
 
@@ -138,17 +128,11 @@ impl Sorting<'_> {
             return Err(Reason::Duplicate);
         }
         if !self.groups.contains_key(code) {
-            let group = Group {
-                account: account.cloned(),
-                items: Vec::new(),
-            };
+            let group = Group { account: account.cloned(), items: Vec::new() };
             self.groups.insert(code.to_owned(), group);
         }
         if let Some(group) = self.groups.get_mut(code) {
-            group.items.push(Item {
-                place: place.clone(),
-                call,
-            });
+            group.items.push(Item { place: place.clone(), call });
         }
         Ok(())
     }

@@ -49,11 +49,7 @@ impl Aws {
             .and_then(|target| target.to_str().ok())
             .unwrap_or_default();
         let (service, operation) = target.split_once('.').unwrap_or_default();
-        let faults = if service == "AmazonSQS" {
-            &self.sqs_faults
-        } else {
-            &self.secrets_faults
-        };
+        let faults = if service == "AmazonSQS" { &self.sqs_faults } else { &self.secrets_faults };
         if let Some(fault) = faults.take(operation, None) {
             let Fault { status, reset, .. } = &fault;
             tokio::time::sleep(fault.delay()).await;
@@ -68,10 +64,7 @@ impl Aws {
         let answer = match (service, operation) {
             ("secretsmanager", "GetSecretValue") => self.get_secret_value(&input),
             ("AmazonSQS", operation) => self.sqs(operation, &input),
-            _ => Err((
-                "UnknownOperationException",
-                "the sandbox does not know this operation",
-            )),
+            _ => Err(("UnknownOperationException", "the sandbox does not know this operation")),
         };
         Some(match answer {
             Ok(answer) => http::answer(200, "application/x-amz-json-1.0", answer.to_string()),
@@ -86,17 +79,13 @@ impl Aws {
             "AWSPREVIOUS" => Stage::Previous,
             _ => return Err(("InvalidParameterException", "there is no such version")),
         };
-        let secret = id
-            .strip_prefix(SECRET_PREFIX)
-            .and_then(|code| self.apps.secret(code, stage));
+        let secret = id.strip_prefix(SECRET_PREFIX).and_then(|code| self.apps.secret(code, stage));
         let secret = secret.ok_or((
             "ResourceNotFoundException",
             "Secrets Manager can't find the specified secret.",
         ))?;
         // A secret that is given as text is served as it is, so that a broken one can be tried.
-        let text = secret
-            .as_str()
-            .map_or_else(|| secret.to_string(), str::to_owned);
+        let text = secret.as_str().map_or_else(|| secret.to_string(), str::to_owned);
         Ok(json!({
             "ARN": format!("arn:aws:secretsmanager:eu-central-1:123456789012:secret:{id}"), "Name": id,
             "SecretString": text, "VersionId": "sandbox", "VersionStages": ["AWSCURRENT"], "CreatedDate": 1_700_000_000.0,
@@ -107,14 +96,10 @@ impl Aws {
         if operation == "StartMessageMoveTask" {
             return self.move_messages(input);
         }
-        let name = text(input, "QueueUrl")
-            .rsplit('/')
-            .next()
-            .unwrap_or_default();
-        let queue = self.queue(name).ok_or((
-            "AWS.SimpleQueueService.NonExistentQueue",
-            "the queue does not exist",
-        ))?;
+        let name = text(input, "QueueUrl").rsplit('/').next().unwrap_or_default();
+        let queue = self
+            .queue(name)
+            .ok_or(("AWS.SimpleQueueService.NonExistentQueue", "the queue does not exist"))?;
         match operation {
             "SendMessage" => {
                 let body = text(input, "MessageBody");
@@ -129,15 +114,10 @@ impl Aws {
             }
             "SendMessageBatch" => send_batch(queue, list(input, "Entries")),
             "ReceiveMessage" => {
-                let number = input
-                    .get("MaxNumberOfMessages")
-                    .and_then(Value::as_u64)
-                    .unwrap_or(1);
+                let number = input.get("MaxNumberOfMessages").and_then(Value::as_u64).unwrap_or(1);
                 let visibility = input
                     .get("VisibilityTimeout")
-                    .map_or(Duration::from_secs(30), |_| {
-                        seconds(input, "VisibilityTimeout")
-                    });
+                    .map_or(Duration::from_secs(30), |_| seconds(input, "VisibilityTimeout"));
                 let messages = queue.receive(usize::try_from(number).unwrap_or(1), visibility);
                 let messages: Vec<Value> = messages
                     .into_iter()
@@ -160,19 +140,13 @@ impl Aws {
             "GetQueueAttributes" => Ok(json!({"Attributes": {
                 "ApproximateNumberOfMessages": queue.len().to_string(),
                 "QueueArn": format!("arn:aws:sqs:eu-central-1:123456789012:{}", queue.name)}})),
-            _ => Err((
-                "UnknownOperationException",
-                "the sandbox does not know this operation",
-            )),
+            _ => Err(("UnknownOperationException", "the sandbox does not know this operation")),
         }
     }
 
     /// SQS's own redrive, back to the queue that the messages came from.
     fn move_messages(&self, input: &Value) -> Answer {
-        let name = text(input, "SourceArn")
-            .rsplit(':')
-            .next()
-            .unwrap_or_default();
+        let name = text(input, "SourceArn").rsplit(':').next().unwrap_or_default();
         let (Some(from), Some(to)) = (self.queue(name), self.queue("retry")) else {
             return Err(("ResourceNotFoundException", "the queue does not exist"));
         };
@@ -183,10 +157,7 @@ impl Aws {
 
 fn send_batch(queue: &Queue, entries: &[Value]) -> Answer {
     if entries.is_empty() {
-        return Err((
-            "AWS.SimpleQueueService.EmptyBatchRequest",
-            "there are no entries",
-        ));
+        return Err(("AWS.SimpleQueueService.EmptyBatchRequest", "there are no entries"));
     }
     if entries.len() > 10 {
         return Err((
@@ -194,12 +165,7 @@ fn send_batch(queue: &Queue, entries: &[Value]) -> Answer {
             "a batch has at most 10 entries",
         ));
     }
-    if entries
-        .iter()
-        .map(|entry| text(entry, "MessageBody").len())
-        .sum::<usize>()
-        > MAX_MESSAGE
-    {
+    if entries.iter().map(|entry| text(entry, "MessageBody").len()).sum::<usize>() > MAX_MESSAGE {
         return Err((
             "AWS.SimpleQueueService.BatchRequestTooLong",
             "the batch is longer than 1048576 bytes",
@@ -218,10 +184,7 @@ fn text<'a>(input: &'a Value, name: &str) -> &'a str {
 }
 
 fn list<'a>(input: &'a Value, name: &str) -> &'a [Value] {
-    input
-        .get(name)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+    input.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn seconds(input: &Value, name: &str) -> Duration {

@@ -59,10 +59,7 @@ impl Faults {
         let mut faults = self.lock();
         let applies = |fault: &&mut Fault| {
             fault.path.as_deref().is_none_or(|wanted| wanted == path)
-                && fault
-                    .application
-                    .as_deref()
-                    .is_none_or(|wanted| Some(wanted) == application)
+                && fault.application.as_deref().is_none_or(|wanted| Some(wanted) == application)
                 && fault.times != Some(0)
         };
         let fault = faults.iter_mut().find(applies)?;
@@ -71,9 +68,7 @@ impl Faults {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Fault>> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -17,10 +17,7 @@ pub(crate) struct Pushwoosh(pub(crate) Arc<Apps>);
 
 /// Methods of the API with the fields that each needs.
 const METHODS: &[(&str, &[&str])] = &[
-    (
-        "/json/1.3/registerDevice",
-        &["hwid", "device_type", "push_token"],
-    ),
+    ("/json/1.3/registerDevice", &["hwid", "device_type", "push_token"]),
     ("/json/1.3/registerUser", &["hwid", "userId"]),
     ("/json/1.3/registerEmail", &["email"]),
     ("/json/1.3/setTags", &["tags"]),
@@ -34,10 +31,7 @@ fn fields<'a>(call: &Call<'a>) -> &'a Value {
 }
 
 fn wrong_arguments(message: &str) -> (u16, Value) {
-    (
-        400,
-        json!({"status_code": 210, "status_message": message, "response": null}),
-    )
+    (400, json!({"status_code": 210, "status_message": message, "response": null}))
 }
 
 impl Behaviour for Pushwoosh {
@@ -60,9 +54,8 @@ impl Behaviour for Pushwoosh {
             return (401, json!({"message": "unauthorized"}));
         }
         let fields = fields(call);
-        if let Some(field) = needed
-            .iter()
-            .find(|field| fields.get(**field).is_none_or(Value::is_null))
+        if let Some(field) =
+            needed.iter().find(|field| fields.get(**field).is_none_or(Value::is_null))
         {
             return wrong_arguments(&format!("{field} should be set"));
         }
@@ -86,24 +79,14 @@ fn ok(response: &Value) -> Value {
 impl Pushwoosh {
     fn skipped(&self, code: &str, fields: &Value) -> Value {
         let secret = self.0.secret(code, Stage::Current).unwrap_or_default();
-        let unknown = secret
-            .pointer("/sandbox/unknown_tags")
-            .and_then(Value::as_array);
+        let unknown = secret.pointer("/sandbox/unknown_tags").and_then(Value::as_array);
         let skipped: Vec<Value> = unknown
             .into_iter()
             .flatten()
             .filter_map(Value::as_str)
-            .filter(|tag| {
-                fields
-                    .pointer("/tags")
-                    .is_some_and(|tags| tags.get(tag).is_some())
-            })
+            .filter(|tag| fields.pointer("/tags").is_some_and(|tags| tags.get(tag).is_some()))
             .map(|tag| json!({"tag": tag, "reason": "Not found"}))
             .collect();
-        if skipped.is_empty() {
-            json!({})
-        } else {
-            json!({ "skipped": skipped })
-        }
+        if skipped.is_empty() { json!({}) } else { json!({ "skipped": skipped }) }
     }
 }

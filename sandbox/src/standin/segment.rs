@@ -51,10 +51,7 @@ impl Behaviour for Segment {
         let Some(batch) = call.body.get("batch").and_then(Value::as_array) else {
             return bad("malformed JSON");
         };
-        if batch
-            .iter()
-            .any(|event| event.to_string().len() > MAX_EVENT)
-        {
+        if batch.iter().any(|event| event.to_string().len() > MAX_EVENT) {
             return bad("an event is larger than 32 KB");
         }
         (200, json!({"success": true}))

@@ -56,12 +56,7 @@ pub(crate) struct Received {
 impl Queue {
     /// A queue; after this many receives a message goes to the other one.
     pub(crate) fn new(name: &'static str, redrive: Option<(Arc<Self>, u32)>) -> Arc<Self> {
-        Arc::new(Self {
-            name,
-            messages: Mutex::default(),
-            sent: Notify::new(),
-            redrive,
-        })
+        Arc::new(Self { name, messages: Mutex::default(), sent: Notify::new(), redrive })
     }
 
     /// Puts a message on the queue; returns its id.
@@ -92,11 +87,7 @@ impl Queue {
             if message.visible_at > now {
                 continue;
             }
-            if self
-                .redrive
-                .as_ref()
-                .is_some_and(|(_, most)| message.receives >= *most)
-            {
+            if self.redrive.as_ref().is_some_and(|(_, most)| message.receives >= *most) {
                 dead.push(*id);
                 continue;
             }
@@ -119,10 +110,7 @@ impl Queue {
                 }),
             });
         }
-        let dead: Vec<Message> = dead
-            .iter()
-            .filter_map(|id| messages.by_id.remove(id))
-            .collect();
+        let dead: Vec<Message> = dead.iter().filter_map(|id| messages.by_id.remove(id)).collect();
         drop(messages);
         if let Some((queue, _)) = &self.redrive {
             for message in dead {
@@ -134,9 +122,7 @@ impl Queue {
 
     /// Waits until there may be something to receive.
     pub(crate) async fn wait(&self) {
-        tokio::time::timeout(LOOK_AGAIN, self.sent.notified())
-            .await
-            .ok();
+        tokio::time::timeout(LOOK_AGAIN, self.sent.notified()).await.ok();
     }
 
     /// Deletes a message; a receipt that is no longer the latest deletes nothing.
@@ -163,10 +149,7 @@ impl Queue {
             return false;
         };
         let mut messages = self.lock();
-        let latest = messages
-            .by_id
-            .get(&id)
-            .is_some_and(|message| message.receives == receives);
+        let latest = messages.by_id.get(&id).is_some_and(|message| message.receives == receives);
         latest && act(&mut messages, id)
     }
 
@@ -207,21 +190,17 @@ impl Queue {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Messages> {
-        self.messages
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.messages.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 /// As SQS tells it; the SDK compares.
 pub(crate) fn md5(body: &str) -> String {
-    Md5::digest(body.as_bytes())
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            write!(text, "{byte:02x}").ok();
-            text
-        })
+    Md5::digest(body.as_bytes()).iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        write!(text, "{byte:02x}").ok();
+        text
+    })
 }
 
 #[cfg(test)]
@@ -254,10 +233,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(queue.receive(10, Duration::ZERO).len(), 1);
         }
-        assert_eq!(
-            (queue.receive(10, MINUTE).len(), queue.len(), dead.len()),
-            (0, 0, 1)
-        );
+        assert_eq!((queue.receive(10, MINUTE).len(), queue.len(), dead.len()), (0, 0, 1));
         assert_eq!(dead.redrive_to(&queue), 1);
         assert_eq!(queue.receive(10, MINUTE).len(), 1);
     }

@@ -24,10 +24,7 @@ pub(crate) struct Call<'a> {
 impl Call<'_> {
     /// A header's text.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }
 
@@ -49,11 +46,7 @@ pub(crate) struct Upstream<B> {
 impl<B: Behaviour> Upstream<B> {
     /// A stand-in that behaves like this.
     pub(crate) fn new(behaviour: B) -> Arc<Self> {
-        Arc::new(Self {
-            behaviour,
-            faults: Faults::default(),
-            calls: Mutex::default(),
-        })
+        Arc::new(Self { behaviour, faults: Faults::default(), calls: Mutex::default() })
     }
 
     /// The calls received, oldest first.
@@ -81,12 +74,7 @@ impl<B: Behaviour> Upstream<B> {
         let bytes = decompressed(&request);
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-        let call = Call {
-            path: &path,
-            headers: request.headers(),
-            size: bytes.len(),
-            body: &body,
-        };
+        let call = Call { path: &path, headers: request.headers(), size: bytes.len(), body: &body };
         let fault = self
             .faults
             .take(&path, self.behaviour.application(&call).as_deref())
@@ -103,10 +91,7 @@ impl<B: Behaviour> Upstream<B> {
             .headers()
             .iter()
             .map(|(name, value)| {
-                (
-                    name.to_string(),
-                    String::from_utf8_lossy(value.as_bytes()).into(),
-                )
+                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into())
             })
             .collect();
         self.lock().push(json!({
@@ -130,23 +115,14 @@ impl<B: Behaviour> Upstream<B> {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Value>> {
-        self.calls
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 fn decompressed(request: &Request) -> Vec<u8> {
-    let gzip = request
-        .headers()
-        .get("content-encoding")
-        .is_some_and(|encoding| encoding == "gzip");
+    let gzip = request.headers().get("content-encoding").is_some_and(|encoding| encoding == "gzip");
     let mut bytes = Vec::new();
-    if gzip
-        && GzDecoder::new(request.body().as_ref())
-            .read_to_end(&mut bytes)
-            .is_ok()
-    {
+    if gzip && GzDecoder::new(request.body().as_ref()).read_to_end(&mut bytes).is_ok() {
         return bytes;
     }
     request.body().to_vec()

@@ -39,9 +39,7 @@ pub(crate) async fn poll(
         .set("session.timeout.ms", "6000")
         .create()
         .context("--kafka cannot be used")?;
-    consumer
-        .subscribe(&[TOPIC])
-        .context("--kafka cannot be used")?;
+    consumer.subscribe(&[TOPIC]).context("--kafka cannot be used")?;
     loop {
         let batch = next_batch(&consumer).await;
         if batch.is_empty() {
@@ -50,9 +48,7 @@ pub(crate) async fn poll(
         }
         topic.deliver(&function, batch.clone()).await;
         if let Err(error) = commit(&consumer, &batch) {
-            say(&format!(
-                "kafka: offsets were not committed, the records come again: {error}"
-            ));
+            say(&format!("kafka: offsets were not committed, the records come again: {error}"));
         }
     }
 }
@@ -78,10 +74,7 @@ async fn next_batch(consumer: &StreamConsumer) -> Vec<Record> {
 }
 
 fn record(message: &BorrowedMessage<'_>) -> Record {
-    let headers = message
-        .headers()
-        .into_iter()
-        .flat_map(|headers| headers.iter());
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     Record {
         partition: usize::try_from(message.partition()).unwrap_or_default(),
         offset: usize::try_from(message.offset()).unwrap_or_default(),
@@ -90,10 +83,7 @@ fn record(message: &BorrowedMessage<'_>) -> Record {
         value: message.payload().map(Bytes::copy_from_slice),
         headers: headers
             .map(|header| {
-                (
-                    header.key.to_owned(),
-                    Bytes::copy_from_slice(header.value.unwrap_or_default()),
-                )
+                (header.key.to_owned(), Bytes::copy_from_slice(header.value.unwrap_or_default()))
             })
             .collect(),
     }

@@ -91,10 +91,7 @@ fn is_text(headers: &HeaderMap) -> bool {
     let kind = String::from_utf8_lossy(kind.as_bytes()).to_ascii_lowercase();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     kind.starts_with("text/")
-        || matches!(
-            kind,
-            "application/json" | "application/javascript" | "application/xml"
-        )
+        || matches!(kind, "application/json" | "application/javascript" | "application/xml")
 }
 
 /// An answer in the form that the function gives.
@@ -112,16 +109,9 @@ fn response(answer: &[u8]) -> Response {
     let Ok(answer) = serde_json::from_slice::<Answer>(answer) else {
         return http::json(500, &json!({"message": "Internal Server Error"}));
     };
-    let content_type = answer
-        .headers
-        .get("content-type")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    http::answer(
-        answer.status_code,
-        content_type,
-        answer.body.unwrap_or_default(),
-    )
+    let content_type =
+        answer.headers.get("content-type").and_then(Value::as_str).unwrap_or_default();
+    http::answer(answer.status_code, content_type, answer.body.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -139,40 +129,20 @@ mod tests {
 
     #[test]
     fn a_request_becomes_an_event_of_version_two() {
-        let event = event(
-            &request("application/json; charset=utf-8", b"{}"),
-            Timestamp::UNIX_EPOCH,
-        );
+        let event =
+            event(&request("application/json; charset=utf-8", b"{}"), Timestamp::UNIX_EPOCH);
         assert_eq!(event["rawPath"], "/webhook/A");
         assert_eq!(event["rawQueryString"], "x=1&y=%20");
         assert_eq!(event["headers"]["x-two"], "a,b");
-        assert_eq!(
-            (&event["body"], &event["isBase64Encoded"]),
-            (&json!("{}"), &json!(false))
-        );
-        assert_eq!(
-            event["requestContext"]["time"],
-            "01/Jan/1970:00:00:00 +0000"
-        );
+        assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("{}"), &json!(false)));
+        assert_eq!(event["requestContext"]["time"], "01/Jan/1970:00:00:00 +0000");
     }
 
     #[test]
     fn other_bodies_are_encoded_and_an_empty_one_is_left_out() {
-        let binary = event(
-            &request("application/vnd.x+json", b"{}"),
-            Timestamp::UNIX_EPOCH,
-        );
-        assert_eq!(
-            (&binary["body"], &binary["isBase64Encoded"]),
-            (&json!("e30="), &json!(true))
-        );
-        assert_eq!(
-            event(&request("text/plain", b""), Timestamp::UNIX_EPOCH).get("body"),
-            None
-        );
-        assert_eq!(
-            event(&request("text/plain", b"\xff"), Timestamp::UNIX_EPOCH)["body"],
-            "/w=="
-        );
+        let binary = event(&request("application/vnd.x+json", b"{}"), Timestamp::UNIX_EPOCH);
+        assert_eq!((&binary["body"], &binary["isBase64Encoded"]), (&json!("e30="), &json!(true)));
+        assert_eq!(event(&request("text/plain", b""), Timestamp::UNIX_EPOCH).get("body"), None);
+        assert_eq!(event(&request("text/plain", b"\xff"), Timestamp::UNIX_EPOCH)["body"], "/w==");
     }
 }

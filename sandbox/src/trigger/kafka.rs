@@ -82,25 +82,15 @@ pub(crate) struct Record {
 
 impl Default for Log {
     fn default() -> Self {
-        let partitions = std::iter::repeat_with(Partition::default)
-            .take(PARTITIONS)
-            .collect();
-        Self {
-            partitions,
-            sticky: (0, 0),
-            given_up: Vec::new(),
-        }
+        let partitions = std::iter::repeat_with(Partition::default).take(PARTITIONS).collect();
+        Self { partitions, sticky: (0, 0), given_up: Vec::new() }
     }
 }
 
 impl Topic {
     /// An empty topic.
     pub(crate) fn new(on_demand: bool) -> Self {
-        Self {
-            on_demand,
-            log: Mutex::default(),
-            arrived: Notify::new(),
-        }
+        Self { on_demand, log: Mutex::default(), arrived: Notify::new() }
     }
 
     /// Appends record values. They stay on one partition as long as a producer would.
@@ -215,13 +205,10 @@ impl Topic {
             let Some(retried) = retried else { continue };
             if attempt == MAX_RETRIES && !self.on_demand {
                 let mut log = self.lock();
-                log.given_up
-                    .push(on_failure(&retried, function.name, attempt + 1));
+                log.given_up.push(on_failure(&retried, function.name, attempt + 1));
                 continue;
             }
-            let pause = FIRST_PAUSE
-                .saturating_mul(2_u32.saturating_pow(attempt))
-                .min(MAX_PAUSE);
+            let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempt)).min(MAX_PAUSE);
             tokio::time::sleep(pause).await;
             // BisectBatchOnFunctionError: only a batch that failed as a whole is halved.
             if part.is_empty() && retried.len() > 1 && !self.on_demand {
@@ -235,9 +222,7 @@ impl Topic {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Log> {
-        self.log
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -245,11 +230,8 @@ impl Topic {
 fn event(records: &[Record]) -> Value {
     let mut partitions: Map<String, Value> = Map::new();
     for record in records {
-        let headers: Vec<Value> = record
-            .headers
-            .iter()
-            .map(|(name, value)| json!({ name: value.as_ref() }))
-            .collect();
+        let headers: Vec<Value> =
+            record.headers.iter().map(|(name, value)| json!({ name: value.as_ref() })).collect();
         let mut value = json!({
             "topic": TOPIC, "partition": record.partition, "offset": record.offset,
             "timestamp": record.timestamp, "timestampType": "CREATE_TIME",
@@ -257,18 +239,14 @@ fn event(records: &[Record]) -> Value {
         if let Value::Object(value) = &mut value {
             // A record without a key has none in the event.
             value.extend(
-                record
-                    .key
-                    .as_ref()
-                    .map(|key| ("key".to_owned(), STANDARD.encode(key).into())),
+                record.key.as_ref().map(|key| ("key".to_owned(), STANDARD.encode(key).into())),
             );
             let encoded = record.value.as_ref().map(|value| STANDARD.encode(value));
             value.insert("value".to_owned(), encoded.into());
             value.insert("headers".to_owned(), headers.into());
         }
-        let list = partitions
-            .entry(format!("{TOPIC}-{}", record.partition))
-            .or_insert_with(|| json!([]));
+        let list =
+            partitions.entry(format!("{TOPIC}-{}", record.partition)).or_insert_with(|| json!([]));
         if let Value::Array(list) = list {
             list.push(value);
         }
@@ -317,10 +295,8 @@ fn failures(answer: &[u8], sent: &[Record]) -> Option<Vec<Record>> {
                 && place.partition == format!("{TOPIC}-{}", record.partition)
         })
     };
-    let found: Option<Vec<Record>> = failures
-        .iter()
-        .map(|failure| find(failure).cloned())
-        .collect();
+    let found: Option<Vec<Record>> =
+        failures.iter().map(|failure| find(failure).cloned()).collect();
     Some(found.unwrap_or_else(|| sent.to_vec()))
 }
 
@@ -334,10 +310,7 @@ fn on_failure(records: &[Record], function: &str, attempts: u32) -> Value {
         let partition =
             partition.or_insert_with(|| json!({"firstRecordOffset": record.offset.to_string()}));
         if let Value::Object(partition) = partition {
-            partition.insert(
-                "lastRecordOffset".to_owned(),
-                record.offset.to_string().into(),
-            );
+            partition.insert("lastRecordOffset".to_owned(), record.offset.to_string().into());
         }
     }
     json!({
@@ -358,13 +331,7 @@ mod tests {
 
     fn record(partition: usize, offset: usize) -> Record {
         let value = Some(Bytes::from_static(b"{}"));
-        Record {
-            partition,
-            offset,
-            timestamp: 1_545_084_650_987,
-            value,
-            ..Record::default()
-        }
+        Record { partition, offset, timestamp: 1_545_084_650_987, value, ..Record::default() }
     }
 
     #[test]
@@ -376,21 +343,14 @@ mod tests {
             event["records"]["channels-tracking-log-0"].to_string(),
             r#"[{"topic":"channels-tracking-log","partition":0,"offset":15,"timestamp":1545084650987,"timestampType":"CREATE_TIME","value":"e30=","headers":[]}]"#
         );
-        assert_eq!(
-            event["records"]["channels-tracking-log-1"][0]["value"],
-            Value::Null
-        );
+        assert_eq!(event["records"]["channels-tracking-log-1"][0]["value"], Value::Null);
     }
 
     #[test]
     fn keys_and_headers_are_in_the_event_where_there_are_any() {
         let key = Some(Bytes::from_static(b"k"));
         let headers = vec![("h".to_owned(), Bytes::from_static(&[1, 255]))];
-        let event = event(&[Record {
-            key,
-            headers,
-            ..record(0, 1)
-        }]);
+        let event = event(&[Record { key, headers, ..record(0, 1) }]);
         let record = &event["records"]["channels-tracking-log-0"][0];
         assert_eq!(
             (&record["key"], &record["headers"]),
@@ -413,17 +373,11 @@ mod tests {
                 r#"{{"batchItemFailures":[{{"itemIdentifier":{{"partition":"{partition}","offset":{offset}}}}}]}}"#
             )
         };
-        assert_eq!(
-            offsets(&item("channels-tracking-log-0", "16")),
-            Some(vec![16])
-        );
+        assert_eq!(offsets(&item("channels-tracking-log-0", "16")), Some(vec![16]));
         let all = Some(vec![15, 16]);
         assert_eq!(offsets(&item("channels-tracking-log-0", "17")), all);
         assert_eq!(offsets(&item("channels-tracking-log-0", "\"16\"")), all);
-        assert_eq!(
-            offsets(r#"{"batchItemFailures":[{"itemIdentifier":"16"}]}"#),
-            all
-        );
+        assert_eq!(offsets(r#"{"batchItemFailures":[{"itemIdentifier":"16"}]}"#), all);
     }
 
     #[test]

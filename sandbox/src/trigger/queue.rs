@@ -81,23 +81,17 @@ fn settle(queue: &Queue, messages: &[Received], answer: &[u8], again: Duration) 
     let response: Option<Option<Response>> = serde_json::from_slice(answer).ok();
     let failed: Option<HashSet<String>> = response.map(|response| {
         let failures = response.unwrap_or_default().batch_item_failures;
-        failures
-            .into_iter()
-            .map(|failure| failure.item_identifier)
-            .collect()
+        failures.into_iter().map(|failure| failure.item_identifier).collect()
     });
     let known = |id: &String| messages.iter().any(|message| message.id == *id);
     match failed.filter(|failed| failed.iter().all(known)) {
         Some(failed) => {
-            for message in messages
-                .iter()
-                .filter(|message| !failed.contains(&message.id))
-            {
+            for message in messages.iter().filter(|message| !failed.contains(&message.id)) {
                 queue.delete(&message.receipt);
             }
         }
-        None => messages
-            .iter()
-            .for_each(|message| queue.change_visibility(&message.receipt, again)),
+        None => {
+            messages.iter().for_each(|message| queue.change_visibility(&message.receipt, again))
+        }
     }
 }

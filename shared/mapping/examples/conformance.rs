@@ -49,11 +49,7 @@ fn answer(case: Value) -> Value {
 fn mapping(mapping: &Value, input: &Value) -> Value {
     let output = match Mapping::compile(mapping) {
         Ok(mapping) => mapping.evaluate(input).map_err(|error| error.to_string()),
-        Err(faults) => Err(faults
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(" ")),
+        Err(faults) => Err(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
     };
     match output {
         Ok(Some(output)) => json!({ "output": output }),
@@ -77,11 +73,7 @@ fn body(case: &Value) -> Value {
 }
 
 fn mode(name: &Value) -> Mode {
-    if name == "batch" {
-        Mode::Batch
-    } else {
-        Mode::Single
-    }
+    if name == "batch" { Mode::Batch } else { Mode::Single }
 }
 
 fn coerce(field: &Value, mode: &Value, input: Option<&Value>) -> Value {

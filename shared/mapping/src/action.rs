@@ -17,19 +17,11 @@ pub enum Action {
 }
 
 const fn field(name: &'static str, kind: Kind) -> Field {
-    Field {
-        name,
-        kind,
-        required: false,
-        parts: &[],
-    }
+    Field { name, kind, required: false, parts: &[] }
 }
 
 const fn required(name: &'static str, kind: Kind) -> Field {
-    Field {
-        required: true,
-        ..field(name, kind)
-    }
+    Field { required: true, ..field(name, kind) }
 }
 
 const PROFILE: &[Field] = &[
@@ -45,10 +37,7 @@ const PROFILE: &[Field] = &[
     field("city", Kind::TEXT_OR_NULL),
     Field {
         // Declared as nullable, but the parts make Segment forget that.
-        parts: &[
-            field("latitude", Kind::NUMBER),
-            field("longitude", Kind::NUMBER),
-        ],
+        parts: &[field("latitude", Kind::NUMBER), field("longitude", Kind::NUMBER)],
         ..field("current_location", Kind::OBJECT)
     },
     field("device_os_version", Kind::TEXT_OR_NULL),
@@ -106,9 +95,8 @@ impl Action {
                             let others = attributes.iter().filter(|(name, _)| {
                                 PROFILE.iter().all(|field| field.name != name.as_str())
                             });
-                            let others: Map<_, _> = others
-                                .map(|(name, value)| (name.clone(), value.clone()))
-                                .collect();
+                            let others: Map<_, _> =
+                                others.map(|(name, value)| (name.clone(), value.clone())).collect();
                             body.insert("attributes".to_owned(), others.into());
                         }
                         ("current_location", Value::Object(parts)) if parts.is_empty() => {}

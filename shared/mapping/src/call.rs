@@ -81,9 +81,7 @@ pub struct Plan {
 impl Plan {
     /// A plan of one call.
     pub(crate) fn one(call: Call) -> Self {
-        Self {
-            stages: vec![vec![call]],
-        }
+        Self { stages: vec![vec![call]] }
     }
 
     /// Two plans at once: what has no order between them runs together.

@@ -25,17 +25,10 @@ pub fn plan(application: &str, body: &[u8]) -> Result<Plan, Refusal> {
 /// The same for a body that was read before.
 pub(crate) fn of(application: &str, body: Value) -> Result<Plan, Refusal> {
     let wire: Wire = object(body)?;
-    let user = id(&wire.external_id)
-        .or_else(|| id(&wire.user_id))
-        .ok_or_else(|| {
-            Refusal::new(
-                Reason::NoIdentity,
-                "external_id: the id of the user to delete is expected",
-            )
-        })?;
-    Ok(Plan::one(
-        Call::new(Method::DeleteUser, application).with("user_id", Some(user)),
-    ))
+    let user = id(&wire.external_id).or_else(|| id(&wire.user_id)).ok_or_else(|| {
+        Refusal::new(Reason::NoIdentity, "external_id: the id of the user to delete is expected")
+    })?;
+    Ok(Plan::one(Call::new(Method::DeleteUser, application).with("user_id", Some(user))))
 }
 
 #[cfg(test)]
@@ -53,20 +46,14 @@ mod tests {
         ] {
             let plan = serde_json::to_value(plan("DEMO0-00001", body.as_bytes()).unwrap()).unwrap();
             let request = json!({"application": "DEMO0-00001", "user_id": "u1"});
-            assert_eq!(
-                plan,
-                json!([[{"method": "deleteUser", "request": request}]])
-            );
+            assert_eq!(plan, json!([[{"method": "deleteUser", "request": request}]]));
         }
     }
 
     #[test]
     fn without_a_user_nothing_is_deleted() {
         for body in ["{}", r#"{"external_id":null}"#, r#"{"external_id":""}"#] {
-            assert_eq!(
-                plan("A", body.as_bytes()).unwrap_err().reason,
-                Reason::NoIdentity
-            );
+            assert_eq!(plan("A", body.as_bytes()).unwrap_err().reason, Reason::NoIdentity);
         }
         assert_eq!(plan("A", b"[1]").unwrap_err().reason, Reason::NotAnObject);
     }

@@ -38,10 +38,7 @@ pub(crate) fn of(application: &str, event: Value, received: Timestamp) -> Result
     let user = id(&wire.user_id).or_else(|| id(&wire.external_id));
     let device = id(&wire.device_id);
     if user.is_none() && device.is_none() {
-        return Err(Refusal::new(
-            Reason::NoIdentity,
-            "user_id or device_id is expected",
-        ));
+        return Err(Refusal::new(Reason::NoIdentity, "user_id or device_id is expected"));
     }
     let platform = match text(&wire.device_platform) {
         None => Err(Refusal::new(
@@ -56,10 +53,7 @@ pub(crate) fn of(application: &str, event: Value, received: Timestamp) -> Result
         }),
     }?;
     let name = verbatim(&wire.name).ok_or_else(|| {
-        Refusal::new(
-            Reason::NoEventName,
-            "name: the name of the event is expected",
-        )
+        Refusal::new(Reason::NoEventName, "name: the name of the event is expected")
     })?;
     let at = match &wire.timestamp {
         Value::Null => received,
@@ -78,10 +72,7 @@ pub(crate) fn of(application: &str, event: Value, received: Timestamp) -> Result
             .map(|(key, value)| (key, to_pushwoosh(&value)))
             .collect(),
         _ => {
-            return Err(Refusal::new(
-                Reason::BadField,
-                "attributes: an object is expected",
-            ));
+            return Err(Refusal::new(Reason::BadField, "attributes: an object is expected"));
         }
     };
     let call = Call::new(Method::PostEvent, application)
@@ -109,18 +100,10 @@ mod tests {
         for (key, value) in change {
             event[key] = value.clone();
         }
-        let plan = plan(
-            "DEMO0-00001",
-            event.to_string().as_bytes(),
-            Timestamp::UNIX_EPOCH,
-        )
-        .map_err(|refusal| refusal.reason)?;
-        let [stage] = plan.stages.as_slice() else {
-            panic!("one stage")
-        };
-        let [call] = stage.as_slice() else {
-            panic!("one call")
-        };
+        let plan = plan("DEMO0-00001", event.to_string().as_bytes(), Timestamp::UNIX_EPOCH)
+            .map_err(|refusal| refusal.reason)?;
+        let [stage] = plan.stages.as_slice() else { panic!("one stage") };
+        let [call] = stage.as_slice() else { panic!("one call") };
         assert_eq!(call.method, Method::PostEvent);
         Ok(Value::Object(call.request.clone()))
     }
@@ -138,58 +121,29 @@ mod tests {
 
     #[test]
     fn an_event_needs_somebody_and_a_known_platform() {
-        assert_eq!(
-            event(&[("user_id", json!(""))]).unwrap().get("userId"),
-            None
-        );
-        assert_eq!(
-            event(&[("device_id", json!(null))]).unwrap().get("hwid"),
-            None
-        );
+        assert_eq!(event(&[("user_id", json!(""))]).unwrap().get("userId"), None);
+        assert_eq!(event(&[("device_id", json!(null))]).unwrap().get("hwid"), None);
         let nobody = [("user_id", json!("")), ("device_id", json!("false"))];
         assert_eq!(event(&nobody), Err(Reason::NoIdentity));
-        assert_eq!(
-            event(&[("device_platform", json!(null))]),
-            Err(Reason::NoPlatform)
-        );
-        assert_eq!(
-            event(&[("device_platform", json!("false"))]),
-            Err(Reason::UnknownPlatform)
-        );
-        assert_eq!(
-            event(&[("device_platform", json!(" Android "))]).unwrap()["device_type"],
-            3
-        );
+        assert_eq!(event(&[("device_platform", json!(null))]), Err(Reason::NoPlatform));
+        assert_eq!(event(&[("device_platform", json!("false"))]), Err(Reason::UnknownPlatform));
+        assert_eq!(event(&[("device_platform", json!(" Android "))]).unwrap()["device_type"], 3);
     }
 
     #[test]
     fn times_are_read_as_text_seconds_or_milliseconds() {
-        for time in [
-            json!(1_767_323_045),
-            json!("1767323045678"),
-            json!("2026-01-02T04:04:05+01:00"),
-        ] {
-            assert_eq!(
-                event(&[("timestamp", time)]).unwrap()["timestampUTC"],
-                1_767_323_045
-            );
+        for time in
+            [json!(1_767_323_045), json!("1767323045678"), json!("2026-01-02T04:04:05+01:00")]
+        {
+            assert_eq!(event(&[("timestamp", time)]).unwrap()["timestampUTC"], 1_767_323_045);
         }
-        assert_eq!(
-            event(&[("timestamp", json!(null))]).unwrap()["timestampUTC"],
-            0
-        );
-        assert_eq!(
-            event(&[("timestamp", json!("bad"))]),
-            Err(Reason::BadTimestamp)
-        );
+        assert_eq!(event(&[("timestamp", json!(null))]).unwrap()["timestampUTC"], 0);
+        assert_eq!(event(&[("timestamp", json!("bad"))]), Err(Reason::BadTimestamp));
     }
 
     #[test]
     fn attributes_may_be_missing_but_not_of_another_type() {
-        assert_eq!(
-            event(&[("attributes", json!(null))]).unwrap()["attributes"],
-            json!({})
-        );
+        assert_eq!(event(&[("attributes", json!(null))]).unwrap()["attributes"], json!({}));
         assert_eq!(event(&[("attributes", json!([1]))]), Err(Reason::BadField));
     }
 }

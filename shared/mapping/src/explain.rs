@@ -137,13 +137,8 @@ impl From<Refusal> for Dropped {
 
 impl Input {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
-        Self::SegmentEvent,
-        Self::Event,
-        Self::Profile,
-        Self::Deletion,
-        Self::Record,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::SegmentEvent, Self::Event, Self::Profile, Self::Deletion, Self::Record];
 
     /// Its name, for people and machines.
     pub fn name(self) -> &'static str {
@@ -196,9 +191,7 @@ type Call = (usize, String, Value);
 
 /// The calls for an input.
 fn run(input: Input, value: &Value, setting: Setting<'_>) -> Result<Vec<Call>, Refusal> {
-    let Setting {
-        application, now, ..
-    } = setting;
+    let Setting { application, now, .. } = setting;
     let plan = match input {
         Input::Record => return record(value, setting),
         Input::SegmentEvent => {
@@ -216,11 +209,8 @@ fn calls(plan: &Plan) -> Vec<Call> {
     for (stage, of_stage) in plan.stages.iter().enumerate() {
         for call in of_stage {
             let request = Value::Object(call.request.clone());
-            let body = if call.method.enveloped() {
-                json!({ "request": request })
-            } else {
-                request
-            };
+            let body =
+                if call.method.enveloped() { json!({ "request": request }) } else { request };
             calls.push((stage, call.method.path().to_owned(), body));
         }
     }
@@ -233,10 +223,7 @@ fn record(value: &Value, setting: Setting<'_>) -> Result<Vec<Call>, Refusal> {
     let record = Record::read(&bytes).map_err(refused)?;
     record.application().map_err(refused)?;
     let event = record.event().map_err(refused)?;
-    if setting
-        .exported
-        .is_some_and(|exported| !exported.contains(&event))
-    {
+    if setting.exported.is_some_and(|exported| !exported.contains(&event)) {
         return Err(refused(Reason::EventNotExported));
     }
     let track = record.to_track(&[]).map_err(refused)?;
@@ -260,11 +247,7 @@ pub fn explain(input: Input, value: &Value, setting: Setting<'_>) -> Explanation
         }
     }
     let leaves = leaves(value);
-    let Traces {
-        follows,
-        decisive,
-        idle,
-    } = try_changes(input, value, setting, &calls, &leaves);
+    let Traces { follows, decisive, idle } = try_changes(input, value, setting, &calls, &leaves);
     // Where a mapping's reads are known, they tell more than trying does.
     let unused = if input == Input::SegmentEvent {
         let read = |leaf: &str| {
@@ -287,10 +270,9 @@ pub fn explain(input: Input, value: &Value, setting: Setting<'_>) -> Explanation
         idle
     };
     let application = match input {
-        Input::Record => value
-            .get("application_code")
-            .and_then(Value::as_str)
-            .unwrap_or(setting.application),
+        Input::Record => {
+            value.get("application_code").and_then(Value::as_str).unwrap_or(setting.application)
+        }
         _ => setting.application,
     };
     Explanation {
@@ -333,11 +315,7 @@ fn attempts(event: &Value, setting: Setting<'_>) -> Vec<Attempt> {
             trigger: subscription.trigger.clone(),
             action: subscription.action.name(),
             selected,
-            fields: if selected {
-                subscription.trace(event)
-            } else {
-                Vec::new()
-            },
+            fields: if selected { subscription.trace(event) } else { Vec::new() },
             dropped: dropped.map(Dropped::from),
         }
     };
@@ -347,17 +325,11 @@ fn attempts(event: &Value, setting: Setting<'_>) -> Vec<Attempt> {
 /// Whether a part of the input is another, or holds it.
 fn covers(part: &str, leaf: &str) -> bool {
     part == "$"
-        || leaf
-            .strip_prefix(part)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        || leaf.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 fn is_followed(follows: &[BTreeMap<String, Vec<String>>], path: &str) -> bool {
-    follows
-        .iter()
-        .flat_map(BTreeMap::values)
-        .flatten()
-        .any(|input| input == path)
+    follows.iter().flat_map(BTreeMap::values).flatten().any(|input| input == path)
 }
 
 /// Parts of an input that are looked at; beyond them an explanation would take long and help nobody.
@@ -432,9 +404,7 @@ fn try_changes(
             }
             for ((call, before), follows) in changed.iter().zip(&before).zip(&mut traces.follows) {
                 let after = fields(&call.2);
-                let differs = before
-                    .iter()
-                    .filter(|(name, value)| after.get(*name) != Some(value));
+                let differs = before.iter().filter(|(name, value)| after.get(*name) != Some(value));
                 for (name, _) in differs {
                     follows.entry(name.clone()).or_default().push(path.clone());
                     followed = true;
@@ -461,38 +431,22 @@ fn fields(body: &Value) -> BTreeMap<String, Value> {
             other => other.get(key),
         })
     };
-    leaves(body)
-        .into_iter()
-        .filter_map(|(path, keys)| Some((path, part(&keys)?.clone())))
-        .collect()
+    leaves(body).into_iter().filter_map(|(path, keys)| Some((path, part(&keys)?.clone()))).collect()
 }
 
 /// The value with one part changed, in several ways: the first that shows is enough. Among them are
 /// values of those fields that take only certain ones.
 fn changes(value: &Value, keys: &[String]) -> Vec<Value> {
-    const KNOWN: [&str; 5] = [
-        "2001-02-03T04:05:06Z",
-        "ios",
-        "android",
-        "Email Sent",
-        "Push Sent",
-    ];
-    let keys: Vec<String> = keys
-        .iter()
-        .map(|key| key.replace('~', "~0").replace('/', "~1"))
-        .collect();
+    const KNOWN: [&str; 5] = ["2001-02-03T04:05:06Z", "ios", "android", "Email Sent", "Push Sent"];
+    let keys: Vec<String> =
+        keys.iter().map(|key| key.replace('~', "~0").replace('/', "~1")).collect();
     let pointer = format!("/{}", keys.join("/"));
     let Some(now) = value.pointer(&pointer) else {
         return Vec::new();
     };
     let mut others: Vec<Value> = match now {
         Value::String(text) => std::iter::once(format!("{text}~").into())
-            .chain(
-                KNOWN
-                    .into_iter()
-                    .filter(|known| known != text)
-                    .map(Value::from),
-            )
+            .chain(KNOWN.into_iter().filter(|known| known != text).map(Value::from))
             .collect(),
         Value::Number(number) => vec![json!(number.as_f64().unwrap_or_default() + 1.0), json!(7)],
         Value::Bool(value) => vec![(!value).into()],
@@ -542,17 +496,9 @@ mod tests {
         assert_eq!(explanation.unused, ["context.ip", "properties.none"]);
         assert_eq!(inputs(&explanation, "request.event"), ["event"]);
         assert_eq!(inputs(&explanation, "request.timestampUTC"), ["timestamp"]);
-        assert_eq!(
-            inputs(&explanation, "request.device_type"),
-            ["context.device.type"]
-        );
-        assert_eq!(
-            inputs(&explanation, "request.attributes.a"),
-            ["properties.a"]
-        );
-        let [event, profile] = explanation.mappings.as_slice() else {
-            panic!("two presets")
-        };
+        assert_eq!(inputs(&explanation, "request.device_type"), ["context.device.type"]);
+        assert_eq!(inputs(&explanation, "request.attributes.a"), ["properties.a"]);
+        let [event, profile] = explanation.mappings.as_slice() else { panic!("two presets") };
         assert!(event.selected && !profile.selected);
         assert_eq!(event.fields.len(), 6);
     }
@@ -582,10 +528,7 @@ mod tests {
         assert!(inputs(&explanation, "batch.0.timestamp").contains(&"timestamp".to_owned()));
 
         assert_eq!(Input::of(&json!({"external_id": "u"})), Input::Deletion);
-        assert_eq!(
-            Input::of(&json!({"user_id": "u", "name": "E"})),
-            Input::Event
-        );
+        assert_eq!(Input::of(&json!({"user_id": "u", "name": "E"})), Input::Event);
         assert_eq!(items(json!({"events": [1, 2]})).len(), 2);
     }
 }

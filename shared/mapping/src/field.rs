@@ -15,10 +15,7 @@ pub(crate) fn json(text: &[u8]) -> Result<Value, Refusal> {
 /// order, and make a user id of its first element.
 pub(crate) fn object<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
     if !value.is_object() {
-        return Err(Refusal::new(
-            Reason::NotAnObject,
-            "a JSON object is expected",
-        ));
+        return Err(Refusal::new(Reason::NotAnObject, "a JSON object is expected"));
     }
     serde_json::from_value(value)
         .map_err(|_| Refusal::new(Reason::NotAnObject, "a JSON object is expected"))
@@ -54,14 +51,7 @@ pub(crate) fn id(value: &Value) -> Option<String> {
 /// Whose item this is, for the log of an item that was not delivered.
 pub fn identity_of(item: &[u8]) -> Option<String> {
     let item: Value = serde_json::from_slice(item).ok()?;
-    [
-        "user_id",
-        "external_id",
-        "userId",
-        "device_id",
-        "hwid",
-        "anonymousId",
-    ]
-    .iter()
-    .find_map(|name| item.get(name).and_then(id))
+    ["user_id", "external_id", "userId", "device_id", "hwid", "anonymousId"]
+        .iter()
+        .find_map(|name| item.get(name).and_then(id))
 }

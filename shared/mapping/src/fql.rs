@@ -109,10 +109,7 @@ impl Trigger {
     /// Whether an event is selected, or nothing where Segment fails over it: at parentheses that
     /// select by nothing.
     pub fn evaluate(&self, event: &Value) -> Option<bool> {
-        self.group.evaluate(&mut Subject {
-            event,
-            last: ("", None),
-        })
+        self.group.evaluate(&mut Subject { event, last: ("", None) })
     }
 }
 
@@ -150,11 +147,7 @@ impl Condition {
         match self {
             Self::Group(group) => group.evaluate(subject),
             Self::Nothing => None,
-            Self::Leaf {
-                field,
-                operator,
-                expected,
-            } => {
+            Self::Leaf { field, operator, expected } => {
                 let actual = match field {
                     Field::Named(name) => subject.get(name).map(Cow::Borrowed),
                     Field::Below(part, path) => path.get(subject.get(part)),
@@ -168,9 +161,7 @@ impl Condition {
 impl Operator {
     fn holds(self, actual: Option<&Value>, expected: &Expected) -> bool {
         let text = actual.and_then(Value::as_str);
-        let number = actual
-            .filter(|actual| actual.is_number())
-            .and_then(Value::as_f64);
+        let number = actual.filter(|actual| actual.is_number()).and_then(Value::as_f64);
         let numbers = |holds: fn(&f64, &f64) -> bool| {
             number.is_some_and(|number| holds(&number, &expected.number()))
         };
@@ -215,10 +206,7 @@ mod tests {
         assert!(lint("type = \"track\" and event = \"A\"").is_empty());
         assert!(lint("(type = \"track\" or type = \"page\") and userId != null").is_empty());
         for (text, part) in [
-            (
-                "type = \"a\" or type = \"b\" and event = \"c\"",
-                "the last one",
-            ),
+            ("type = \"a\" or type = \"b\" and event = \"c\"", "the last one"),
             ("type = 'track'", "single quotes"),
             ("!(type = \"track\")", "`!` before a parenthesis"),
             ("type = \"track\" and anonymousId = \"x\"", "anonymousId"),
@@ -232,10 +220,7 @@ mod tests {
             ("type = $x", "cannot be read"),
         ] {
             let lints = lint(text);
-            assert!(
-                lints.iter().any(|lint| lint.contains(part)),
-                "{text}: {lints:?}"
-            );
+            assert!(lints.iter().any(|lint| lint.contains(part)), "{text}: {lints:?}");
         }
     }
 

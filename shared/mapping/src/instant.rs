@@ -13,15 +13,8 @@ const MAX_SECONDS: i128 = 100_000_000_000;
 const MAX_MILLISECONDS: i128 = MAX_SECONDS * 1_000;
 
 /// Forms of dates that people write, beyond those of standards.
-const WRITTEN: &[&str] = &[
-    "%b %d %Y",
-    "%b %d, %Y",
-    "%B %d %Y",
-    "%B %d, %Y",
-    "%d %b %Y",
-    "%d %B %Y",
-    "%m/%d/%Y",
-];
+const WRITTEN: &[&str] =
+    &["%b %d %Y", "%b %d, %Y", "%B %d %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%m/%d/%Y"];
 
 /// Times of day that may follow them.
 const TIMES: &[&str] = &["", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f"];
@@ -32,11 +25,7 @@ pub(crate) fn instant(text: &str) -> Option<Timestamp> {
     unix(text)
         .or_else(|| text.parse().ok())
         .or_else(|| TimeZone::UTC.to_timestamp(loose(text)?).ok())
-        .or_else(|| {
-            jiff::fmt::rfc2822::parse(text)
-                .ok()
-                .map(|zoned| zoned.timestamp())
-        })
+        .or_else(|| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp()))
         .or_else(|| written(text))
 }
 
@@ -58,11 +47,7 @@ fn unix(text: &str) -> Option<Timestamp> {
     if i128::from(whole).abs() >= MAX_SECONDS {
         return unix(&whole.to_string());
     }
-    let digits: String = fraction
-        .chars()
-        .chain("000000000".chars())
-        .take(9)
-        .collect();
+    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
     let nanoseconds = i128::from(whole) * 1_000_000_000 + digits.parse::<i128>().ok()?;
     Timestamp::from_nanosecond(nanoseconds).ok()
 }
@@ -112,10 +97,7 @@ fn loose(text: &str) -> Option<DateTime> {
 }
 
 /// A number of one or two digits; none is fine, anything else is not.
-#[expect(
-    clippy::option_option,
-    reason = "absent and wrong are different things here"
-)]
+#[expect(clippy::option_option, reason = "absent and wrong are different things here")]
 fn small(part: Option<&str>) -> Option<Option<i64>> {
     match part {
         None => Some(None),
@@ -173,11 +155,7 @@ mod tests {
             ("January 2, 2026 03:04:05", "2026-01-02T03:04:05Z"),
             ("Fri, 02 Jan 2026 03:04:05 GMT", "2026-01-02T03:04:05Z"),
         ] {
-            assert_eq!(
-                instant(text).map(|at| at.to_string()).as_deref(),
-                Some(expected),
-                "{text}"
-            );
+            assert_eq!(instant(text).map(|at| at.to_string()).as_deref(), Some(expected), "{text}");
         }
     }
 

@@ -103,8 +103,5 @@ fn expect_object(event: &Value) -> Result<(), Error> {
     if event.is_object() {
         return Ok(());
     }
-    Err(Error(format!(
-        "data must be an object, got {}",
-        js::type_name(Some(event))
-    )))
+    Err(Error(format!("data must be an object, got {}", js::type_name(Some(event)))))
 }

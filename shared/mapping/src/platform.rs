@@ -47,12 +47,7 @@ const TABLE: &[(Platform, i64, &str, &[&str])] = &[
     (Platform::Safari, 10, "Safari", &["safari"]),
     (Platform::Chrome, 11, "Chrome", &["chrome", "web"]),
     (Platform::Firefox, 12, "Firefox", &["firefox"]),
-    (
-        Platform::InternetExplorer,
-        13,
-        "IE",
-        &["ie", "internetexplorer"],
-    ),
+    (Platform::InternetExplorer, 13, "IE", &["ie", "internetexplorer"]),
     (Platform::Email, 14, "Email", &["email"]),
     (Platform::Huawei, 17, "Huawei", &["huawei", "huaweiandroid"]),
     (Platform::Sms, 18, "SMS", &["sms"]),
@@ -81,11 +76,7 @@ impl Platform {
 
     /// The platform with this `device_type` number.
     pub fn from_number(number: i64) -> Option<Self> {
-        let number = if number == WEB_NUMBER {
-            Self::Chrome.number()
-        } else {
-            number
-        };
+        let number = if number == WEB_NUMBER { Self::Chrome.number() } else { number };
         TABLE.iter().find(|row| row.1 == number).map(|row| row.0)
     }
 

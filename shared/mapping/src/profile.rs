@@ -52,10 +52,7 @@ pub(crate) fn of(application: &str, body: Value, now: Timestamp) -> Result<Plan,
     let hwid = id(&wire.device_id);
     let email = text(&wire.email).filter(|address| address.contains('@'));
     if user.is_none() && hwid.is_none() && email.is_none() {
-        return Err(Refusal::new(
-            Reason::NoIdentity,
-            "user_id, device_id or email is expected",
-        ));
+        return Err(Refusal::new(Reason::NoIdentity, "user_id, device_id or email is expected"));
     }
     let platform = text(&wire.device_platform).and_then(|name| Platform::parse(&name));
     let language = text(&wire.language).and_then(|locale| language(&locale));
@@ -92,11 +89,7 @@ pub(crate) fn of(application: &str, body: Value, now: Timestamp) -> Result<Plan,
             .with("language", language.clone())
     });
     // An e-mail device's HWID is its address.
-    let tagged = if user.is_none() {
-        hwid.or(email)
-    } else {
-        hwid.filter(|_| platform.is_some())
-    };
+    let tagged = if user.is_none() { hwid.or(email) } else { hwid.filter(|_| platform.is_some()) };
     let set_tags = chunks(tags)
         .into_iter()
         .map(|tags| {
@@ -106,14 +99,9 @@ pub(crate) fn of(application: &str, body: Value, now: Timestamp) -> Result<Plan,
                 .with("tags", Some(tags))
         })
         .collect();
-    let plan = Plan::default()
-        .then(device.into_iter().chain(address).collect())
-        .then(set_tags);
+    let plan = Plan::default().then(device.into_iter().chain(address).collect()).then(set_tags);
     if plan.stages.is_empty() {
-        return Err(Refusal::new(
-            Reason::NothingToSave,
-            "attributes: at least one is expected",
-        ));
+        return Err(Refusal::new(Reason::NothingToSave, "attributes: at least one is expected"));
     }
     Ok(plan)
 }
@@ -121,19 +109,12 @@ pub(crate) fn of(application: &str, body: Value, now: Timestamp) -> Result<Plan,
 /// Attributes and profile fields as tags. An attribute with the name of a profile tag wins: the
 /// customer chose it.
 fn tags(wire: &Wire, language: Option<&str>) -> Result<Map<String, Value>, Refusal> {
-    let location = |key| {
-        wire.current_location
-            .get(key)
-            .filter(|value| value.is_number())
-    };
+    let location = |key| wire.current_location.get(key).filter(|value| value.is_number());
     let mut tags: Map<String, Value> = [
         ("Language", language.map(Value::from)),
         ("Country", text(&wire.country).map(Value::from)),
         ("City", text(&wire.city).map(Value::from)),
-        (
-            "Application Version",
-            text(&wire.app_version).map(Value::from),
-        ),
+        ("Application Version", text(&wire.app_version).map(Value::from)),
         ("Device Model", text(&wire.device_model).map(Value::from)),
         ("OS Version", text(&wire.device_os_version).map(Value::from)),
         ("Latitude", location("latitude").cloned()),
@@ -147,17 +128,10 @@ fn tags(wire: &Wire, language: Option<&str>) -> Result<Map<String, Value>, Refus
     match &wire.attributes {
         Value::Null => {}
         Value::Object(attributes) => {
-            tags.extend(
-                attributes
-                    .iter()
-                    .map(|(name, value)| (name.clone(), to_pushwoosh(value))),
-            );
+            tags.extend(attributes.iter().map(|(name, value)| (name.clone(), to_pushwoosh(value))));
         }
         _ => {
-            return Err(Refusal::new(
-                Reason::BadField,
-                "attributes: an object is expected",
-            ));
+            return Err(Refusal::new(Reason::BadField, "attributes: an object is expected"));
         }
     }
     Ok(tags)
@@ -233,24 +207,13 @@ mod tests {
     fn each_identity_alone_gets_the_calls_it_allows() {
         let methods = |body: Value| -> Vec<String> {
             let plan = calls(&body).unwrap();
-            let stages = plan
-                .as_array()
-                .unwrap()
-                .iter()
-                .flat_map(|stage| stage.as_array().unwrap());
-            stages
-                .map(|call| call["method"].as_str().unwrap().to_owned())
-                .collect()
+            let stages =
+                plan.as_array().unwrap().iter().flat_map(|stage| stage.as_array().unwrap());
+            stages.map(|call| call["method"].as_str().unwrap().to_owned()).collect()
         };
         let tag = json!({"a": 1});
-        assert_eq!(
-            methods(json!({"attributes": tag, "user_id": "u"})),
-            ["setTags"]
-        );
-        assert_eq!(
-            methods(json!({"attributes": tag, "device_id": "d"})),
-            ["setTags"]
-        );
+        assert_eq!(methods(json!({"attributes": tag, "user_id": "u"})), ["setTags"]);
+        assert_eq!(methods(json!({"attributes": tag, "device_id": "d"})), ["setTags"]);
         assert_eq!(
             methods(json!({"attributes": tag, "email": "a@b.c"})),
             ["registerEmail", "setTags"]
@@ -268,10 +231,7 @@ mod tests {
             ["setTags"]
         );
         assert_eq!(calls(&json!({"attributes": tag})), Err(Reason::NoIdentity));
-        assert_eq!(
-            calls(&json!({"attributes": {}, "user_id": "u"})),
-            Err(Reason::NothingToSave)
-        );
+        assert_eq!(calls(&json!({"attributes": {}, "user_id": "u"})), Err(Reason::NothingToSave));
     }
 
     #[test]

@@ -258,10 +258,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal.
     pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-        }
+        Self { reason, message: message.into() }
     }
 }
 

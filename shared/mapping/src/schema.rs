@@ -43,20 +43,13 @@ pub enum Mode {
 
 impl Kind {
     const fn plain(base: Base) -> Self {
-        Self {
-            base,
-            multiple: false,
-            nullable: false,
-        }
+        Self { base, multiple: false, nullable: false }
     }
 
     /// `string`.
     pub const TEXT: Self = Self::plain(Base::Text);
     /// `string|null`.
-    pub const TEXT_OR_NULL: Self = Self {
-        nullable: true,
-        ..Self::TEXT
-    };
+    pub const TEXT_OR_NULL: Self = Self { nullable: true, ..Self::TEXT };
     /// `number`.
     pub const NUMBER: Self = Self::plain(Base::Number);
     /// `boolean`.
@@ -68,12 +61,9 @@ impl Kind {
 
     /// Reads a type: `string`, `number|null`, `string[]`.
     pub fn parse(text: &str) -> Option<Self> {
-        let (text, nullable) = text
-            .strip_suffix("|null")
-            .map_or((text, false), |text| (text, true));
-        let (text, multiple) = text
-            .strip_suffix("[]")
-            .map_or((text, false), |text| (text, true));
+        let (text, nullable) =
+            text.strip_suffix("|null").map_or((text, false), |text| (text, true));
+        let (text, multiple) = text.strip_suffix("[]").map_or((text, false), |text| (text, true));
         let base = match text {
             "string" | "text" | "password" => Base::Text,
             "number" => Base::Number,
@@ -83,11 +73,7 @@ impl Kind {
             "object" => Base::Object,
             _ => return None,
         };
-        Some(Self {
-            base,
-            multiple,
-            nullable,
-        })
+        Some(Self { base, multiple, nullable })
     }
 
     fn takes_empty_text(self) -> bool {
@@ -104,11 +90,7 @@ impl Kind {
             Base::DateTime => "a string or number",
             Base::Object => "an object",
         };
-        if self.nullable {
-            format!("{noun} or null")
-        } else {
-            noun.to_owned()
-        }
+        if self.nullable { format!("{noun} or null") } else { noun.to_owned() }
     }
 
     /// Whether a value has the type as it is.
@@ -163,36 +145,25 @@ pub fn fit<'e>(
     // Most mappings have the order of the fields.
     let mut next = 0;
     for field in fields {
-        let place = (next..mapped.len()).chain(0..next).find(|place| {
-            mapped
-                .get(*place)
-                .is_some_and(|(name, _)| name == field.name)
-        });
+        let place = (next..mapped.len())
+            .chain(0..next)
+            .find(|place| mapped.get(*place).is_some_and(|(name, _)| name == field.name));
         let value = place.and_then(|place| {
             next = place + 1;
-            mapped
-                .get_mut(place)
-                .map(|(_, value)| std::mem::take(value))
+            mapped.get_mut(place).map(|(_, value)| std::mem::take(value))
         });
         match fit_one(field, mode, value) {
             Ok(Some(value)) => payload.push((field.name, value)),
             Ok(None) if field.required => misfits.push(Misfit {
                 field: field.name,
                 missing: true,
-                message: format!(
-                    "The root value is missing the required field '{}'.",
-                    field.name
-                ),
+                message: format!("The root value is missing the required field '{}'.", field.name),
             }),
             Ok(None) => {}
             Err(within) => misfits.extend(within),
         }
     }
-    if misfits.is_empty() {
-        Ok(payload)
-    } else {
-        Err(misfits)
-    }
+    if misfits.is_empty() { Ok(payload) } else { Err(misfits) }
 }
 
 fn fit_one<'e>(
@@ -214,18 +185,12 @@ fn fit_one<'e>(
                 .map(|(name, value)| (Cow::Borrowed(name.as_str()), Cow::Borrowed(value)));
             // Only at the root are empty texts removed from fields of text.
             let parts = fit(field.parts, Mode::Batch, parts.collect())?;
-            let parts = parts
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.into_owned()));
+            let parts =
+                parts.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned()));
             Ok(Some(Cow::Owned(Value::Object(parts.collect()))))
         }
-        _ => coerce(field.name, field.kind, mode, value).map_err(|message| {
-            vec![Misfit {
-                field: field.name,
-                missing: false,
-                message,
-            }]
-        }),
+        _ => coerce(field.name, field.kind, mode, value)
+            .map_err(|message| vec![Misfit { field: field.name, missing: false, message }]),
     }
 }
 
@@ -251,11 +216,7 @@ pub fn coerce<'e>(
             Value::Array(items) => items.as_slice(),
             other => std::slice::from_ref(other),
         };
-        let item = Kind {
-            multiple: false,
-            nullable: false,
-            ..kind
-        };
+        let item = Kind { multiple: false, nullable: false, ..kind };
         let kept = items.iter().filter(|value| !is_empty(item, value));
         let (mut coerced, mut errors) = (Vec::new(), Vec::new());
         for (index, value) in kept.enumerate() {
@@ -317,10 +278,7 @@ fn one(
         && let Value::String(text) = value.as_ref()
         && !is_date_like(text)
     {
-        return Err(format!(
-            "{} must be a valid date-like string but it was not.",
-            label()
-        ));
+        return Err(format!("{} must be a valid date-like string but it was not.", label()));
     }
     Ok(value)
 }
@@ -434,12 +392,7 @@ fn is_lone_number(text: &str) -> bool {
 fn is_loose_date(text: &str) -> bool {
     let bytes = text.as_bytes();
     let digits = |from: usize, most: usize| {
-        bytes
-            .iter()
-            .skip(from)
-            .take(most)
-            .take_while(|byte| byte.is_ascii_digit())
-            .count()
+        bytes.iter().skip(from).take(most).take_while(|byte| byte.is_ascii_digit()).count()
     };
     if digits(0, 4) < 4 {
         return false;

@@ -26,9 +26,7 @@ pub struct Mapped {
 }
 
 /// The types of calls that Segment has.
-pub const TYPES: [&str; 7] = [
-    "track", "page", "screen", "identify", "group", "alias", "delete",
-];
+pub const TYPES: [&str; 7] = ["track", "page", "screen", "identify", "group", "alias", "delete"];
 
 /// The calls for one event. `received` stands for a time that is missing, and decides the offset of
 /// time zones.
@@ -58,10 +56,7 @@ pub(crate) fn of(
         // A trait of regulations: `context` is a list there, and nothing but the user counts.
         let user = event.get("userId").unwrap_or(&Value::Null);
         let plan = deletion::of(application, json!({ "user_id": user }))?;
-        return Ok(Mapped {
-            plan,
-            refusals: Vec::new(),
-        });
+        return Ok(Mapped { plan, refusals: Vec::new() });
     }
     let (mut plan, mut refusals) = (Plan::default(), Vec::new());
     for subscription in subscriptions.iter().filter(|one| one.selects(event)) {
@@ -77,10 +72,7 @@ pub(crate) fn of(
     let rejected = |refusal: &Refusal| refusal.reason.disposition() == Disposition::Reject;
     let index = refusals.iter().position(rejected).unwrap_or(0);
     if refusals.is_empty() {
-        return Err(Refusal::new(
-            Reason::NoMapping,
-            "no mapping selects the event",
-        ));
+        return Err(Refusal::new(Reason::NoMapping, "no mapping selects the event"));
     }
     Err(refusals.swap_remove(index))
 }
@@ -108,14 +100,9 @@ mod tests {
     use crate::subscription::{presets, read};
 
     fn calls(event: &Value, subscriptions: &[Subscription]) -> Result<Value, Reason> {
-        plan(
-            "A",
-            subscriptions,
-            event.to_string().as_bytes(),
-            Timestamp::UNIX_EPOCH,
-        )
-        .map(|mapped| serde_json::to_value(mapped.plan).unwrap())
-        .map_err(|refusal| refusal.reason)
+        plan("A", subscriptions, event.to_string().as_bytes(), Timestamp::UNIX_EPOCH)
+            .map(|mapped| serde_json::to_value(mapped.plan).unwrap())
+            .map_err(|refusal| refusal.reason)
     }
 
     #[test]
@@ -140,10 +127,7 @@ mod tests {
         let track = |change: Value| {
             let mut event = json!({"type": "track", "userId": "u1", "event": "E", "timestamp": "2026-01-02T03:04:05Z",
                 "context": {"device": {"id": "d1", "type": "ios"}}});
-            event
-                .as_object_mut()
-                .unwrap()
-                .extend(change.as_object().unwrap().clone());
+            event.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
             calls(&event, presets()).map(|_| ())
         };
         for (change, expected) in [
@@ -174,10 +158,7 @@ mod tests {
                 json!([[{"method": "deleteUser", "request": {"application": "A", "user_id": "u1"}}]])
             );
         }
-        assert_eq!(
-            calls(&json!({"type": "delete"}), &[]),
-            Err(Reason::NoIdentity)
-        );
+        assert_eq!(calls(&json!({"type": "delete"}), &[]), Err(Reason::NoIdentity));
     }
 
     #[test]

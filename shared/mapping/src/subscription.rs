@@ -58,8 +58,7 @@ pub fn read(entries: &[Value]) -> Read {
         match Subscription::read(entry, &place) {
             Ok(subscription) => {
                 let lints = fql::lint(&subscription.trigger).into_iter();
-                read.problems
-                    .extend(lints.map(|lint| format!("{place}.subscribe: {lint}")));
+                read.problems.extend(lints.map(|lint| format!("{place}.subscribe: {lint}")));
                 read.subscriptions.push(subscription);
             }
             Err(problems) => read.problems.extend(problems),
@@ -81,14 +80,9 @@ pub fn read_any(value: &Value) -> Read {
     if value.get("mapping").is_some() {
         return read(std::slice::from_ref(value));
     }
-    let is_event = ["name", "properties", "timestamp"]
-        .iter()
-        .any(|field| value.get(field).is_some());
-    let action = if is_event {
-        Action::TrackEvent
-    } else {
-        Action::UpdateUserProfile
-    };
+    let is_event =
+        ["name", "properties", "timestamp"].iter().any(|field| value.get(field).is_some());
+    let action = if is_event { Action::TrackEvent } else { Action::UpdateUserProfile };
     match Mapping::compile(value) {
         Ok(mapping) => Read {
             subscriptions: vec![Subscription {
@@ -111,9 +105,7 @@ impl Subscription {
     fn read(entry: &Value, place: &str) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let text = |key: &str| entry.get(key).and_then(Value::as_str);
-        let action = text("action")
-            .or_else(|| text("partnerAction"))
-            .and_then(Action::parse);
+        let action = text("action").or_else(|| text("partnerAction")).and_then(Action::parse);
         if action.is_none() {
             let names = Action::ALL.map(Action::name).join(" or ");
             problems.push(format!("{place}.action must be {names}"));
@@ -179,14 +171,8 @@ fn refusal(misfits: &[Misfit]) -> Refusal {
         "timestamp" => Reason::BadTimestamp,
         _ => Reason::BadField,
     };
-    let messages: Vec<&str> = misfits
-        .iter()
-        .map(|misfit| misfit.message.as_str())
-        .collect();
-    Refusal::new(
-        misfits.first().map_or(Reason::BadField, reason),
-        messages.join(" "),
-    )
+    let messages: Vec<&str> = misfits.iter().map(|misfit| misfit.message.as_str()).collect();
+    Refusal::new(misfits.first().map_or(Reason::BadField, reason), messages.join(" "))
 }
 
 #[cfg(test)]
@@ -213,11 +199,8 @@ mod tests {
             json!({"enabled": false}),
         ]);
         assert_eq!(read.subscriptions.len(), 2);
-        let places: Vec<&str> = read
-            .problems
-            .iter()
-            .filter_map(|problem| problem.split([' ', ':']).next())
-            .collect();
+        let places: Vec<&str> =
+            read.problems.iter().filter_map(|problem| problem.split([' ', ':']).next()).collect();
         assert_eq!(
             places,
             [
@@ -228,12 +211,7 @@ mod tests {
                 "mappings[3].mapping",
             ]
         );
-        for one in [
-            good.clone(),
-            json!([good]),
-            json!({"presets": [good]}),
-            json!({"name": "x"}),
-        ] {
+        for one in [good.clone(), json!([good]), json!({"presets": [good]}), json!({"name": "x"})] {
             assert_eq!(read_any(&one).subscriptions.len(), 1, "{one}");
         }
     }

@@ -64,9 +64,7 @@ impl Event {
     /// Reads a name in any case and with any separator: `Push Sent`, `push_sent`, `PUSH-SENT`.
     pub fn parse(text: &str) -> Option<Self> {
         let folded = fold(text);
-        Self::ALL
-            .into_iter()
-            .find(|event| fold(event.name()) == folded)
+        Self::ALL.into_iter().find(|event| fold(event.name()) == folded)
     }
 
     fn message_type(self) -> &'static str {
@@ -105,10 +103,7 @@ struct Field<'a>(Option<Cow<'a, str>>);
 impl Field<'_> {
     /// Trimmed, and nothing where nothing is left.
     fn text(&self) -> Option<&str> {
-        self.0
-            .as_deref()
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
+        self.0.as_deref().map(str::trim).filter(|text| !text.is_empty())
     }
 
     fn owned(&self) -> Option<String> {
@@ -224,11 +219,7 @@ fn snake_case(name: &str) -> String {
         if c.is_ascii_uppercase() && !upper && !snake.is_empty() && !snake.ends_with('_') {
             snake.push('_');
         }
-        snake.push(if c == '-' || c == ' ' {
-            '_'
-        } else {
-            c.to_ascii_lowercase()
-        });
+        snake.push(if c == '-' || c == ' ' { '_' } else { c.to_ascii_lowercase() });
     }
     snake
 }
@@ -314,14 +305,8 @@ pub struct Context {
 }
 
 const CONTEXT: Context = Context {
-    library: Library {
-        name: "segment-pushwoosh",
-        version: env!("CARGO_PKG_VERSION"),
-    },
-    integration: Library {
-        name: "pushwoosh",
-        version: env!("CARGO_PKG_VERSION"),
-    },
+    library: Library { name: "segment-pushwoosh", version: env!("CARGO_PKG_VERSION") },
+    integration: Library { name: "pushwoosh", version: env!("CARGO_PKG_VERSION") },
 };
 
 /// Which destinations may have the event: all but the one it came from, or it would go in circles.
@@ -372,22 +357,15 @@ impl<'a> Record<'a> {
 
     /// Which message step, if it is one that Segment receives.
     pub fn event(&self) -> Result<Event, Reason> {
-        self.event_name
-            .text()
-            .and_then(Event::parse)
-            .ok_or(Reason::EventNotExported)
+        self.event_name.text().and_then(Event::parse).ok_or(Reason::EventNotExported)
     }
 
     /// The call for Segment.
     pub fn to_track(&self, extras: &[Extra]) -> Result<Track, Reason> {
         let application = self.application()?;
         let event = self.event()?;
-        let timestamp = self
-            .timestamp
-            .text()
-            .and_then(instant)
-            .ok_or(Reason::BadTimestamp)?
-            .to_string();
+        let timestamp =
+            self.timestamp.text().and_then(instant).ok_or(Reason::BadTimestamp)?.to_string();
         let hwid = self.hwid.text();
         let (id, identity) = match self.user_id.text() {
             // Without a User ID of its own, Pushwoosh sets it to the HWID.
@@ -397,18 +375,9 @@ impl<'a> Record<'a> {
                 (hwid, Identity::Anonymous(hwid.to_owned()))
             }
         };
-        let message = self
-            .message_code
-            .text()
-            .or(self.message_id.text())
-            .unwrap_or_default();
-        let message_id = message_id(&[
-            application,
-            message,
-            hwid.unwrap_or(id),
-            event.name(),
-            &timestamp,
-        ]);
+        let message = self.message_code.text().or(self.message_id.text()).unwrap_or_default();
+        let message_id =
+            message_id(&[application, message, hwid.unwrap_or(id), event.name(), &timestamp]);
         let message_type = self.message_type.owned();
         let properties = Properties {
             message_type: message_type.unwrap_or_else(|| event.message_type().to_owned()),
@@ -421,10 +390,7 @@ impl<'a> Record<'a> {
                 .message_code
                 .owned()
                 .filter(|_| extras.contains(&Extra::MessageCode)),
-            campaign_id: self
-                .campaign_id
-                .owned()
-                .filter(|_| extras.contains(&Extra::CampaignId)),
+            campaign_id: self.campaign_id.owned().filter(|_| extras.contains(&Extra::CampaignId)),
         };
         Ok(Track {
             kind: "track",
@@ -449,14 +415,11 @@ fn message_id(parts: &[&str]) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    hash.finalize()
-        .iter()
-        .take(MESSAGE_ID_BYTES)
-        .fold("pw-".to_owned(), |mut id, byte| {
-            // Writing to a String cannot fail.
-            write!(id, "{byte:02x}").ok();
-            id
-        })
+    hash.finalize().iter().take(MESSAGE_ID_BYTES).fold("pw-".to_owned(), |mut id, byte| {
+        // Writing to a String cannot fail.
+        write!(id, "{byte:02x}").ok();
+        id
+    })
 }
 
 #[cfg(test)]
@@ -504,10 +467,7 @@ mod tests {
         );
         let extras = [Extra::MessageCode, Extra::CampaignId];
         let properties = record.to_track(&extras).unwrap().properties;
-        assert_eq!(
-            properties.message_code.as_deref(),
-            Some("A444-AAABBBCC-00112233")
-        );
+        assert_eq!(properties.message_code.as_deref(), Some("A444-AAABBBCC-00112233"));
         assert_eq!(properties.campaign_id, None);
     }
 
@@ -533,9 +493,7 @@ mod tests {
     fn names_and_times_are_read_in_every_usual_form() {
         for name in ["push_sent", "PUSH-SENT", " Push  Sent "] {
             assert_eq!(
-                to_track(&record(&[("event_name", json!(name))]))
-                    .unwrap()
-                    .event,
+                to_track(&record(&[("event_name", json!(name))])).unwrap().event,
                 "Push Sent"
             );
         }
@@ -555,13 +513,7 @@ mod tests {
     fn the_message_id_follows_the_content_and_nothing_else() {
         let id = |change: &[(&str, Value)]| to_track(&record(change)).unwrap().message_id;
         let base = id(&[]);
-        assert_eq!(
-            base,
-            id(&[
-                ("timestamp", json!(1_769_860_800)),
-                ("payload", json!("other"))
-            ])
-        );
+        assert_eq!(base, id(&[("timestamp", json!(1_769_860_800)), ("payload", json!("other"))]));
         for (field, value) in [
             ("application_code", "OTHER"),
             ("message_code", "B"),

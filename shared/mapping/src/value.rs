@@ -25,11 +25,7 @@ pub fn to_pushwoosh(value: &Value) -> Value {
             Some(whole) if i32::try_from(whole).is_err() => Value::String(number.to_string()),
             _ => value.clone(),
         },
-        Value::Array(items) => items
-            .iter()
-            .filter_map(element)
-            .map(Value::String)
-            .collect(),
+        Value::Array(items) => items.iter().filter_map(element).map(Value::String).collect(),
         Value::Object(_) => Value::String(value.to_string()),
         Value::Null | Value::Bool(_) => value.clone(),
     }
@@ -52,9 +48,7 @@ fn date(text: &str) -> Option<String> {
     let looks_like_one = bytes.len() >= MIN_DATE_TIME
         && bytes.get(4) == Some(&b'-')
         && bytes.get(7) == Some(&b'-')
-        && bytes
-            .get(10)
-            .is_some_and(|b| matches!(b, b'T' | b't' | b' '))
+        && bytes.get(10).is_some_and(|b| matches!(b, b'T' | b't' | b' '))
         && bytes.get(16) == Some(&b':');
     if !looks_like_one {
         return None;
@@ -74,10 +68,7 @@ mod tests {
         for (input, expected) in [
             (json!("text"), json!("text")),
             (json!("2026-01-02T03:04:05.678Z"), json!("2026-01-02 03:04")),
-            (
-                json!("2026-01-02T01:04:05+02:00"),
-                json!("2026-01-01 23:04"),
-            ),
+            (json!("2026-01-02T01:04:05+02:00"), json!("2026-01-01 23:04")),
             (json!("2026-01-02"), json!("2026-01-02")),
             (json!("2026-13-02T03:04:05Z"), json!("2026-13-02T03:04:05Z")),
             (json!(true), json!(true)),
@@ -86,10 +77,7 @@ mod tests {
             (json!(-2_147_483_649_i64), json!("-2147483649")),
             (json!(u64::MAX), json!("18446744073709551615")),
             (json!(19.95), json!(19.95)),
-            (
-                json!(["a", 1, null, true, {"b": 2}]),
-                json!(["a", "1", "true", "{\"b\":2}"]),
-            ),
+            (json!(["a", 1, null, true, {"b": 2}]), json!(["a", "1", "true", "{\"b\":2}"])),
             (json!({"a": {"b": [1]}}), json!("{\"a\":{\"b\":[1]}}")),
             (json!(null), json!(null)),
         ] {

@@ -82,9 +82,7 @@ impl Maker<'_> {
             2 => i64::from(self.byte()).into(),
             3 => json!(f64::from(self.byte()) * 1e30),
             4 | 5 => self.text().into(),
-            6 => (0..self.byte() % 5)
-                .map(|_| self.value(depth - 1))
-                .collect(),
+            6 => (0..self.byte() % 5).map(|_| self.value(depth - 1)).collect(),
             _ => {
                 let fields = (0..self.byte() % 4).map(|_| (self.text(), self.value(depth - 1)));
                 Value::Object(fields.collect::<Map<_, _>>())
@@ -122,14 +120,7 @@ fn fuzz_mappings() {
             now: Timestamp::UNIX_EPOCH,
         };
         explain(Input::of(&input), &input, setting);
-        for kind in [
-            "string|null",
-            "number",
-            "integer[]",
-            "boolean",
-            "datetime|null",
-            "object",
-        ] {
+        for kind in ["string|null", "number", "integer[]", "boolean", "datetime|null", "object"] {
             let kind = Kind::parse(kind).unwrap();
             schema::coerce("f", kind, Mode::Single, Some(Cow::Borrowed(&input))).ok();
         }

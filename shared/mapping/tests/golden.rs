@@ -1,10 +1,6 @@
 //! Outputs observed from Segment's own packages: every case must be the same here.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::borrow::Cow;
 
@@ -14,21 +10,13 @@ use mapping::schema::{self, Kind, Mode};
 use serde_json::Value;
 
 fn cases(file: &str) -> Value {
-    let file = format!(
-        "{}/../../events/golden/{file}.json",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let file = format!("{}/../../events/golden/{file}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
 /// Fails with all cases that differ.
 fn report(differences: &[String]) {
-    assert!(
-        differences.is_empty(),
-        "{} differ:\n{}",
-        differences.len(),
-        differences.join("\n")
-    );
+    assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n"));
 }
 
 #[test]
@@ -41,9 +29,9 @@ fn mappings() {
             continue;
         }
         let found = match Mapping::compile(&case["mapping"]) {
-            Ok(mapping) => mapping
-                .evaluate(&case["input"])
-                .map_err(|error| vec![error.to_string()]),
+            Ok(mapping) => {
+                mapping.evaluate(&case["input"]).map_err(|error| vec![error.to_string()])
+            }
             Err(faults) => Err(faults.iter().map(ToString::to_string).collect()),
         };
         let same = match (&found, case.get("error")) {
@@ -82,11 +70,7 @@ fn coercions() {
     let mut differences = Vec::new();
     for case in cases("coercion").as_array().unwrap() {
         let kind = Kind::parse(case["field"].as_str().unwrap()).unwrap();
-        let mode = if case["mode"] == "batch" {
-            Mode::Batch
-        } else {
-            Mode::Single
-        };
+        let mode = if case["mode"] == "batch" { Mode::Batch } else { Mode::Single };
         let found = schema::coerce("f", kind, mode, case.get("input").map(Cow::Borrowed));
         let same = match (&found, case.get("error")) {
             (Err(error), Some(expected)) => error == expected,

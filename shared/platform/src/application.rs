@@ -79,9 +79,7 @@ impl Application {
     pub fn read(code: &str, secret: &Value) -> Result<Self, Problems> {
         let mut reader = Reader::default();
         if !secret.is_object() {
-            return Err(Problems(vec![
-                "the secret must be a JSON object".to_owned(),
-            ]));
+            return Err(Problems(vec!["the secret must be a JSON object".to_owned()]));
         }
         let pushwoosh = reader.section(secret, "pushwoosh").and_then(|section| {
             let api_token = reader.key(section, "pushwoosh.api_token");
@@ -92,10 +90,7 @@ impl Application {
             })
         });
         let segment = reader.section(secret, "segment").and_then(|section| {
-            let region = match section
-                .get("region")
-                .map(|region| region.as_str().map(str::trim))
-            {
+            let region = match section.get("region").map(|region| region.as_str().map(str::trim)) {
                 None | Some(Some("us" | "")) => SEGMENT_US_URL,
                 Some(Some("eu")) => SEGMENT_EU_URL,
                 _ => reader.problem("segment.region must be \"us\" or \"eu\""),
@@ -119,18 +114,10 @@ impl Application {
             Some(_) => reader.problem("mappings must be a list"),
         };
         if pushwoosh.is_none() && segment.is_none() && reader.0.is_empty() {
-            reader
-                .0
-                .push("pushwoosh.api_token or segment.write_key is missing".to_owned());
+            reader.0.push("pushwoosh.api_token or segment.write_key is missing".to_owned());
         }
         if reader.0.is_empty() {
-            Ok(Self {
-                code: code.to_owned(),
-                pushwoosh,
-                segment,
-                webhook_secrets,
-                subscriptions,
-            })
+            Ok(Self { code: code.to_owned(), pushwoosh, segment, webhook_secrets, subscriptions })
         } else {
             Err(Problems(reader.0))
         }
@@ -140,10 +127,7 @@ impl Application {
 /// What is left out of a secret, and what will surprise in it: names in `segment.events` that are no
 /// event of ours, mappings with faults, triggers that do not select what they seem to.
 pub fn warnings(secret: &Value) -> Vec<String> {
-    let list = secret
-        .pointer("/segment/events")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let list = secret.pointer("/segment/events").and_then(Value::as_str).unwrap_or_default();
     let unknown = names(list).filter(|name| Event::parse(name).is_none());
     let mut warnings: Vec<String> = unknown
         .map(|name| format!("segment.events names an event that does not exist: {name}"))
@@ -169,12 +153,7 @@ fn unread(secret: &Value) -> Vec<String> {
         let names = value.as_object().into_iter().flat_map(Map::keys);
         let unknown = names.filter(|name| !known.contains(&name.as_str()));
         unknown
-            .map(|name| {
-                format!(
-                    "nobody reads {prefix}{name}; known are {}",
-                    known.join(", ")
-                )
-            })
+            .map(|name| format!("nobody reads {prefix}{name}; known are {}", known.join(", ")))
             .collect()
     };
     let parts = PARTS.iter().flat_map(|(part, known)| {
@@ -185,9 +164,7 @@ fn unread(secret: &Value) -> Vec<String> {
 }
 
 fn names(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
+    list.split(',').map(str::trim).filter(|name| !name.is_empty())
 }
 
 #[derive(Default)]
@@ -240,10 +217,7 @@ impl Reader {
 
     fn webhook_secrets(&mut self, section: &Value) -> Vec<SecretString> {
         let one = |value: &Value| {
-            value
-                .as_str()
-                .filter(|secret| !secret.is_empty())
-                .map(SecretString::from)
+            value.as_str().filter(|secret| !secret.is_empty()).map(SecretString::from)
         };
         let read = match section.get("shared_secret") {
             None | Some(Value::Null) => Some(Vec::new()),
@@ -287,10 +261,7 @@ mod tests {
         assert_eq!(pushwoosh.api_token.expose_secret(), "marker-token");
         let segment = application.segment.as_ref().unwrap();
         assert_eq!(segment.base_url, SEGMENT_EU_URL);
-        assert_eq!(
-            segment.events,
-            Some(vec![Event::PushSent, Event::EmailBounced])
-        );
+        assert_eq!(segment.events, Some(vec![Event::PushSent, Event::EmailBounced]));
         assert_eq!(application.webhook_secrets.len(), 2);
         assert_eq!(application.subscriptions().len(), 1);
         let warnings = warnings(&secret);

@@ -81,17 +81,12 @@ impl Circuits {
 
     /// A call was not answered in time. That costs the callers so much that once is enough.
     pub fn timed_out(&self, application: &str, now: Instant) {
-        self.lock()
-            .entry(application.to_owned())
-            .or_default()
-            .failures = FAILURES;
+        self.lock().entry(application.to_owned()).or_default().failures = FAILURES;
         self.failed(application, None, now);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Circuit>> {
-        self.circuits
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.circuits.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -114,10 +109,7 @@ mod tests {
         assert!(circuits.allows("sick", later), "the probe");
         assert!(!circuits.allows("sick", later), "only one");
         circuits.failed("sick", None, later);
-        assert!(
-            !circuits.allows("sick", later + FIRST_PAUSE),
-            "the pause has doubled"
-        );
+        assert!(!circuits.allows("sick", later + FIRST_PAUSE), "the pause has doubled");
         let probe = later + FIRST_PAUSE * 2;
         assert!(circuits.allows("sick", probe));
         circuits.succeeded("sick");

@@ -182,10 +182,7 @@ pub fn decode<T: DeserializeOwned>(body: &str) -> Option<T> {
     if let Ok(Compressed { gzip }) = serde_json::from_str(body) {
         let bytes = STANDARD.decode(gzip).ok()?;
         let mut json = String::new();
-        GzDecoder::new(bytes.as_slice())
-            .take(MAX_DECOMPRESSED)
-            .read_to_string(&mut json)
-            .ok()?;
+        GzDecoder::new(bytes.as_slice()).take(MAX_DECOMPRESSED).read_to_string(&mut json).ok()?;
         return serde_json::from_str(&json).ok();
     }
     serde_json::from_str(body).ok()
@@ -205,14 +202,8 @@ mod tests {
     use super::*;
 
     fn reject(raw: &[u8]) -> Reject {
-        Reject::new(
-            Some("A"),
-            Kind::Record,
-            "t-0-1",
-            Reason::NotJson,
-            "JSON is expected",
-        )
-        .with_raw(raw)
+        Reject::new(Some("A"), Kind::Record, "t-0-1", Reason::NotJson, "JSON is expected")
+            .with_raw(raw)
     }
 
     proptest! {
@@ -231,9 +222,7 @@ mod tests {
         assert_eq!(decode::<Reject>(&body).unwrap().raw().len(), 700_000);
         let mut noise = 1_u64;
         let random: Vec<u8> = std::iter::repeat_with(|| {
-            noise = noise
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             noise.to_be_bytes()[0]
         })
         .take(400_000)

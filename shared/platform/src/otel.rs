@@ -79,11 +79,7 @@ mod tests {
     async fn calls_become_spans_at_the_collector() {
         let collector = MockServer::start().await;
         let traces = Mock::given(method("POST")).and(path("/v1/traces"));
-        traces
-            .respond_with(ResponseTemplate::new(200))
-            .expect(1)
-            .mount(&collector)
-            .await;
+        traces.respond_with(ResponseTemplate::new(200)).expect(1).mount(&collector).await;
         let exporter = SpanExporter::builder()
             .with_http()
             .with_endpoint(format!("{}/v1/traces", collector.uri()))

@@ -68,9 +68,7 @@ impl Queues {
     }
 
     async fn client(&self) -> &Client {
-        self.client
-            .get_or_init(async || Client::new(&self.config))
-            .await
+        self.client.get_or_init(async || Client::new(&self.config)).await
     }
 
     /// Parks items, each for its own delay. The result has one element per item, in their order.
@@ -79,36 +77,21 @@ impl Queues {
         items: &[(Parked, Duration)],
         deadline: Instant,
     ) -> Vec<Result<(), QueueError>> {
-        let messages = items
-            .iter()
-            .map(|(item, delay)| (message::encode(item), *delay))
-            .collect();
+        let messages = items.iter().map(|(item, delay)| (message::encode(item), *delay)).collect();
         self.send(&self.retry_url, messages, deadline).await
     }
 
     /// Sets rejects aside. The result has one element per item, in their order.
     pub async fn reject(&self, items: &[Reject], deadline: Instant) -> Vec<Result<(), QueueError>> {
-        let messages = items
-            .iter()
-            .map(|item| (message::encode(item), Duration::ZERO))
-            .collect();
+        let messages = items.iter().map(|item| (message::encode(item), Duration::ZERO)).collect();
         self.send(&self.rejects_url, messages, deadline).await
     }
 
     /// Lets a message of the retry queue come back after this time.
     pub async fn postpone(&self, receipt: &str, delay: Duration) -> Result<(), QueueError> {
         let seconds = i32::try_from(delay.as_secs()).unwrap_or(i32::MAX);
-        let request = self
-            .client()
-            .await
-            .change_message_visibility()
-            .queue_url(&self.retry_url);
-        match request
-            .receipt_handle(receipt)
-            .visibility_timeout(seconds)
-            .send()
-            .await
-        {
+        let request = self.client().await.change_message_visibility().queue_url(&self.retry_url);
+        match request.receipt_handle(receipt).visibility_timeout(seconds).send().await {
             Ok(_) => Ok(()),
             Err(error) => {
                 tracing::warn!(error = %DisplayErrorContext(&error), "a retry could not be postponed; it comes back earlier");
@@ -123,16 +106,17 @@ impl Queues {
         messages: Vec<(Option<String>, Duration)>,
         deadline: Instant,
     ) -> Vec<Result<(), QueueError>> {
-        let mut results: Vec<_> = messages
-            .iter()
-            .map(|(body, _)| {
-                if body.is_some() {
-                    Err(QueueError::NotTaken)
-                } else {
-                    Err(QueueError::TooLarge)
-                }
-            })
-            .collect();
+        let mut results: Vec<_> =
+            messages
+                .iter()
+                .map(|(body, _)| {
+                    if body.is_some() {
+                        Err(QueueError::NotTaken)
+                    } else {
+                        Err(QueueError::TooLarge)
+                    }
+                })
+                .collect();
         let sendable: Vec<(usize, String, Duration)> = messages
             .into_iter()
             .enumerate()
@@ -187,11 +171,7 @@ impl Queues {
                         "SQS refused messages"
                     );
                 }
-                answer
-                    .successful()
-                    .iter()
-                    .filter_map(|entry| entry.id().parse().ok())
-                    .collect()
+                answer.successful().iter().filter_map(|entry| entry.id().parse().ok()).collect()
             }
             Err(error) => {
                 tracing::error!(error = %DisplayErrorContext(&error), "SQS did not take a batch");

@@ -70,9 +70,7 @@ pub struct Secrets {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secrets")
-            .field("id_template", &self.id_template)
-            .finish_non_exhaustive()
+        f.debug_struct("Secrets").field("id_template", &self.id_template).finish_non_exhaustive()
     }
 }
 
@@ -102,10 +100,9 @@ impl Document {
     fn application(&self, code: &str) -> Result<Arc<Application>, SecretError> {
         match self {
             Self::One(application) => application.clone(),
-            Self::Map(applications) => applications
-                .get(code)
-                .cloned()
-                .unwrap_or(Err(SecretError::Unknown)),
+            Self::Map(applications) => {
+                applications.get(code).cloned().unwrap_or(Err(SecretError::Unknown))
+            }
         }
     }
 }
@@ -120,11 +117,7 @@ enum Freshness {
 impl Secrets {
     /// Secrets as the settings name them.
     pub fn from_settings(config: &aws_config::SdkConfig, settings: &Settings) -> Self {
-        Self::new(
-            Client::new(config),
-            &settings.secret_id,
-            settings.secret_ttl,
-        )
+        Self::new(Client::new(config), &settings.secret_id, settings.secret_ttl)
     }
 
     /// Secrets whose ids follow the template; see `PWSEG_SECRET_ID`.
@@ -171,21 +164,14 @@ impl Secrets {
         if code.is_empty() || code.len() > MAX_CODE || !code.bytes().all(allowed) {
             return Err(SecretError::Unknown);
         }
-        let key = Key {
-            id: self.id_template.replace(APP_CODE, code),
-            previous,
-        };
+        let key = Key { id: self.id_template.replace(APP_CODE, code), previous };
         let entry = self.entry(&key);
         let mut entry = entry.lock().await;
         let now = Instant::now();
         let expired = match (&entry.document, entry.read_at) {
             (Some(document), Some(read_at)) => {
                 let age = now.saturating_duration_since(read_at);
-                let ttl = if document.is_ok() {
-                    self.ttl
-                } else {
-                    ABSENT_TTL.min(self.ttl)
-                };
+                let ttl = if document.is_ok() { self.ttl } else { ABSENT_TTL.min(self.ttl) };
                 age >= ttl
                     || (freshness == Freshness::Refreshed && age >= MIN_REFRESH.min(self.ttl))
             }
@@ -194,29 +180,21 @@ impl Secrets {
         if expired && entry.next.is_none_or(|next| now >= next) {
             self.read(&key, &mut entry, code).await;
         } else if expired && entry.document.is_some() {
-            self.stale
-                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.stale.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
         match &entry.document {
             Some(Ok(document)) => document.application(code),
             Some(Err(error)) => Err(error.clone()),
-            None => Err(SecretError::Unavailable(
-                "it failed a moment ago".to_owned(),
-            )),
+            None => Err(SecretError::Unavailable("it failed a moment ago".to_owned())),
         }
     }
 
     fn entry(&self, key: &Key) -> Arc<tokio::sync::Mutex<Entry>> {
-        let mut entries = self
-            .entries
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut entries = self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if entries.len() >= MAX_ENTRIES && !entries.contains_key(key) {
             // Made-up application codes fill the cache; what is in use comes back at once.
             entries.retain(|_, entry| {
-                entry
-                    .try_lock()
-                    .is_ok_and(|entry| matches!(entry.document, Some(Ok(_))))
+                entry.try_lock().is_ok_and(|entry| matches!(entry.document, Some(Ok(_))))
             });
         }
         Arc::clone(entries.entry(key.clone()).or_default())
@@ -224,11 +202,7 @@ impl Secrets {
 
     async fn read(&self, key: &Key, entry: &mut Entry, code: &str) {
         let request = self.client.get_secret_value().secret_id(&key.id);
-        let request = if key.previous {
-            request.version_stage(PREVIOUS)
-        } else {
-            request
-        };
+        let request = if key.previous { request.version_stage(PREVIOUS) } else { request };
         let now = Instant::now();
         let document = match request.send().await {
             Ok(answer) => {
@@ -253,8 +227,7 @@ impl Secrets {
                 );
                 entry.next = Some(now + FAILURE_PAUSE);
                 if entry.document.is_some() {
-                    self.stale
-                        .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    self.stale.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 }
                 return;
             }
@@ -270,9 +243,7 @@ impl Secrets {
             if !told {
                 tell(code, secret);
             }
-            Application::read(code, secret)
-                .map(Arc::new)
-                .map_err(SecretError::Malformed)
+            Application::read(code, secret).map(Arc::new).map_err(SecretError::Malformed)
         };
         let Ok(value) = serde_json::from_str::<Value>(text) else {
             return Document::One(application(code, &Value::Null));
@@ -282,9 +253,7 @@ impl Secrets {
         }
         let applications = value.as_object().into_iter().flatten();
         Document::Map(
-            applications
-                .map(|(code, secret)| (code.clone(), application(code, secret)))
-                .collect(),
+            applications.map(|(code, secret)| (code.clone(), application(code, secret))).collect(),
         )
     }
 }
@@ -357,15 +326,9 @@ mod tests {
             .await;
         let secrets = secrets(&server, "all");
         assert_eq!(secrets.application("A").await.unwrap().code, "A");
-        assert!(matches!(
-            secrets.application("B").await,
-            Err(SecretError::Malformed(_))
-        ));
+        assert!(matches!(secrets.application("B").await, Err(SecretError::Malformed(_))));
         assert_eq!(secrets.application("C").await.unwrap().code, "C");
-        assert_eq!(
-            secrets.application("D").await.unwrap_err(),
-            SecretError::Unknown
-        );
+        assert_eq!(secrets.application("D").await.unwrap_err(), SecretError::Unknown);
     }
 
     #[tokio::test]
@@ -405,10 +368,7 @@ mod tests {
         }
         assert_eq!(secrets.take_stale(), 3);
         for _ in 0..2 {
-            assert!(matches!(
-                secrets.application("B").await,
-                Err(SecretError::Unavailable(_))
-            ));
+            assert!(matches!(secrets.application("B").await, Err(SecretError::Unavailable(_))));
         }
     }
 }

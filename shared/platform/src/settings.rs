@@ -151,10 +151,7 @@ pub const VARIABLES: &[Variable] = &[
 
 /// The settings of a function. Fields are named after their variables; see [`VARIABLES`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "each field is documented by its variable in VARIABLES"
-)]
+#[expect(missing_docs, reason = "each field is documented by its variable in VARIABLES")]
 pub struct Settings {
     pub secret_id: String,
     pub secret_ttl: Duration,
@@ -194,10 +191,7 @@ impl Settings {
 
     /// Reads settings from named values.
     pub fn read(variables: &BTreeMap<String, String>) -> Result<Self, Problems> {
-        let mut reader = Reader {
-            variables,
-            problems: Vec::new(),
-        };
+        let mut reader = Reader { variables, problems: Vec::new() };
         let settings = Self {
             secret_id: reader.text(&SECRET_ID),
             secret_ttl: Duration::from_secs(reader.number(&SECRET_TTL_S)),
@@ -213,11 +207,7 @@ impl Settings {
             retry_max_delay: Duration::from_secs(reader.number(&RETRY_MAX_DELAY_S)),
             retry_max_age: Duration::from_secs(reader.number(&RETRY_MAX_AGE_S)),
         };
-        if reader.problems.is_empty() {
-            Ok(settings)
-        } else {
-            Err(Problems(reader.problems))
-        }
+        if reader.problems.is_empty() { Ok(settings) } else { Err(Problems(reader.problems)) }
     }
 }
 
@@ -243,17 +233,14 @@ impl Reader<'_> {
         let set = self.variables.get(variable.name).map(|value| value.trim());
         let value = set.filter(|value| !value.is_empty()).or(variable.default);
         if value.is_none() {
-            self.problems.push(format!(
-                "{} is missing: set it to {}",
-                variable.name, variable.expected
-            ));
+            self.problems
+                .push(format!("{} is missing: set it to {}", variable.name, variable.expected));
         }
         value.map(str::to_owned)
     }
 
     fn problem(&mut self, variable: &Variable) {
-        self.problems
-            .push(format!("{} must be {}", variable.name, variable.expected));
+        self.problems.push(format!("{} must be {}", variable.name, variable.expected));
     }
 
     fn text(&mut self, variable: &Variable) -> String {
@@ -292,10 +279,7 @@ impl Reader<'_> {
 
     fn track_properties(&mut self, variable: &Variable) -> Vec<mapping::tracking_log::Extra> {
         let names = self.value(variable).unwrap_or_default();
-        let names = names
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty());
+        let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
         let read: Option<Vec<_>> = names.map(mapping::tracking_log::Extra::parse).collect();
         read.unwrap_or_else(|| {
             self.problem(variable);

@@ -29,12 +29,8 @@ pub const NAMESPACE: &str = "SegmentPushwoosh";
 /// Starts logging at the level that the function's configuration asks for.
 pub fn init() {
     // Lambda sets it from the function's LoggingConfig.
-    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL")
-        .ok()
-        .filter(|level| !level.is_empty());
-    let level = level
-        .and_then(|level| level.parse().ok())
-        .unwrap_or(LevelFilter::INFO);
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().filter(|level| !level.is_empty());
+    let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
     let logs = tracing_subscriber::fmt::layer()
         .with_target(false)
         .json()
@@ -53,14 +49,11 @@ const HASH_BYTES: usize = 8;
 
 /// How an id appears in logs: the same id always the same way, and not to be read back.
 pub fn hashed(id: &str) -> String {
-    Sha256::digest(id.as_bytes())
-        .iter()
-        .take(HASH_BYTES)
-        .fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            write!(text, "{byte:02x}").ok();
-            text
-        })
+    Sha256::digest(id.as_bytes()).iter().take(HASH_BYTES).fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        write!(text, "{byte:02x}").ok();
+        text
+    })
 }
 
 /// What is counted beside the outcomes.
@@ -159,9 +152,7 @@ impl Tally {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Totals> {
-        self.inner
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The invocation's EMF line.
@@ -186,14 +177,10 @@ impl Tally {
                 Some((format!("Reason.{}", outcome.reason()?), *number))
             })
             .collect();
-        let reasons = reasons
-            .iter()
-            .map(|(name, number)| (name.as_str(), ("Count", *number)));
+        let reasons = reasons.iter().map(|(name, number)| (name.as_str(), ("Count", *number)));
         metrics.extend(reasons);
-        let declared: Vec<Value> = metrics
-            .iter()
-            .map(|(name, (unit, _))| json!({"Name": name, "Unit": unit}))
-            .collect();
+        let declared: Vec<Value> =
+            metrics.iter().map(|(name, (unit, _))| json!({"Name": name, "Unit": unit})).collect();
         let mut line = json!({
             "_aws": {"Timestamp": now.as_millisecond(), "CloudWatchMetrics": [
                 {"Namespace": NAMESPACE, "Dimensions": [["Function"]], "Metrics": declared}]},
@@ -201,9 +188,7 @@ impl Tally {
         });
         if let Value::Object(line) = &mut line {
             line.extend(
-                metrics
-                    .iter()
-                    .map(|(name, (_, number))| ((*name).to_owned(), (*number).into())),
+                metrics.iter().map(|(name, (_, number))| ((*name).to_owned(), (*number).into())),
             );
         }
         line
@@ -216,9 +201,7 @@ impl Tally {
             .outcomes
             .iter()
             .filter_map(|(outcome, number)| Some((outcome.reason()?, *number)));
-        reasons
-            .map(|(reason, number)| (reason.code().to_owned(), number.into()))
-            .collect()
+        reasons.map(|(reason, number)| (reason.code().to_owned(), number.into())).collect()
     }
 
     /// Writes the invocation's one log line and its metrics.
@@ -229,11 +212,7 @@ impl Tally {
         self.add(Count::ColdStarts, u64::from(cold_start));
         for (count, code) in std::mem::take(&mut self.lock().refused) {
             let (metric, _) = count.metric();
-            tracing::warn!(
-                app.code = code,
-                metric,
-                "an upstream refuses an application's calls"
-            );
+            tracing::warn!(app.code = code, metric, "an upstream refuses an application's calls");
         }
         let of = |kind: &'static str| self.count(|outcome| outcome.code() == kind);
         let counts = self.lock().counts.clone();
@@ -279,9 +258,7 @@ mod tests {
         assert_eq!(line["ItemsDelivered"], 3);
         assert_eq!(line["ItemsDisregarded"], 2);
         assert_eq!(line["UpstreamMs"], 12);
-        let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
-            .as_array()
-            .unwrap();
+        let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
         assert_eq!(line["Reason.no_platform"], 1);
         assert_eq!(metrics.len(), 6);
         assert_eq!(tally.reasons()["no_platform"], 1);

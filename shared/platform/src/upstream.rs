@@ -83,11 +83,7 @@ impl Answer {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Self {
-            status,
-            retry_after,
-            body,
-        })
+        Ok(Self { status, retry_after, body })
     }
 
     /// What follows from a status that is no success. 408, 410, 429, 460 and 5xx are retried, but
@@ -96,9 +92,7 @@ impl Answer {
         match self.status.as_u16() {
             401 | 403 => Verdict::Unauthorized,
             501 | 505 => Verdict::Permanent,
-            408 | 410 | 429 | 460 | 500..=599 => Verdict::Retry {
-                after: self.retry_after,
-            },
+            408 | 410 | 429 | 460 | 500..=599 => Verdict::Retry { after: self.retry_after },
             _ => Verdict::Permanent,
         }
     }
@@ -139,12 +133,7 @@ mod tests {
     fn every_status_has_one_verdict() {
         let verdict = |status: u16| {
             let status = StatusCode::from_u16(status).unwrap();
-            Answer {
-                status,
-                retry_after: None,
-                body: Vec::new(),
-            }
-            .verdict()
+            Answer { status, retry_after: None, body: Vec::new() }.verdict()
         };
         for status in [408, 410, 429, 460, 500, 502, 503, 504, 529] {
             assert_eq!(verdict(status), Verdict::Retry { after: None }, "{status}");

@@ -32,23 +32,11 @@ fn settings() -> Settings {
 async fn secrets_are_read_with_their_previous_version() {
     let secrets = Secrets::from_settings(&platform::aws::config().await, &settings());
     let token = |application: std::sync::Arc<platform::Application>| {
-        application
-            .pushwoosh
-            .as_ref()
-            .unwrap()
-            .api_token
-            .expose_secret()
-            .to_owned()
+        application.pushwoosh.as_ref().unwrap().api_token.expose_secret().to_owned()
     };
-    assert_eq!(
-        token(secrets.application("MOTO0-00001").await.unwrap()),
-        "new"
-    );
+    assert_eq!(token(secrets.application("MOTO0-00001").await.unwrap()), "new");
     assert_eq!(token(secrets.previous("MOTO0-00001").await.unwrap()), "old");
-    assert_eq!(
-        secrets.application("OTHER-00001").await.unwrap_err(),
-        SecretError::Unknown
-    );
+    assert_eq!(secrets.application("OTHER-00001").await.unwrap_err(), SecretError::Unknown);
 }
 
 #[tokio::test]
@@ -59,31 +47,13 @@ async fn what_is_parked_and_rejected_comes_back_as_it_was() {
     let call =
         |n: usize| RawValue::from_string(format!("{{\"n\":{n},\"control\":\"\\u0001\"}}")).unwrap();
     let parked: Vec<_> = (0..25)
-        .map(|n| {
-            (
-                Parked::new("A", Work::Segment(vec![call(n)]), "test"),
-                Duration::ZERO,
-            )
-        })
+        .map(|n| (Parked::new("A", Work::Segment(vec![call(n)]), "test"), Duration::ZERO))
         .collect();
-    assert!(
-        queues
-            .park(&parked, deadline)
-            .await
-            .iter()
-            .all(Result::is_ok)
-    );
+    assert!(queues.park(&parked, deadline).await.iter().all(Result::is_ok));
     let large = "\u{FFFF}".repeat(200_000);
-    let rejects = [
-        Reject::new(None, Kind::Record, "t-0-1", Reason::NotJson, "").with_raw(large.as_bytes()),
-    ];
-    assert!(
-        queues
-            .reject(&rejects, deadline)
-            .await
-            .iter()
-            .all(Result::is_ok)
-    );
+    let rejects =
+        [Reject::new(None, Kind::Record, "t-0-1", Reason::NotJson, "").with_raw(large.as_bytes())];
+    assert!(queues.reject(&rejects, deadline).await.iter().all(Result::is_ok));
 
     let client = aws_sdk_sqs::Client::new(&config);
     let mut seen = Vec::new();
@@ -96,9 +66,8 @@ async fn what_is_parked_and_rejected_comes_back_as_it_was() {
             .await
             .unwrap();
         for message in received.messages() {
-            let Work::Segment(calls) = message::decode::<Parked>(message.body().unwrap())
-                .unwrap()
-                .work
+            let Work::Segment(calls) =
+                message::decode::<Parked>(message.body().unwrap()).unwrap().work
             else {
                 panic!("not for Segment")
             };
@@ -112,12 +81,7 @@ async fn what_is_parked_and_rejected_comes_back_as_it_was() {
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 25);
-    let received = client
-        .receive_message()
-        .queue_url(queue("REJECTS"))
-        .send()
-        .await
-        .unwrap();
+    let received = client.receive_message().queue_url(queue("REJECTS")).send().await.unwrap();
     let reject: Reject = message::decode(received.messages()[0].body().unwrap()).unwrap();
     assert_eq!(reject.raw(), large.as_bytes());
 }

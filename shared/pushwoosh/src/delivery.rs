@@ -63,11 +63,7 @@ enum Sent {
 impl Delivery {
     /// Delivers with this client; keys come from the secrets.
     pub fn new(client: Client, secrets: Arc<Secrets>) -> Self {
-        Self {
-            client,
-            secrets,
-            circuits: Circuits::default(),
-        }
+        Self { client, secrets, circuits: Circuits::default() }
     }
 
     /// Sends a plan until the deadline. Only the settings can fail as a whole: then nothing was sent.
@@ -82,12 +78,9 @@ impl Delivery {
         let mut report = Report::default();
         let mut stages = plan.stages.into_iter();
         while let Some(stage) = stages.next() {
-            let sent = join_all(
-                stage
-                    .iter()
-                    .map(|call| self.send(&settings, call, deadline, tally)),
-            )
-            .await;
+            let sent =
+                join_all(stage.iter().map(|call| self.send(&settings, call, deadline, tally)))
+                    .await;
             let mut missing = Vec::new();
             let mut why: Option<Undelivered> = None;
             for (call, sent) in stage.into_iter().zip(sent) {
@@ -96,24 +89,14 @@ impl Delivery {
                     Sent::Refused(answer) => report.refused.push(answer),
                     Sent::Undelivered(undelivered) => {
                         missing.push(call);
-                        let after = why
-                            .as_ref()
-                            .and_then(|why| why.after)
-                            .max(undelivered.after);
-                        why = Some(Undelivered {
-                            after,
-                            ..undelivered
-                        });
+                        let after = why.as_ref().and_then(|why| why.after).max(undelivered.after);
+                        why = Some(Undelivered { after, ..undelivered });
                     }
                 }
             }
             if let Some(Undelivered { cause, after }) = why {
                 let stages = std::iter::once(missing).chain(stages).collect();
-                report.rest = Some(Rest {
-                    plan: Plan { stages },
-                    cause,
-                    after,
-                });
+                report.rest = Some(Rest { plan: Plan { stages }, cause, after });
                 break;
             }
         }
@@ -132,10 +115,7 @@ impl Delivery {
             return Sent::Refused("the application's secret has no pushwoosh.api_token".to_owned());
         };
         if Instant::now() >= deadline {
-            return Sent::Undelivered(Undelivered {
-                cause: "time_budget".to_owned(),
-                after: None,
-            });
+            return Sent::Undelivered(Undelivered { cause: "time_budget".to_owned(), after: None });
         }
         if !self.circuits.allows(code, Instant::now()) {
             return Sent::Undelivered(Undelivered {
@@ -161,10 +141,7 @@ impl Delivery {
             Ok(Err(error)) => error,
             Err(Timeout) => {
                 self.circuits.failed(code, None, Instant::now());
-                return Sent::Undelivered(Undelivered {
-                    cause: "timeout".to_owned(),
-                    after: None,
-                });
+                return Sent::Undelivered(Undelivered { cause: "timeout".to_owned(), after: None });
             }
         };
         match error.verdict() {
@@ -177,19 +154,13 @@ impl Delivery {
                     tally.refused(Count::UpstreamThrottled, code);
                 }
                 self.circuits.failed(code, after, Instant::now());
-                Sent::Undelivered(Undelivered {
-                    cause: error.cause(),
-                    after,
-                })
+                Sent::Undelivered(Undelivered { cause: error.cause(), after })
             }
             // A key can be corrected: what it was refused for is kept until then.
             Verdict::Unauthorized => {
                 tally.refused(Count::UpstreamUnauthorized, code);
                 self.circuits.failed(code, None, Instant::now());
-                Sent::Undelivered(Undelivered {
-                    cause: "unauthorized".to_owned(),
-                    after: None,
-                })
+                Sent::Undelivered(Undelivered { cause: "unauthorized".to_owned(), after: None })
             }
         }
     }
@@ -218,11 +189,7 @@ impl Delivery {
 
 /// The receipt of a deletion (spec D3): who asks later finds it in the log.
 fn receipt(code: &str, call: &Call) {
-    let user = call
-        .request
-        .get("user_id")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let user = call.request.get("user_id").and_then(Value::as_str).unwrap_or_default();
     tracing::info!(
         app.code = code,
         user.hash = hashed(user),

@@ -121,10 +121,7 @@ impl Client {
         let response = self
             .http
             .post(url)
-            .header(
-                "authorization",
-                format!("Token {}", account.api_token.expose_secret()),
-            )
+            .header("authorization", format!("Token {}", account.api_token.expose_secret()))
             .header("content-type", "application/json")
             .header(NO_AUTO_TAGS.0, NO_AUTO_TAGS.1)
             .body(body)
@@ -139,13 +136,7 @@ impl Client {
 fn read(call: &Call, answer: &Answer) -> Result<Accepted, Error> {
     let envelope: Option<Envelope> = serde_json::from_slice(&answer.body).ok();
     let code = envelope.as_ref().and_then(|envelope| envelope.status_code);
-    let refused = |verdict| {
-        Err(Error::Refused {
-            http: answer.status,
-            code,
-            verdict,
-        })
-    };
+    let refused = |verdict| Err(Error::Refused { http: answer.status, code, verdict });
     // Who is not there needs no deletion.
     if call.method == Method::DeleteUser && answer.status == StatusCode::NOT_FOUND {
         return Ok(Accepted::default());
@@ -167,9 +158,7 @@ fn read(call: &Call, answer: &Answer) -> Result<Accepted, Error> {
         (Some(401 | 403), _) => refused(Verdict::Unauthorized),
         (Some(code), _) if code < 500 => refused(Verdict::Permanent),
         // 5xx in the body, or no answer of Pushwoosh's at all: a proxy's page, cut-off JSON.
-        _ => refused(Verdict::Retry {
-            after: answer.retry_after,
-        }),
+        _ => refused(Verdict::Retry { after: answer.retry_after }),
     }
 }
 
@@ -196,13 +185,8 @@ mod tests {
             .respond_with(template)
             .mount(&server)
             .await;
-        let account = Pushwoosh {
-            base_url: server.uri(),
-            api_token: "demo-token".into(),
-        };
-        Client::new(reqwest::Client::new())
-            .send(&account, call)
-            .await
+        let account = Pushwoosh { base_url: server.uri(), api_token: "demo-token".into() };
+        Client::new(reqwest::Client::new()).send(&account, call).await
     }
 
     fn json_answer(http: u16, body: &Value) -> ResponseTemplate {
@@ -224,11 +208,8 @@ mod tests {
             (200, 500, Verdict::Retry { after: None }),
             (503, 200, Verdict::Retry { after: None }),
         ] {
-            let refused = answer(
-                json_answer(http, &json!({"status_code": code})),
-                &set_tags(),
-            )
-            .await;
+            let refused =
+                answer(json_answer(http, &json!({"status_code": code})), &set_tags()).await;
             assert_eq!(refused.unwrap_err().verdict(), verdict, "{http} {code}");
         }
         let page = ResponseTemplate::new(200).set_body_string("<html>");
@@ -242,10 +223,7 @@ mod tests {
         let accepted = answer(json_answer(200, &body), &set_tags()).await.unwrap();
         assert_eq!(
             accepted.skipped_tags,
-            [SkippedTag {
-                tag: "plan".into(),
-                reason: "Not found".into()
-            }]
+            [SkippedTag { tag: "plan".into(), reason: "Not found".into() }]
         );
     }
 
@@ -253,18 +231,13 @@ mod tests {
     async fn a_deletion_goes_bare_and_its_empty_answer_is_success() {
         let server = MockServer::start().await;
         Mock::given(path("/api/v2/device-api/deleteUser"))
-            .and(body_json(
-                json!({"application": "DEMO0-00001", "user_id": "u1"}),
-            ))
+            .and(body_json(json!({"application": "DEMO0-00001", "user_id": "u1"})))
             .respond_with(ResponseTemplate::new(200))
             .expect(1)
             .mount(&server)
             .await;
         let plan = deletion::plan("DEMO0-00001", br#"{"external_id":"u1"}"#).unwrap();
-        let account = Pushwoosh {
-            base_url: server.uri(),
-            api_token: "demo-token".into(),
-        };
+        let account = Pushwoosh { base_url: server.uri(), api_token: "demo-token".into() };
         let client = Client::new(reqwest::Client::new());
         client.send(&account, &plan.stages[0][0]).await.unwrap();
     }

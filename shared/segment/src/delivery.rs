@@ -61,11 +61,7 @@ pub struct Delivery {
 impl Delivery {
     /// Delivers with this client, and this many batches at the same time.
     pub fn new(client: Client, concurrency: usize) -> Self {
-        Self {
-            client,
-            concurrency,
-            circuits: Circuits::default(),
-        }
+        Self { client, concurrency, circuits: Circuits::default() }
     }
 
     /// Sends an application's calls until the deadline; `attempts` tells how often they were tried
@@ -90,21 +86,11 @@ impl Delivery {
             .filter(|(_, call)| call.get().len() <= MAX_EVENT_BYTES)
             .unzip();
         let sizes: Vec<usize> = calls.iter().map(|call| call.get().len()).collect();
-        let job = Job {
-            delivery: self,
-            code,
-            account,
-            attempts,
-            deadline,
-            tally,
-        };
+        let job = Job { delivery: self, code, account, attempts, deadline, tally };
         let (job, calls) = (&job, &calls);
         let results: Vec<(usize, Vec<Fate>)> = futures::stream::iter(cut(&sizes))
             .map(|range| async move {
-                (
-                    range.start,
-                    job.batch(calls.get(range).unwrap_or_default()).await,
-                )
+                (range.start, job.batch(calls.get(range).unwrap_or_default()).await)
             })
             .buffer_unordered(self.concurrency)
             .collect()
@@ -163,10 +149,7 @@ impl Job<'_> {
                 return Err(Failure::undelivered("circuit_open", None));
             }
             let until = self.deadline.min(now + ANSWER_TIMEOUT);
-            let sent = self
-                .delivery
-                .client
-                .send(self.account, calls, self.attempts + attempts);
+            let sent = self.delivery.client.send(self.account, calls, self.attempts + attempts);
             let result = tokio::time::timeout_at(until, sent).await;
             self.tally.time(Count::UpstreamMs, now.elapsed());
             let Ok(result) = result else {
@@ -189,14 +172,8 @@ impl Job<'_> {
         match error.verdict() {
             Verdict::Permanent => {
                 circuits.succeeded(self.code);
-                let fate = Fate::Refused {
-                    message: error.to_string(),
-                    too_large: false,
-                };
-                Err(Failure {
-                    status: error.status(),
-                    fate,
-                })
+                let fate = Fate::Refused { message: error.to_string(), too_large: false };
+                Err(Failure { status: error.status(), fate })
             }
             // A key can be corrected: what it was refused for is kept until then.
             Verdict::Unauthorized => {
@@ -230,13 +207,7 @@ struct Failure {
 
 impl Failure {
     fn undelivered(cause: &str, after: Option<Duration>) -> Self {
-        Self {
-            status: None,
-            fate: Fate::Undelivered {
-                cause: cause.to_owned(),
-                after,
-            },
-        }
+        Self { status: None, fate: Fate::Undelivered { cause: cause.to_owned(), after } }
     }
 }
 
@@ -260,9 +231,7 @@ mod tests {
             events: None,
         };
         let delivery = Delivery::new(Client::new(reqwest::Client::new(), false), 4);
-        delivery
-            .deliver("A", &account, calls, 0, Instant::now() + DEADLINE, tally)
-            .await
+        delivery.deliver("A", &account, calls, 0, Instant::now() + DEADLINE, tally).await
     }
 
     /// `X-Retry-Count` of every attempt.
@@ -314,13 +283,8 @@ mod tests {
         ];
         let cases = table.iter().map(|(status, expected)| async move {
             let server = MockServer::start().await;
-            Mock::given(any())
-                .respond_with(ResponseTemplate::new(*status))
-                .mount(&server)
-                .await;
-            let fate = deliver(&server, vec![call("E")], &Tally::default())
-                .await
-                .remove(0);
+            Mock::given(any()).respond_with(ResponseTemplate::new(*status)).mount(&server).await;
+            let fate = deliver(&server, vec![call("E")], &Tally::default()).await.remove(0);
             assert_eq!(attempts(&server).await, *expected, "{status}");
             match (*status, fate) {
                 (200..=299, Fate::Delivered) => {}
@@ -348,38 +312,20 @@ mod tests {
             .up_to_n_times(2)
             .mount(&server)
             .await;
-        Mock::given(any())
-            .respond_with(ResponseTemplate::new(200))
-            .mount(&server)
-            .await;
-        assert_eq!(
-            deliver(&server, vec![call("E")], &Tally::default()).await,
-            [Fate::Delivered]
-        );
+        Mock::given(any()).respond_with(ResponseTemplate::new(200)).mount(&server).await;
+        assert_eq!(deliver(&server, vec![call("E")], &Tally::default()).await, [Fate::Delivered]);
         assert_eq!(attempts(&server).await, ["none", "1", "2"]);
 
         let past_year = "Fri, 02 Jan 2026 03:04:05 GMT";
-        for (status, header, after) in [
-            (429, "7", 7),
-            (503, "7", 7),
-            (429, "86400", 300),
-            (529, past_year, 0),
-        ] {
+        for (status, header, after) in
+            [(429, "7", 7), (503, "7", 7), (429, "86400", 300), (529, past_year, 0)]
+        {
             let server = MockServer::start().await;
             let limited = ResponseTemplate::new(status).insert_header("retry-after", header);
-            Mock::given(any())
-                .respond_with(limited)
-                .mount(&server)
-                .await;
+            Mock::given(any()).respond_with(limited).mount(&server).await;
             let fates = deliver(&server, vec![call("E")], &Tally::default()).await;
             let after = Some(Duration::from_secs(after));
-            assert_eq!(
-                fates,
-                [Fate::Undelivered {
-                    cause: format!("http_{status}"),
-                    after
-                }]
-            );
+            assert_eq!(fates, [Fate::Undelivered { cause: format!("http_{status}"), after }]);
             assert_eq!(attempts(&server).await, ["none"]);
         }
     }
@@ -407,20 +353,11 @@ mod tests {
     #[tokio::test]
     async fn a_call_beyond_the_limit_is_refused_alone_and_never_sent() {
         let server = MockServer::start().await;
-        Mock::given(any())
-            .respond_with(ResponseTemplate::new(200))
-            .mount(&server)
-            .await;
+        Mock::given(any()).respond_with(ResponseTemplate::new(200)).mount(&server).await;
         let calls = vec![call("a"), call(&"x".repeat(MAX_EVENT_BYTES)), call("b")];
         let fates = deliver(&server, calls, &Tally::default()).await;
         assert_eq!((&fates[0], &fates[2]), (&Fate::Delivered, &Fate::Delivered));
-        assert!(matches!(
-            fates[1],
-            Fate::Refused {
-                too_large: true,
-                ..
-            }
-        ));
+        assert!(matches!(fates[1], Fate::Refused { too_large: true, .. }));
         assert_eq!(server.received_requests().await.unwrap().len(), 1);
     }
 
@@ -437,25 +374,9 @@ mod tests {
         let delivery = Delivery::new(Client::new(reqwest::Client::new(), false), 4);
         let tally = Tally::default();
         let deadline = || Instant::now() + Duration::from_millis(200);
-        let first = delivery
-            .deliver("A", &account, vec![call("E")], 0, deadline(), &tally)
-            .await;
-        assert_eq!(
-            first,
-            [Fate::Undelivered {
-                cause: "timeout".into(),
-                after: None
-            }]
-        );
-        let second = delivery
-            .deliver("A", &account, vec![call("E")], 0, deadline(), &tally)
-            .await;
-        assert_eq!(
-            second,
-            [Fate::Undelivered {
-                cause: "circuit_open".into(),
-                after: None
-            }]
-        );
+        let first = delivery.deliver("A", &account, vec![call("E")], 0, deadline(), &tally).await;
+        assert_eq!(first, [Fate::Undelivered { cause: "timeout".into(), after: None }]);
+        let second = delivery.deliver("A", &account, vec![call("E")], 0, deadline(), &tally).await;
+        assert_eq!(second, [Fate::Undelivered { cause: "circuit_open".into(), after: None }]);
     }
 }

@@ -95,10 +95,7 @@ impl Client {
         let mut request = self
             .http
             .post(format!("{}/batch", account.base_url))
-            .header(
-                "authorization",
-                format!("Basic {}", STANDARD.encode(format!("{key}:"))),
-            )
+            .header("authorization", format!("Basic {}", STANDARD.encode(format!("{key}:"))))
             .header("content-type", "application/json");
         if attempts > 0 {
             request = request.header("x-retry-count", attempts);
@@ -152,12 +149,9 @@ mod tests {
     use super::*;
 
     fn calls() -> Vec<Box<RawValue>> {
-        [
-            "{\"type\":\"track\",\"n\":1}",
-            "{\"type\":\"track\",\"n\":2}",
-        ]
-        .map(|call| RawValue::from_string(call.to_owned()).unwrap())
-        .into()
+        ["{\"type\":\"track\",\"n\":1}", "{\"type\":\"track\",\"n\":2}"]
+            .map(|call| RawValue::from_string(call.to_owned()).unwrap())
+            .into()
     }
 
     fn account(server: &MockServer) -> Segment {
@@ -173,10 +167,7 @@ mod tests {
         let server = MockServer::start().await;
         Mock::given(method("POST"))
             .and(path("/v1/batch"))
-            .and(header(
-                "authorization",
-                format!("Basic {}", STANDARD.encode("k\"ey:")),
-            ))
+            .and(header("authorization", format!("Basic {}", STANDARD.encode("k\"ey:"))))
             .respond_with(ResponseTemplate::new(200))
             .expect(3)
             .mount(&server)
@@ -189,27 +180,15 @@ mod tests {
         }
         let requests = server.received_requests().await.unwrap();
         let plain: Value = serde_json::from_slice(&requests[0].body).unwrap();
-        assert_eq!(
-            plain["batch"],
-            json!([{"type": "track", "n": 1}, {"type": "track", "n": 2}])
-        );
+        assert_eq!(plain["batch"], json!([{"type": "track", "n": 1}, {"type": "track", "n": 2}]));
         assert_eq!(plain["writeKey"], "k\"ey");
-        assert!(
-            plain["sentAt"]
-                .as_str()
-                .unwrap()
-                .parse::<Timestamp>()
-                .is_ok()
-        );
+        assert!(plain["sentAt"].as_str().unwrap().parse::<Timestamp>().is_ok());
         assert!(!requests[0].headers.contains_key("x-retry-count"));
         assert_eq!(requests[1].headers["x-retry-count"], "2");
         let mut json = String::new();
         flate2::read::GzDecoder::new(requests[2].body.as_slice())
             .read_to_string(&mut json)
             .unwrap();
-        assert_eq!(
-            serde_json::from_str::<Value>(&json).unwrap()["batch"],
-            plain["batch"]
-        );
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["batch"], plain["batch"]);
     }
 }

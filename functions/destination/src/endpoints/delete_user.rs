@@ -20,9 +20,8 @@ pub(super) async fn answer(
     invocation: &Invocation,
 ) -> Answer {
     let map = |body: &[u8]| deletion::plan(&application.code, body);
-    let processed = destination
-        .process_one(application, Kind::Deletion, &request.body, map, invocation)
-        .await;
+    let processed =
+        destination.process_one(application, Kind::Deletion, &request.body, map, invocation).await;
     if processed.outcome == Outcome::Parked {
         let user = mapping::identity_of(&request.body).map(|id| hashed(&id));
         tracing::info!(

@@ -37,9 +37,7 @@ pub(super) async fn answer(
     let now = Timestamp::now();
     let map = |event: &[u8]| event::plan(&application.code, event, now);
     let items: Vec<&[u8]> = events.iter().map(|event| event.get().as_bytes()).collect();
-    let processed = destination
-        .process(application, Kind::Event, &items, map, invocation)
-        .await;
+    let processed = destination.process(application, Kind::Event, &items, map, invocation).await;
     if let [only] = processed.as_slice() {
         return single(only, ACTION);
     }
@@ -66,14 +64,8 @@ mod tests {
         let body = format!(r#"{{"other":1,"events":[{{"a":1}},null,5,{deep}]}}"#);
         assert_eq!(split(body.as_bytes()).unwrap().len(), 4);
         assert_eq!(split(br#"{"events":[]}"#).unwrap().len(), 0);
-        for body in [
-            "",
-            "[[1]]",
-            "{}",
-            r#"{"events":null}"#,
-            r#"{"events":{}}"#,
-            r#"{"events":[}"#,
-        ] {
+        for body in ["", "[[1]]", "{}", r#"{"events":null}"#, r#"{"events":{}}"#, r#"{"events":[}"#]
+        {
             assert!(split(body.as_bytes()).is_none(), "{body}");
         }
     }

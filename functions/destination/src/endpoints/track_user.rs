@@ -19,8 +19,7 @@ pub(super) async fn answer(
 ) -> Answer {
     let now = Timestamp::now();
     let map = |body: &[u8]| profile::plan(&application.code, body, now);
-    let processed = destination
-        .process_one(application, Kind::Profile, &request.body, map, invocation)
-        .await;
+    let processed =
+        destination.process_one(application, Kind::Profile, &request.body, map, invocation).await;
     single(&processed, "track user")
 }

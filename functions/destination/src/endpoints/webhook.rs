@@ -37,9 +37,7 @@ impl<'a> Body<'a> {
             return Some(Self::One(body));
         }
         let items: Vec<&RawValue> = serde_json::from_slice(body).ok()?;
-        Some(Self::List(
-            items.iter().map(|item| item.get().as_bytes()).collect(),
-        ))
+        Some(Self::List(items.iter().map(|item| item.get().as_bytes()).collect()))
     }
 
     fn items(&self) -> &[&'a [u8]] {
@@ -71,14 +69,9 @@ pub(super) async fn answer(
         Err(answer) => return answer,
     };
     let Some(body) = body else {
-        return Answer::message(
-            400,
-            "a Segment event or a list of them is expected, as JSON",
-        );
+        return Answer::message(400, "a Segment event or a list of them is expected, as JSON");
     };
-    let processed = destination
-        .events(&application, body.items(), invocation)
-        .await;
+    let processed = destination.events(&application, body.items(), invocation).await;
     match body {
         Body::One(_) => match processed.first().map(status) {
             Some((200, _)) | None => Answer::ok(),
@@ -125,15 +118,9 @@ impl Destination {
                 app.code = code,
                 "a webhook was turned away: the application's secret has no webhook.shared_secret, or no pushwoosh.api_token"
             );
-            return Err(Answer::message(
-                403,
-                "the webhook of this application is closed",
-            ));
+            return Err(Answer::message(403, "the webhook of this application is closed"));
         }
-        tracing::warn!(
-            app.code = code,
-            "a webhook without the right x-signature was turned away"
-        );
+        tracing::warn!(app.code = code, "a webhook without the right x-signature was turned away");
         Err(Answer::message(401, "unauthorized"))
     }
 
@@ -146,10 +133,8 @@ impl Destination {
     ) -> Vec<Processed> {
         let code = application.code.as_str();
         let ids: Vec<Option<String>> = items.iter().map(|item| message_id(item)).collect();
-        let claimed: Vec<bool> = ids
-            .iter()
-            .map(|id| id.as_ref().is_none_or(|id| self.seen.claim(code, id)))
-            .collect();
+        let claimed: Vec<bool> =
+            ids.iter().map(|id| id.as_ref().is_none_or(|id| self.seen.claim(code, id))).collect();
         let fresh: Vec<&[u8]> = items
             .iter()
             .zip(&claimed)
@@ -172,15 +157,11 @@ impl Destination {
             if !claimed {
                 let outcome = Outcome::from(Reason::Duplicate);
                 invocation.tally.item(outcome);
-                return Processed {
-                    outcome,
-                    undecodable: None,
-                };
+                return Processed { outcome, undecodable: None };
             }
-            let one = processed.next().unwrap_or(Processed {
-                outcome: Outcome::Failed,
-                undecodable: None,
-            });
+            let one = processed
+                .next()
+                .unwrap_or(Processed { outcome: Outcome::Failed, undecodable: None });
             // What was not sent may come again, and then with better luck.
             let sent = matches!(one.outcome, Outcome::Delivered | Outcome::Parked);
             if let (false, Some(id)) = (sent, id) {
@@ -205,10 +186,7 @@ fn message_id(event: &[u8]) -> Option<String> {
 /// An event's own status, with what is wrong with it. What was disregarded by rule is settled.
 fn status(processed: &Processed) -> (u16, Option<String>) {
     match (processed.outcome, &processed.undecodable) {
-        (Outcome::Failed, _) => (
-            503,
-            Some("temporarily unavailable, send it again".to_owned()),
-        ),
+        (Outcome::Failed, _) => (503, Some("temporarily unavailable, send it again".to_owned())),
         (_, Some(message)) => (400, Some(message.clone())),
         (Outcome::Rejected(reason), None) => (400, Some(reason.cause().to_owned())),
         _ => (200, None),
@@ -217,11 +195,7 @@ fn status(processed: &Processed) -> (u16, Option<String>) {
 
 fn list(processed: &[Processed]) -> Answer {
     let statuses: Vec<(u16, Option<String>)> = processed.iter().map(status).collect();
-    let code = if statuses.iter().any(|(status, _)| *status == 503) {
-        503
-    } else {
-        200
-    };
+    let code = if statuses.iter().any(|(status, _)| *status == 503) { 503 } else { 200 };
     let with_messages: Value = statuses
         .iter()
         .map(|(status, message)| match message {
@@ -229,10 +203,7 @@ fn list(processed: &[Processed]) -> Answer {
             None => json!({ "status": status }),
         })
         .collect();
-    let without: Value = statuses
-        .iter()
-        .map(|(status, _)| json!({ "status": status }))
-        .collect();
+    let without: Value = statuses.iter().map(|(status, _)| json!({ "status": status })).collect();
     [with_messages, without]
         .iter()
         .map(|body| Answer::json(code, body))
@@ -248,10 +219,7 @@ mod tests {
     use super::*;
 
     fn processed(outcome: Outcome, message: Option<&str>) -> Processed {
-        Processed {
-            outcome,
-            undecodable: message.map(str::to_owned),
-        }
+        Processed { outcome, undecodable: message.map(str::to_owned) }
     }
 
     #[test]

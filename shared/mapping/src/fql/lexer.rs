@@ -47,10 +47,7 @@ impl Token {
 
 /// The tokens of a text, with [`Token::End`] at the end; none where it cannot be read.
 pub(super) fn tokens(text: &str) -> Vec<Token> {
-    let mut lexer = Lexer {
-        chars: text.chars().collect(),
-        at: 0,
-    };
+    let mut lexer = Lexer { chars: text.chars().collect(), at: 0 };
     let mut tokens = Vec::new();
     loop {
         match lexer.next() {
@@ -141,10 +138,7 @@ impl Lexer {
             ']' => Token::BracketClose,
             ',' => Token::Comma,
             '=' => Token::Operator("="),
-            '!' if self
-                .peek()
-                .is_some_and(|c| c.is_ascii_alphabetic() || c == '(') =>
-            {
+            '!' if self.peek().is_some_and(|c| c.is_ascii_alphabetic() || c == '(') => {
                 Token::Operator("!")
             }
             '!' if self.accept("=") => Token::Operator("!="),

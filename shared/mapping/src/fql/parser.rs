@@ -22,10 +22,7 @@ pub(super) fn parse(tokens: Vec<Token>) -> Result<Group, String> {
     match group(tokens.into(), 0)? {
         Condition::Group(group) => Ok(group),
         Condition::Nothing => Err(NOTHING.to_owned()),
-        leaf @ Condition::Leaf { .. } => Ok(Group {
-            any: false,
-            children: vec![leaf],
-        }),
+        leaf @ Condition::Leaf { .. } => Ok(Group { any: false, children: vec![leaf] }),
     }
 }
 
@@ -62,10 +59,7 @@ fn level(mut tokens: VecDeque<Token>, depth: usize) -> Result<(bool, Vec<Conditi
 
 /// What is in parentheses ends at the first closing one, whatever was opened in between.
 fn parentheses(tokens: &mut VecDeque<Token>, depth: usize) -> Result<Condition, String> {
-    let close = tokens
-        .iter()
-        .position(|token| *token == Token::Close)
-        .ok_or(NOTHING)?;
+    let close = tokens.iter().position(|token| *token == Token::Close).ok_or(NOTHING)?;
     if depth == MAX_DEPTH {
         return Err("too many parentheses".to_owned());
     }
@@ -81,9 +75,7 @@ const PARTS: [&str; 3] = ["properties", "traits", "context"];
 /// The field of a comparison: by the first part of its name.
 fn field(name: &str) -> Option<Field> {
     let first = name.split('.').next().unwrap_or_default();
-    let named = ["type", "event", "name", "userId"]
-        .into_iter()
-        .find(|field| *field == first);
+    let named = ["type", "event", "name", "userId"].into_iter().find(|field| *field == first);
     named
         .map(Field::Named)
         .or_else(|| Some(below(PARTS.into_iter().find(|part| *part == first)?, name)))
@@ -91,22 +83,14 @@ fn field(name: &str) -> Option<Field> {
 
 /// The field of a function: `type` is none, and a part's name need only be how it begins.
 fn argument(name: &str) -> Option<Field> {
-    let named = ["event", "name", "userId"]
-        .into_iter()
-        .find(|field| *field == name);
-    named.map(Field::Named).or_else(|| {
-        Some(below(
-            PARTS.into_iter().find(|part| name.starts_with(part))?,
-            name,
-        ))
-    })
+    let named = ["event", "name", "userId"].into_iter().find(|field| *field == name);
+    named
+        .map(Field::Named)
+        .or_else(|| Some(below(PARTS.into_iter().find(|part| name.starts_with(part))?, name)))
 }
 
 fn below(part: &'static str, name: &str) -> Field {
-    let path = name
-        .strip_prefix(part)
-        .and_then(|rest| rest.strip_prefix('.'))
-        .unwrap_or(name);
+    let path = name.strip_prefix(part).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
     Field::Below(part, Path::parse(path))
 }
 
@@ -143,11 +127,7 @@ fn leaf(field: Field, tokens: &mut VecDeque<Token>) -> Result<Condition, String>
         (Token::Number(number), None) => Expected::Number(number),
         (_, None) => Expected::Text(unquoted(&text)),
     };
-    Ok(Condition::Leaf {
-        field,
-        operator,
-        expected,
-    })
+    Ok(Condition::Leaf { field, operator, expected })
 }
 
 /// Without double quotes around it; single ones stay.
@@ -179,11 +159,7 @@ fn function(
         (Operator::EndsWith(wanted), text.chars().skip(1).collect())
     };
     let field = argument(&first.text());
-    Ok(field.map(|field| Condition::Leaf {
-        field,
-        operator,
-        expected: Expected::Text(expected),
-    }))
+    Ok(field.map(|field| Condition::Leaf { field, operator, expected: Expected::Text(expected) }))
 }
 
 fn without_last(text: &str) -> String {
@@ -231,10 +207,8 @@ pub(super) fn lint(text: &str, tokens: &[Token]) -> Vec<String> {
                     say("`!` before a parenthesis is ignored".to_owned());
                 }
                 if depth > 1 && function {
-                    say(
-                        "functions in parentheses end the group at their own parenthesis"
-                            .to_owned(),
-                    );
+                    say("functions in parentheses end the group at their own parenthesis"
+                        .to_owned());
                 } else if depth > 1 {
                     say("parentheses in parentheses cannot be read".to_owned());
                 }
@@ -250,15 +224,10 @@ pub(super) fn lint(text: &str, tokens: &[Token]) -> Vec<String> {
                 if matches!(after, Some(Token::Operator(operator)) if *operator != "!")
                     && field(name).is_none() =>
             {
-                say(format!(
-                    "{name} is no field that triggers know: the condition is dropped"
-                ));
+                say(format!("{name} is no field that triggers know: the condition is dropped"));
             }
             Token::Name(name) if name == "match" => {
-                let pattern = tokens
-                    .get(position + 4)
-                    .map(Token::text)
-                    .unwrap_or_default();
+                let pattern = tokens.get(position + 4).map(Token::text).unwrap_or_default();
                 if !pattern.contains('*') {
                     say("match() needs a `*` at the start or the end of its pattern: without one the first character is cut off".to_owned());
                 }

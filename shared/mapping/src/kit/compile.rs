@@ -97,11 +97,7 @@ pub(super) fn root(mapping: &Value) -> Result<Node, Vec<Fault>> {
     let unwrapped = unwrap_root(mapping)?;
     let mapping = unwrapped.as_ref().unwrap_or(mapping);
     let faults = validate::faults(mapping);
-    if faults.is_empty() {
-        Ok(node(mapping))
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(node(mapping)) } else { Err(faults) }
 }
 
 /// How deep a value is nested.
@@ -119,20 +115,13 @@ fn unwrap_root(mapping: &Value) -> Result<Option<Value>, Vec<Fault>> {
     let Some(root) = mapping.get(ROOT_DIRECTIVE) else {
         return Ok(None);
     };
-    let fault = |message: &str| {
-        vec![Fault {
-            path: "/".to_owned(),
-            message: message.to_owned(),
-        }]
-    };
+    let fault = |message: &str| vec![Fault { path: "/".to_owned(), message: message.to_owned() }];
     let Value::Object(directive) = root else {
         return Err(fault("The root directive must be an object"));
     };
     let mut directives = directive.iter();
     let (Some((name, operand)), None) = (directives.next(), directives.next()) else {
-        return Err(fault(
-            "The root mapping must only have a single directive object",
-        ));
+        return Err(fault("The root mapping must only have a single directive object"));
     };
     let Value::Object(operand) = operand else {
         return Err(fault("The root directive must be an object"));
@@ -141,17 +130,12 @@ fn unwrap_root(mapping: &Value) -> Result<Option<Value>, Vec<Fault>> {
     siblings.shift_remove(ROOT_DIRECTIVE);
     let mut operand = operand.clone();
     operand.insert("mapping".to_owned(), Value::Object(siblings));
-    Ok(Some(Value::Object(Map::from_iter([(
-        name.clone(),
-        Value::Object(operand),
-    )]))))
+    Ok(Some(Value::Object(Map::from_iter([(name.clone(), Value::Object(operand))]))))
 }
 
 /// The directive of an object, if it is one: a key with `@` and no other but `_metadata`.
 pub(super) fn directive(fields: &Map<String, Value>) -> Option<(&str, &Value)> {
-    let only = fields
-        .keys()
-        .all(|key| key.starts_with('@') || key == "_metadata");
+    let only = fields.keys().all(|key| key.starts_with('@') || key == "_metadata");
     let first = fields.iter().find(|(key, _)| key.starts_with('@'))?;
     only.then_some((first.0.as_str(), first.1))
 }
@@ -161,12 +145,9 @@ fn node(value: &Value) -> Node {
         Value::Array(items) => Node::Array(items.iter().map(node).collect()),
         Value::Object(fields) => match directive(fields) {
             Some((name, operand)) => directive_node(name, operand),
-            None => Node::Object(
-                fields
-                    .iter()
-                    .map(|(key, value)| (key.clone(), node(value)))
-                    .collect(),
-            ),
+            None => {
+                Node::Object(fields.iter().map(|(key, value)| (key.clone(), node(value))).collect())
+            }
         },
         scalar => Node::Scalar(scalar.clone()),
     }
@@ -217,10 +198,7 @@ fn if_node(operand: &Value) -> Node {
     let Some(value) = exists.or(blank) else {
         return Node::Undefined;
     };
-    let otherwise = fields
-        .get("else")
-        .filter(|value| truthy(Some(value)))
-        .map(boxed);
+    let otherwise = fields.get("else").filter(|value| truthy(Some(value))).map(boxed);
     Node::If {
         exists: exists.is_some(),
         value: boxed(value),
@@ -233,17 +211,11 @@ fn case_node(operand: &Value) -> Node {
     let Value::Object(fields) = operand else {
         return fail("@case requires an object");
     };
-    let Some(operator) = fields
-        .get("operator")
-        .filter(|operator| truthy(Some(operator)))
-    else {
+    let Some(operator) = fields.get("operator").filter(|operator| truthy(Some(operator))) else {
         return fail("@case requires a \"operator\" key");
     };
     match fields.get("value").filter(|value| truthy(Some(value))) {
-        Some(value) => Node::Case {
-            operator: boxed(operator),
-            value: boxed(value),
-        },
+        Some(value) => Node::Case { operator: boxed(operator), value: boxed(value) },
         None => Node::Undefined,
     }
 }
@@ -269,23 +241,13 @@ fn replace_node(operand: &Value) -> Node {
     let (Some((ignore_case, global)), Some(first)) = (flags, pair("pattern", "replacement")) else {
         return Node::Replace {
             pairs: None,
-            flags: Flags {
-                ignore_case: false,
-                global: true,
-            },
+            flags: Flags { ignore_case: false, global: true },
             value: boxed(value),
         };
     };
     let second = pair("pattern2", "replacement2").filter(|(pattern, _)| !pattern.is_empty());
     let pairs = std::iter::once(first).chain(second).collect();
-    Node::Replace {
-        pairs: Some(pairs),
-        flags: Flags {
-            ignore_case,
-            global,
-        },
-        value: boxed(value),
-    }
+    Node::Replace { pairs: Some(pairs), flags: Flags { ignore_case, global }, value: boxed(value) }
 }
 
 /// Patterns and replacements are short, or the evaluation fails once there is a text to work on.
@@ -298,23 +260,16 @@ pub(super) fn too_long(pattern: &str, replacement: &str) -> Option<String> {
 
 fn array_path_node(operand: &Value) -> Node {
     let Value::Array(items) = operand else {
-        return fail(format!(
-            "@arrayPath expected array, got {}",
-            type_name(Some(operand))
-        ));
+        return fail(format!("@arrayPath expected array, got {}", type_name(Some(operand))));
     };
     let root = match items.first() {
         Some(Value::String(path)) => Node::Path(Path::of_directive(path)),
         Some(other) => node(other),
         None => Node::Undefined,
     };
-    let shape = items
-        .get(1)
-        .filter(|shape| shape.as_object().is_some_and(|fields| !fields.is_empty()));
-    Node::ArrayPath {
-        root: Box::new(root),
-        shape: shape.map(boxed),
-    }
+    let shape =
+        items.get(1).filter(|shape| shape.as_object().is_some_and(|fields| !fields.is_empty()));
+    Node::ArrayPath { root: Box::new(root), shape: shape.map(boxed) }
 }
 
 fn json_node(operand: &Value) -> Node {
@@ -339,9 +294,7 @@ fn flatten_node(operand: &Value) -> Node {
     let Value::Object(fields) = operand else {
         return fail("@flatten requires an object");
     };
-    let Some(separator) = fields
-        .get("separator")
-        .filter(|separator| truthy(Some(separator)))
+    let Some(separator) = fields.get("separator").filter(|separator| truthy(Some(separator)))
     else {
         return fail("@flatten requires a \"separator\" key");
     };
@@ -356,16 +309,11 @@ fn merge_node(operand: &Value) -> Node {
     let Value::Object(fields) = operand else {
         return fail("@merge requires an object");
     };
-    let Some(direction) = fields
-        .get("direction")
-        .filter(|direction| truthy(Some(direction)))
+    let Some(direction) = fields.get("direction").filter(|direction| truthy(Some(direction)))
     else {
         return fail("@merge requires a \"direction\" key");
     };
-    let Some(objects) = fields
-        .get("objects")
-        .filter(|objects| truthy(Some(objects)))
-    else {
+    let Some(objects) = fields.get("objects").filter(|objects| truthy(Some(objects))) else {
         return fail("@merge requires a \"objects\" key");
     };
     let Value::Array(objects) = objects else {
@@ -382,17 +330,13 @@ fn transform_node(operand: &Value) -> Node {
     let Value::Object(fields) = operand else {
         return fail("@transform requires an object");
     };
-    let (Some(apply), Some(mapping)) = (
-        fields.get("apply"),
-        fields.get("mapping").filter(|m| truthy(Some(m))),
-    ) else {
+    let (Some(apply), Some(mapping)) =
+        (fields.get("apply"), fields.get("mapping").filter(|m| truthy(Some(m))))
+    else {
         return fail("@transform requires \"apply\" and \"mapping\" keys");
     };
     match root(apply) {
-        Ok(apply) => Node::Transform {
-            apply: Box::new(apply),
-            mapping: boxed(mapping),
-        },
+        Ok(apply) => Node::Transform { apply: Box::new(apply), mapping: boxed(mapping) },
         Err(faults) => fail(faults.first().map(ToString::to_string).unwrap_or_default()),
     }
 }
@@ -407,16 +351,8 @@ mod tests {
     fn a_mapping_without_end_is_a_fault() {
         let mut mapping = json!(1);
         for level in 0..120 {
-            mapping = if level % 2 == 0 {
-                json!({"a": mapping})
-            } else {
-                json!([mapping])
-            };
+            mapping = if level % 2 == 0 { json!({"a": mapping}) } else { json!([mapping]) };
         }
-        assert!(
-            root(&mapping).unwrap_err()[0]
-                .message
-                .contains("levels deep")
-        );
+        assert!(root(&mapping).unwrap_err()[0].message.contains("levels deep"));
     }
 }

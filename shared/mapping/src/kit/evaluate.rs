@@ -22,11 +22,7 @@ pub(super) struct Budget<R = ()> {
 
 impl<R: Default> Default for Budget<R> {
     fn default() -> Self {
-        Self {
-            left: MAX_OUTPUT,
-            marked: false,
-            reads: R::default(),
-        }
+        Self { left: MAX_OUTPUT, marked: false, reads: R::default() }
     }
 }
 
@@ -50,11 +46,7 @@ impl<R: Reads> Budget<R> {
 
     /// Holds a text that is being made against what is left.
     pub(super) fn text(&self, text: &str) -> Result<(), Error> {
-        if text.len() > self.left {
-            Err(too_large())
-        } else {
-            Ok(())
-        }
+        if text.len() > self.left { Err(too_large()) } else { Ok(()) }
     }
 }
 
@@ -112,9 +104,8 @@ impl<'e> V<'e> {
             Self::Undefined => None,
             Self::Json(value) => Some(value),
             Self::Array(items) => {
-                let items = items
-                    .into_iter()
-                    .map(|item| item.json().map_or(Value::Null, Cow::into_owned));
+                let items =
+                    items.into_iter().map(|item| item.json().map_or(Value::Null, Cow::into_owned));
                 Some(Cow::Owned(items.collect()))
             }
             Self::Object(fields) => {
@@ -136,10 +127,7 @@ impl<'e> V<'e> {
             Self::Json(value) => V::Json(Cow::Owned(value.into_owned())),
             Self::Array(items) => V::Array(items.into_iter().map(V::into_static).collect()),
             Self::Object(fields) => V::Object(
-                fields
-                    .into_iter()
-                    .map(|(key, value)| (key, value.into_static()))
-                    .collect(),
+                fields.into_iter().map(|(key, value)| (key, value.into_static())).collect(),
             ),
         }
     }
@@ -179,11 +167,7 @@ pub(super) fn fields<'m, 'e>(
         }
         Some(Cow::Owned(Value::Object(fields))) => {
             let fields = fields.into_iter();
-            Some(
-                fields
-                    .map(|(name, value)| (Cow::Owned(name), Cow::Owned(value)))
-                    .collect(),
-            )
+            Some(fields.map(|(name, value)| (Cow::Owned(name), Cow::Owned(value))).collect())
         }
         _ => None,
     })
@@ -251,11 +235,7 @@ fn unmarked(value: &Value) -> V<'static> {
         Value::Array(items) => V::Array(items.iter().map(unmarked).collect()),
         Value::Object(fields) => {
             let fields = fields.iter();
-            V::Object(
-                fields
-                    .map(|(key, value)| (key.clone(), unmarked(value)))
-                    .collect(),
-            )
+            V::Object(fields.map(|(key, value)| (key.clone(), unmarked(value))).collect())
         }
         other => V::owned(other.clone()),
     }
@@ -274,15 +254,11 @@ pub(super) fn resolve<'e, R: Reads>(
         Node::Fail(message) => return Err(Error(message.clone())),
         Node::Scalar(value) => V::owned(value.clone()),
         Node::Array(items) => V::Array(
-            items
-                .iter()
-                .map(|item| resolve(item, data, budget))
-                .collect::<Result<_, _>>()?,
+            items.iter().map(|item| resolve(item, data, budget)).collect::<Result<_, _>>()?,
         ),
         Node::Object(fields) => {
-            let fields = fields
-                .iter()
-                .map(|(key, value)| Ok((key.clone(), resolve(value, data, budget)?)));
+            let fields =
+                fields.iter().map(|(key, value)| Ok((key.clone(), resolve(value, data, budget)?)));
             V::Object(fields.collect::<Result<_, Error>>()?)
         }
         Node::Path(path) => budget.look_up(path, data),
@@ -296,34 +272,19 @@ pub(super) fn resolve<'e, R: Reads>(
             budget.spend(text.len())?;
             V::owned(text)
         }
-        Node::If {
-            exists,
-            value,
-            then,
-            otherwise,
-        } => {
+        Node::If { exists, value, then, otherwise } => {
             let value = resolve(value, data, budget)?;
-            let blank = || {
-                value
-                    .clone()
-                    .json()
-                    .is_some_and(|value| js::loosely_empty(&value))
-            };
+            let blank = || value.clone().json().is_some_and(|value| js::loosely_empty(&value));
             let holds = !value.is_missing() && (*exists || !blank());
             match if holds { then } else { otherwise } {
                 Some(branch) => resolve(branch, data, budget)?,
                 None => V::Undefined,
             }
         }
-        Node::Case { operator, value } => case(
-            &resolve(operator, data, budget)?,
-            resolve(value, data, budget)?,
-        )?,
-        Node::Replace {
-            pairs,
-            flags,
-            value,
-        } => {
+        Node::Case { operator, value } => {
+            case(&resolve(operator, data, budget)?, resolve(value, data, budget)?)?
+        }
+        Node::Replace { pairs, flags, value } => {
             let value = resolve(value, data, budget)?.json();
             let text = match value.as_deref() {
                 Some(Value::String(text)) => Some(text.clone()),
@@ -360,9 +321,7 @@ pub(super) fn resolve<'e, R: Reads>(
         },
         Node::Decode(value) => {
             let value = resolve(value, data, budget)?;
-            let decoded = value
-                .as_str()
-                .and_then(|text| serde_json::from_str(text).ok());
+            let decoded = value.as_str().and_then(|text| serde_json::from_str(text).ok());
             match decoded.map(js::as_double) {
                 Some(decoded) => V::owned(decoded),
                 None => value,
@@ -372,11 +331,7 @@ pub(super) fn resolve<'e, R: Reads>(
             resolve(value, data, budget)?;
             V::Undefined
         }
-        Node::Flatten {
-            separator,
-            value,
-            omit_arrays,
-        } => {
+        Node::Flatten { separator, value, omit_arrays } => {
             let separator = resolve(separator, data, budget)?;
             let separator = expect_text(&separator, "@flatten separator")?;
             let (value, _) = marked(resolve(value, data, budget)?);
@@ -398,10 +353,7 @@ pub(super) fn resolve<'e, R: Reads>(
         }
         Node::Transform { apply, mapping } => {
             if !matches!(data, Some(Value::Object(_))) {
-                return Err(Error(format!(
-                    "data must be an object, got {}",
-                    js::type_name(data)
-                )));
+                return Err(Error(format!("data must be an object, got {}", js::type_name(data))));
             }
             let (applied, any) = marked(resolve(apply, data, budget)?);
             let before = std::mem::replace(&mut budget.marked, any);
@@ -467,11 +419,7 @@ fn flatten<R: Reads>(
     budget: &mut Budget<R>,
 ) -> Result<(), Error> {
     let name = |key: &str| {
-        if prefix.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{prefix}{separator}{key}")
-        }
+        if prefix.is_empty() { key.to_owned() } else { format!("{prefix}{separator}{key}") }
     };
     match value {
         Value::Object(fields) => {
@@ -481,14 +429,7 @@ fn flatten<R: Reads>(
         }
         Value::Array(items) if !omit_arrays => {
             for (index, value) in items.iter().enumerate() {
-                flatten(
-                    value,
-                    &name(&index.to_string()),
-                    separator,
-                    omit_arrays,
-                    out,
-                    budget,
-                )?;
+                flatten(value, &name(&index.to_string()), separator, omit_arrays, out, budget)?;
             }
         }
         other => {
@@ -510,25 +451,19 @@ fn spread(value: V<'_>) -> Vec<(String, V<'_>)> {
     };
     match value {
         V::Object(fields) => fields.into_iter().collect(),
-        V::Array(items) => items
-            .into_iter()
-            .enumerate()
-            .map(|(index, item)| (index.to_string(), item))
-            .collect(),
-        V::Json(Cow::Borrowed(Value::Object(fields))) => fields
-            .iter()
-            .map(|(key, value)| (key.clone(), V::Json(Cow::Borrowed(value))))
-            .collect(),
+        V::Array(items) => {
+            items.into_iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect()
+        }
+        V::Json(Cow::Borrowed(Value::Object(fields))) => {
+            fields.iter().map(|(key, value)| (key.clone(), V::Json(Cow::Borrowed(value)))).collect()
+        }
         V::Json(value) => match value.into_owned() {
-            Value::Object(fields) => fields
-                .into_iter()
-                .map(|(key, value)| (key, V::owned(value)))
-                .collect(),
+            Value::Object(fields) => {
+                fields.into_iter().map(|(key, value)| (key, V::owned(value))).collect()
+            }
             Value::Array(items) => numbered(items),
             Value::String(text) => numbered(
-                text.encode_utf16()
-                    .map(|unit| String::from_utf16_lossy(&[unit]).into())
-                    .collect(),
+                text.encode_utf16().map(|unit| String::from_utf16_lossy(&[unit]).into()).collect(),
             ),
             _ => Vec::new(),
         },
@@ -541,9 +476,8 @@ fn exclude_nulls(value: &Value) -> Option<Value> {
     match value {
         Value::Null => None,
         Value::Object(fields) => {
-            let fields = fields
-                .iter()
-                .filter_map(|(key, value)| Some((key.clone(), exclude_nulls(value)?)));
+            let fields =
+                fields.iter().filter_map(|(key, value)| Some((key.clone(), exclude_nulls(value)?)));
             Some(Value::Object(fields.collect()))
         }
         other => Some(other.clone()),

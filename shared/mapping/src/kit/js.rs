@@ -48,13 +48,7 @@ pub(crate) fn text(value: &Value) -> String {
         Value::Array(items) => {
             let items: Vec<String> = items
                 .iter()
-                .map(|item| {
-                    if item.is_null() {
-                        String::new()
-                    } else {
-                        text(item)
-                    }
-                })
+                .map(|item| if item.is_null() { String::new() } else { text(item) })
                 .collect();
             items.join(",")
         }
@@ -66,20 +60,10 @@ pub(crate) fn text(value: &Value) -> String {
 pub(crate) fn to_number(text: &str) -> f64 {
     let text = text.trim();
     let based = |digits: &str, base| u64::from_str_radix(digits, base).ok();
-    let prefixed = [
-        ("0x", 16),
-        ("0X", 16),
-        ("0o", 8),
-        ("0O", 8),
-        ("0b", 2),
-        ("0B", 2),
-    ];
+    let prefixed = [("0x", 16), ("0X", 16), ("0o", 8), ("0O", 8), ("0b", 2), ("0B", 2)];
     if let Some((prefix, base)) = prefixed.iter().find(|(prefix, _)| text.starts_with(prefix)) {
         let digits = text.strip_prefix(prefix).unwrap_or_default();
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a double is what JavaScript has too"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "a double is what JavaScript has too")]
         return based(digits, *base).map_or(f64::NAN, |number| number as f64);
     }
     match text {
@@ -164,19 +148,15 @@ pub fn as_double(value: Value) -> Value {
     match value {
         Value::Number(number) => double(&number).map_or(Value::Number(number), Value::Number),
         Value::Array(items) => items.into_iter().map(as_double).collect(),
-        Value::Object(fields) => fields
-            .into_iter()
-            .map(|(key, value)| (key, as_double(value)))
-            .collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(key, value)| (key, as_double(value))).collect()
+        }
         other => other,
     }
 }
 
 fn double(number: &Number) -> Option<Number> {
-    if number
-        .as_i64()
-        .is_some_and(|whole| whole.unsigned_abs() <= MAX_SAFE)
-    {
+    if number.as_i64().is_some_and(|whole| whole.unsigned_abs() <= MAX_SAFE) {
         return None;
     }
     let value = number.as_f64()?;
@@ -194,7 +174,5 @@ pub(crate) fn get<'v>(fields: &'v Map<String, Value>, key: &str) -> Option<&'v V
         return fields.get(key);
     }
     let mut fields = fields.iter();
-    fields
-        .find(|(name, _)| *name == key)
-        .map(|(_, value)| value)
+    fields.find(|(name, _)| *name == key).map(|(_, value)| value)
 }

@@ -24,18 +24,12 @@ impl Path {
             return Self { parts: Vec::new() };
         }
         let parts = split(text).into_iter().filter(|part| !part.is_empty());
-        Self {
-            parts: parts.map(|part| part.replace(['\'', '"'], "")).collect(),
-        }
+        Self { parts: parts.map(|part| part.replace(['\'', '"'], "")).collect() }
     }
 
     /// As a person would write it; `$` is everything.
     pub(crate) fn text(&self) -> String {
-        if self.parts.is_empty() {
-            "$".to_owned()
-        } else {
-            self.parts.join(".")
-        }
+        if self.parts.is_empty() { "$".to_owned() } else { self.parts.join(".") }
     }
 
     /// The value there, or undefined. A falsy value on the way is the result.
@@ -65,12 +59,7 @@ const WALK: usize = 6;
 
 impl<'m, 'e> Walk<'m, 'e> {
     pub(super) fn new(data: &'e Value) -> Self {
-        Self {
-            data,
-            parts: &[],
-            values: [data; WALK],
-            known: 0,
-        }
+        Self { data, parts: &[], values: [data; WALK], known: 0 }
     }
 
     /// As [`Path::get`].
@@ -188,11 +177,7 @@ mod tests {
         for first in &paths {
             for second in &paths {
                 assert_eq!(walk.get(first), first.get(Some(&data)), "{first:?}");
-                assert_eq!(
-                    walk.get(second),
-                    second.get(Some(&data)),
-                    "{first:?}, {second:?}"
-                );
+                assert_eq!(walk.get(second), second.get(Some(&data)), "{first:?}, {second:?}");
             }
         }
     }
@@ -216,16 +201,9 @@ mod tests {
             ("$.0", Some(json!(6))),
             ("$", None),
         ] {
-            let found = Path::of_directive(path)
-                .get(Some(&data))
-                .map(Cow::into_owned);
+            let found = Path::of_directive(path).get(Some(&data)).map(Cow::into_owned);
             assert_eq!(found, expected, "{path}");
         }
-        assert_eq!(
-            Path::of_directive("$.")
-                .get(Some(&data))
-                .map(Cow::into_owned),
-            Some(data)
-        );
+        assert_eq!(Path::of_directive("$.").get(Some(&data)).map(Cow::into_owned), Some(data));
     }
 }

@@ -24,13 +24,7 @@ pub(super) fn replace<R: Reads>(
     while let Some((before, found, after)) = find(rest, pattern, flags.ignore_case) {
         out.push_str(before);
         let start = text.len() - rest.len() + before.len();
-        expand(
-            replacement,
-            text.get(..start).unwrap_or_default(),
-            found,
-            after,
-            &mut out,
-        );
+        expand(replacement, text.get(..start).unwrap_or_default(), found, after, &mut out);
         budget.text(&out)?;
         rest = after;
         if !flags.global {
@@ -57,11 +51,9 @@ fn find<'t>(
     text.char_indices().find_map(|(at, _)| {
         let (before, rest) = text.split_at_checked(at)?;
         let mut chars = rest.chars();
-        let matches = pattern.chars().all(|wanted| {
-            chars
-                .next()
-                .is_some_and(|c| canonical(c) == canonical(wanted))
-        });
+        let matches = pattern
+            .chars()
+            .all(|wanted| chars.next().is_some_and(|c| canonical(c) == canonical(wanted)));
         let after = chars.as_str();
         let found = rest.get(..rest.len() - after.len())?;
         matches.then_some((before, found, after))
@@ -83,11 +75,7 @@ fn canonical(c: char) -> char {
 fn expand(replacement: &str, before: &str, found: &str, after: &str, out: &mut String) {
     let mut chars = replacement.chars().peekable();
     while let Some(c) = chars.next() {
-        let special = if c == '$' {
-            chars.peek().copied()
-        } else {
-            None
-        };
+        let special = if c == '$' { chars.peek().copied() } else { None };
         match special {
             Some('$') => out.push('$'),
             Some('&') => out.push_str(found),
@@ -110,18 +98,8 @@ mod tests {
     fn replacements_are_javascripts() {
         let run =
             |text: &str, pattern: &str, replacement: &str, ignore_case: bool, global: bool| {
-                let flags = Flags {
-                    ignore_case,
-                    global,
-                };
-                replace(
-                    text,
-                    pattern,
-                    replacement,
-                    flags,
-                    &mut Budget::<()>::default(),
-                )
-                .unwrap()
+                let flags = Flags { ignore_case, global };
+                replace(text, pattern, replacement, flags, &mut Budget::<()>::default()).unwrap()
             };
         assert_eq!(run("banana", "a", "[$&]", false, true), "b[a]n[a]n[a]");
         assert_eq!(run("banana", "a", "$$$1", false, false), "b$$1nana");

@@ -27,13 +27,7 @@ fn pass<R: Reads>(
 ) -> Result<String, Error> {
     let bytes = template.as_bytes();
     let run = |from: usize, brace: u8| {
-        bytes
-            .iter()
-            .skip(from)
-            .take(braces)
-            .filter(|byte| **byte == brace)
-            .count()
-            == braces
+        bytes.iter().skip(from).take(braces).filter(|byte| **byte == brace).count() == braces
     };
     let mut out = String::with_capacity(template.len());
     let (mut copied, mut at, mut close) = (0, 0, 0);
@@ -88,10 +82,7 @@ mod tests {
             ("{{}} {{ }}", "{{}} [object Object]"),
             ("{{b}}", "{{foo}}"),
             ("{{{b}}}", "hello"),
-            (
-                "{{n}} {{list}} {{o}} {{d}} {{none}}",
-                "1e+21 1,,2,3 [object Object] $& ",
-            ),
+            ("{{n}} {{list}} {{o}} {{d}} {{none}}", "1e+21 1,,2,3 [object Object] $& "),
             ("{{$.foo}}", ""),
             ("{{{{{{{", "{{{{{{{"),
         ] {
@@ -106,13 +97,6 @@ mod tests {
     #[test]
     fn what_grows_without_bound_is_refused() {
         let data = json!({"a": "x".repeat(1_000_000)});
-        assert!(
-            render(
-                &"{{a}}".repeat(100),
-                Some(&data),
-                &mut Budget::<()>::default()
-            )
-            .is_err()
-        );
+        assert!(render(&"{{a}}".repeat(100), Some(&data), &mut Budget::<()>::default()).is_err());
     }
 }

@@ -55,11 +55,7 @@ pub(super) fn trace(root: &Node, event: &Value) -> Vec<Traced> {
 fn note_places(value: &Value, place: &str, places: &mut HashMap<usize, String>) {
     places.insert(address(value), place.to_owned());
     let below = |key: &str| {
-        if place == "$" {
-            key.to_owned()
-        } else {
-            format!("{place}.{key}")
-        }
+        if place == "$" { key.to_owned() } else { format!("{place}.{key}") }
     };
     match value {
         Value::Object(fields) => {
@@ -91,11 +87,7 @@ fn trace_node(
         && !fields.is_empty()
     {
         for (key, node) in fields {
-            let name = if field.is_empty() {
-                key.clone()
-            } else {
-                format!("{field}.{key}")
-            };
+            let name = if field.is_empty() { key.clone() } else { format!("{field}.{key}") };
             trace_node(node, name, event, places, traced);
         }
         return;
@@ -121,14 +113,7 @@ fn trace_node(
         Ok(value) => (value, None),
         Err(error) => (None, Some(error.0)),
     };
-    traced.push(Traced {
-        field,
-        directive: node.directive(),
-        inputs,
-        missing,
-        value,
-        error,
-    });
+    traced.push(Traced { field, directive: node.directive(), inputs, missing, value, error });
 }
 
 /// Paths with the addresses of what was found.
@@ -137,8 +122,7 @@ struct Recorder(Vec<(String, Option<usize>)>);
 
 impl Reads for Recorder {
     fn read(&mut self, path: &Path, found: Option<&Cow<'_, Value>>) {
-        self.0
-            .push((path.text(), found.map(|value| address(value))));
+        self.0.push((path.text(), found.map(|value| address(value))));
     }
 }
 

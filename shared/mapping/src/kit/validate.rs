@@ -34,20 +34,13 @@ fn kind(value: Option<&Value>) -> &'static str {
 }
 
 fn with_article(noun: &str) -> String {
-    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        "an"
-    } else {
-        "a"
-    };
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {noun}")
 }
 
 impl<'m> Checker<'m> {
     fn fault(&mut self, message: String) {
-        self.faults.push(Fault {
-            path: format!("/{}", self.stack.join("/")),
-            message,
-        });
+        self.faults.push(Fault { path: format!("/{}", self.stack.join("/")), message });
     }
 
     fn at(&mut self, key: &'m str, check: impl FnOnce(&mut Self)) {
@@ -59,21 +52,14 @@ impl<'m> Checker<'m> {
     /// A value of one of these kinds; then what is inside of it.
     fn one_of(&mut self, value: Option<&'m Value>, kinds: &[&str]) {
         if !kinds.contains(&kind(value)) {
-            let last = kinds.last().map(|kind| {
-                if *kind == DIRECTIVE {
-                    "mapping directive"
-                } else {
-                    kind
-                }
-            });
+            let last = kinds
+                .last()
+                .map(|kind| if *kind == DIRECTIVE { "mapping directive" } else { kind });
             let expected = match (kinds, last) {
                 ([first, _, ..], Some(last)) => format!("a {first} or a {last}"),
                 (_, last) => with_article(last.unwrap_or_default()),
             };
-            self.fault(format!(
-                "should be {expected} but it is {}",
-                with_article(kind(value))
-            ));
+            self.fault(format!("should be {expected} but it is {}", with_article(kind(value))));
             return;
         }
         self.any(value);
@@ -98,26 +84,16 @@ impl<'m> Checker<'m> {
             self.any(value);
         } else {
             let found = with_article(kind(value));
-            self.fault(format!(
-                "should be a object or a mapping directive but it is {found}"
-            ));
+            self.fault(format!("should be a object or a mapping directive but it is {found}"));
         }
     }
 
     fn directive(&mut self, fields: &'m Map<String, Value>) {
         let directives: Vec<&String> = fields.keys().filter(|key| key.starts_with('@')).collect();
-        let others = fields
-            .keys()
-            .any(|key| !key.starts_with('@') && key != "_metadata");
+        let others = fields.keys().any(|key| !key.starts_with('@') && key != "_metadata");
         if directives.len() > 1 || others {
-            let number = if others {
-                fields.len()
-            } else {
-                directives.len()
-            };
-            self.fault(format!(
-                "should only have one @-prefixed key but it has {number} keys"
-            ));
+            let number = if others { fields.len() } else { directives.len() };
+            self.fault(format!("should only have one @-prefixed key but it has {number} keys"));
             return;
         }
         let Some((name, operand)) = directive(fields) else {
@@ -143,9 +119,7 @@ impl<'m> Checker<'m> {
             return;
         };
         if let Some(key) = given.keys().find(|key| key.starts_with('@')) {
-            self.fault(format!(
-                "shouldn't have directive (@-prefixed) keys but it has \"{key}\""
-            ));
+            self.fault(format!("shouldn't have directive (@-prefixed) keys but it has \"{key}\""));
             return;
         }
         for (key, value) in given {
@@ -157,10 +131,7 @@ impl<'m> Checker<'m> {
             match given.get_key_value(field.name) {
                 Some((key, value)) => self.at(key, |checker| (field.check)(checker, value)),
                 None if field.required => {
-                    self.fault(format!(
-                        "should have field \"{}\" but it doesn't",
-                        field.name
-                    ));
+                    self.fault(format!("should have field \"{}\" but it doesn't", field.name));
                 }
                 None => {}
             }
@@ -170,18 +141,14 @@ impl<'m> Checker<'m> {
     fn pattern(&mut self, value: &Value, least: usize) {
         match value.as_str().map(length) {
             Some(length) if length > MAX_PATTERN => {
-                self.fault(format!(
-                    "should be a string of length {MAX_PATTERN} or less"
-                ));
+                self.fault(format!("should be a string of length {MAX_PATTERN} or less"));
             }
             Some(length) if length < least => {
                 self.fault(format!("should be a string of length {least} or greater"));
             }
             Some(_) => {}
-            None => self.fault(format!(
-                "should be a string but it is {}",
-                with_article(kind(Some(value)))
-            )),
+            None => self
+                .fault(format!("should be a string but it is {}", with_article(kind(Some(value))))),
         }
     }
 
@@ -203,19 +170,11 @@ struct Field {
 type Check = for<'m> fn(&mut Checker<'m>, &'m Value);
 
 const fn required(name: &'static str, check: Check) -> Field {
-    Field {
-        name,
-        required: true,
-        check,
-    }
+    Field { name, required: true, check }
 }
 
 const fn allowed(name: &'static str, check: Check) -> Field {
-    Field {
-        name,
-        required: false,
-        check,
-    }
+    Field { name, required: false, check }
 }
 
 fn anything<'m>(checker: &mut Checker<'m>, value: &'m Value) {
@@ -253,18 +212,12 @@ const OPERANDS: &[(&str, Check)] = &[
     ("@excludeWhenNull", raw),
     ("@liquid", plain_text),
     ("@if", |checker, operand| {
-        let fields = [
-            allowed("exists", anything),
-            allowed("then", anything),
-            allowed("else", anything),
-        ];
+        let fields =
+            [allowed("exists", anything), allowed("then", anything), allowed("else", anything)];
         checker.fields(operand, &fields);
     }),
     ("@case", |checker, operand| {
-        checker.fields(
-            operand,
-            &[allowed("operator", plain_text), allowed("value", text)],
-        );
+        checker.fields(operand, &[allowed("operator", plain_text), allowed("value", text)]);
     }),
     ("@replace", |checker, operand| {
         let fields = [
@@ -289,10 +242,7 @@ const OPERANDS: &[(&str, Check)] = &[
     }),
     ("@json", |checker, operand| {
         let mode: Check = |checker, value| checker.word(value, &["encode", "decode"]);
-        checker.fields(
-            operand,
-            &[required("value", anything), allowed("mode", mode)],
-        );
+        checker.fields(operand, &[required("value", anything), allowed("mode", mode)]);
     }),
     ("@flatten", |checker, operand| {
         let fields = [
@@ -320,19 +270,10 @@ const OPERANDS: &[(&str, Check)] = &[
                 ));
             }
         };
-        checker.fields(
-            operand,
-            &[
-                allowed("direction", direction),
-                required("objects", objects),
-            ],
-        );
+        checker.fields(operand, &[allowed("direction", direction), required("objects", objects)]);
     }),
     ("@transform", |checker, operand| {
-        checker.fields(
-            operand,
-            &[required("apply", object), required("mapping", object)],
-        );
+        checker.fields(operand, &[required("apply", object), required("mapping", object)]);
     }),
 ];
 
