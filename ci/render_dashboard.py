@@ -51,7 +51,7 @@ def load(url, second):
 
 def measure():
     """A sample per second of a sandbox under load."""
-    command = [ROOT / "target/debug/sandbox", "serve", "--listen", "127.0.0.1:0"]
+    command = [ROOT / "target/debug/segment-pushwoosh", "serve", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as sandbox:
         url = sandbox.stdout.readline().split()[1]
         samples = []

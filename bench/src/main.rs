@@ -8,8 +8,8 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use mapping::schema::Mode;
-use mapping::subscription::presets;
+use segment_language::schema::Mode;
+use segment_language::subscription::presets;
 use serde_json::Value;
 
 /// Long enough for the clock, short enough for several rounds.

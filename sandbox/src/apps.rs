@@ -5,11 +5,9 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
+use operator::explain::DEMO_APPLICATION;
 use platform::Application;
 use serde_json::{Map, Value, json};
-
-/// The application that everything is tried out with.
-pub(crate) const DEMO: &str = "DEMO0-00001";
 
 /// Secrets by application code.
 #[derive(Debug)]
@@ -40,7 +38,7 @@ pub(crate) fn read(file: Option<&Path>) -> Result<Map<String, Value>> {
             "segment": {"write_key": "demo-write-key"},
             "webhook": {"shared_secret": "demo-secret"},
         });
-        return Ok(Map::from_iter([(DEMO.to_owned(), secret)]));
+        return Ok(Map::from_iter([(DEMO_APPLICATION.to_owned(), secret)]));
     };
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("--apps {} cannot be read", file.display()))?;

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::Method;
+use operator::explain::{self, DEMO_APPLICATION};
 use serde_json::{Map, Value, json};
 
-use crate::apps::DEMO;
-use crate::explain;
 use crate::http::{self, Request, Response};
 use crate::lambda::Function;
 use crate::logs::Logs;
@@ -122,7 +121,7 @@ impl Control {
     /// and the application may be missing.
     fn explain(&self, body: &[u8]) -> Response {
         let asked: Value = serde_json::from_slice(body).unwrap_or_default();
-        let code = asked.get("application").and_then(Value::as_str).unwrap_or(DEMO);
+        let code = asked.get("application").and_then(Value::as_str).unwrap_or(DEMO_APPLICATION);
         let application = self.standins.aws.apps.application(code);
         let mapping = asked.get("mapping").filter(|mapping| !mapping.is_null());
         let items = match asked.get("input") {

@@ -5,9 +5,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
+use operator::terminal::say;
 use serde_json::{Value, json};
-
-use crate::say;
 
 /// Log lines that are kept for the page.
 const KEPT: usize = 500;

@@ -9,17 +9,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures::future::join_all;
+use operator::explain::DEMO_APPLICATION as DEMO;
+use operator::terminal::{print, say};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
-use crate::apps::{self, Apps, DEMO};
-use crate::cli::Serve;
+use crate::apps::{self, Apps};
 use crate::control::{Control, Standins};
+use crate::functions::{Deployed, FUNCTIONS};
 use crate::http;
 use crate::lambda::{CONCURRENCY, Function};
 use crate::logs::Logs;
+use crate::options::Options;
 use crate::standin::aws::Aws;
 use crate::standin::fault::Faults;
 use crate::standin::pushwoosh::Pushwoosh;
@@ -28,20 +31,6 @@ use crate::standin::sqs::Queue;
 use crate::standin::upstream::Upstream;
 use crate::trigger::kafka::{TOPIC, Topic};
 use crate::trigger::queue;
-use crate::{print, say};
-
-/// A function and its time limit, as in `template.yaml`.
-pub(crate) struct Deployed {
-    pub(crate) name: &'static str,
-    timeout: Duration,
-}
-
-/// The functions of the deployment.
-pub(crate) const FUNCTIONS: [Deployed; 3] = [
-    Deployed { name: "destination", timeout: Duration::from_secs(29) },
-    Deployed { name: "source", timeout: Duration::from_mins(1) },
-    Deployed { name: "retry", timeout: Duration::from_mins(1) },
-];
 
 /// Visibility timeout of the retry queue: six times the function's time limit, as AWS advises.
 const VISIBILITY: Duration = Duration::from_mins(6);
@@ -61,7 +50,7 @@ const SCALED_VISIBILITY: Duration = Duration::from_secs(30);
 const SCALED_RETURN: Duration = Duration::from_secs(1);
 
 /// Serves until it is stopped.
-pub(crate) async fn serve(flags: Serve) -> Result<()> {
+pub async fn serve(flags: Options) -> Result<()> {
     for (_, file) in &flags.bootstrap {
         if !file.is_file() {
             bail!(
@@ -71,7 +60,7 @@ pub(crate) async fn serve(flags: Serve) -> Result<()> {
         }
     }
     if cfg!(not(feature = "kafka")) && flags.kafka.is_some() {
-        bail!("--kafka needs the feature `kafka`: build without `--no-default-features`");
+        bail!("--kafka needs the feature `kafka`: run it with `cargo run --features kafka -- …`");
     }
     let apps = apps::read(flags.apps.as_deref())?;
     let listener = TcpListener::bind(flags.listen).await.with_context(|| {
@@ -133,7 +122,7 @@ pub(crate) async fn serve(flags: Serve) -> Result<()> {
 
 /// Starts every function with its runtime API.
 async fn start(
-    flags: &Serve,
+    flags: &Options,
     aws_url: &str,
     logs: &Arc<Logs>,
     tasks: &mut JoinSet<Result<()>>,
@@ -198,7 +187,7 @@ fn environment(
     name: &str,
     api: SocketAddr,
     aws: &str,
-    flags: &Serve,
+    flags: &Options,
 ) -> Result<BTreeMap<String, String>> {
     let mut environment: BTreeMap<String, String> = [
         ("AWS_LAMBDA_RUNTIME_API", api.to_string()),

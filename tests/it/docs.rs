@@ -113,7 +113,7 @@ fn event_table() -> String {
 
 /// The presets as they stand, a row per field.
 fn preset_tables() -> String {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/mapping/src/presets.json");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/segment_language/src/presets.json");
     let presets: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let mut text = String::new();
     for preset in presets.as_array().unwrap() {

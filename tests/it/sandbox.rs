@@ -59,7 +59,7 @@ pub(crate) fn docs(name: &str, text: &str, compared: bool) {
 
 /// A command: what it prints, and whether it ends well.
 pub(crate) fn command(arguments: &[&str]) -> (bool, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_segment-pushwoosh"));
     let output = command.args(arguments).output().unwrap();
     (output.status.success(), String::from_utf8(output.stdout).unwrap())
 }
@@ -88,7 +88,7 @@ impl Sandbox {
 
     /// With these flags.
     pub(crate) fn with(flags: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sandbox"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_segment-pushwoosh"))
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(flags)
             .stdout(Stdio::piped())

@@ -14,7 +14,7 @@ fn file(name: &str, text: &str) -> String {
 
 /// What a sandbox says that does not start.
 fn refusal(address: &str, flags: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sandbox"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_segment-pushwoosh"));
     command.args(["serve", "--listen", address]).args(flags);
     let output = command.stdout(Stdio::null()).output().unwrap();
     assert!(!output.status.success());

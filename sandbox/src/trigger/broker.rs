@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use operator::terminal::say;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -16,7 +17,6 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::kafka::{BATCH_SIZE, Record, TOPIC, Topic, WINDOW};
 use crate::lambda::Function;
-use crate::say;
 
 /// The consumer group, as `ConsumerGroupId` of an event source mapping.
 const GROUP: &str = "segment-pushwoosh-sandbox";

@@ -25,7 +25,7 @@ pub(crate) async fn answer(function: &Function, request: &Request) -> Response {
     match function.invoke(Bytes::from(event)).await {
         Ok(answer) => response(&answer),
         Err(error) => {
-            crate::say(&format!("{}: {}", function.name, error.0));
+            operator::terminal::say(&format!("{}: {}", function.name, error.0));
             http::json(500, &json!({"message": "Internal Server Error"}))
         }
     }

@@ -4,13 +4,13 @@
 //! came with the request was checked for that one.
 
 use jiff::Timestamp;
+use segment_language::instant::instant;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::call::{Call, Method, Plan};
+use crate::device_platform::Platform;
 use crate::field::{id, json, object, text, verbatim};
-use crate::instant::instant;
-use crate::platform::Platform;
 use crate::reason::{Reason, Refusal};
 use crate::value::to_pushwoosh;
 

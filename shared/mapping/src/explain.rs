@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use segment_language::kit::Traced;
+use segment_language::subscription::Subscription;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::kit::Traced;
 use crate::reason::{Disposition, Reason, Refusal};
 use crate::segment_event::{self, TYPES};
-use crate::subscription::Subscription;
 use crate::tracking_log::{Event, Record};
 use crate::{Plan, deletion, event, profile};
 
@@ -466,7 +466,7 @@ fn changes(value: &Value, keys: &[String]) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subscription::presets;
+    use segment_language::subscription::presets;
 
     fn explained(input: Input, value: &Value) -> Explanation {
         let setting = Setting {

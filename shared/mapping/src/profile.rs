@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::call::{Call, Method, Plan};
+use crate::device_platform::Platform;
 use crate::field::{id, json, object, text};
-use crate::platform::Platform;
 use crate::reason::{Reason, Refusal};
 use crate::value::to_pushwoosh;
 

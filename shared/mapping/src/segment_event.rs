@@ -5,15 +5,15 @@
 //! needs no mapping.
 
 use jiff::Timestamp;
+use segment_language::action::Action;
+use segment_language::schema::Mode;
+use segment_language::subscription::{PayloadError, Subscription};
 use serde_json::{Value, json};
 
-use crate::action::Action;
 use crate::call::Plan;
 use crate::deletion;
 use crate::field::json;
 use crate::reason::{Disposition, Reason, Refusal};
-use crate::schema::Mode;
-use crate::subscription::Subscription;
 use crate::{event, profile};
 
 /// What becomes of an event.
@@ -94,10 +94,28 @@ pub(crate) fn calls(
     }
 }
 
+impl From<PayloadError> for Refusal {
+    /// A required field that is not there has the reason that it would have in a body.
+    fn from(error: PayloadError) -> Self {
+        let reason = match &error {
+            PayloadError::Mapping(_) => Reason::MappingFailed,
+            PayloadError::Fields(misfits) => match misfits.first() {
+                Some(misfit) if misfit.missing && misfit.field == "external_id" => {
+                    Reason::NoIdentity
+                }
+                Some(misfit) if misfit.missing && misfit.field == "name" => Reason::NoEventName,
+                Some(misfit) if misfit.field == "timestamp" => Reason::BadTimestamp,
+                _ => Reason::BadField,
+            },
+        };
+        Self::new(reason, error.to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subscription::{presets, read};
+    use segment_language::subscription::{presets, read};
 
     fn calls(event: &Value, subscriptions: &[Subscription]) -> Result<Value, Reason> {
         plan("A", subscriptions, event.to_string().as_bytes(), Timestamp::UNIX_EPOCH)

@@ -9,12 +9,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write as _;
 
+use segment_language::instant::instant;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::instant::instant;
-use crate::platform::{Platform, fold};
+use crate::device_platform::{Platform, fold};
 use crate::reason::Reason;
 
 /// The message steps that Segment receives (spec S2).

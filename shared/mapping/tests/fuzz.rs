@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use mapping::explain::{Input, Setting, explain};
-use mapping::fql::{self, Trigger};
-use mapping::kit::Mapping;
-use mapping::schema::{self, Kind, Mode};
-use mapping::subscription::{presets, read_any};
 use mapping::tracking_log::Record;
 use mapping::{deletion, event, profile, segment_event};
+use segment_language::fql::{self, Trigger};
+use segment_language::kit::Mapping;
+use segment_language::schema::{self, Kind, Mode};
+use segment_language::subscription::{presets, read_any};
 use serde_json::{Map, Value, json};
 
 /// Makes values of bytes, with the words that matter.

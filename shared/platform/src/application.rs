@@ -11,9 +11,9 @@
 
 use std::sync::Arc;
 
-use mapping::subscription::{self, Subscription};
 use mapping::tracking_log::Event;
 use secrecy::SecretString;
+use segment_language::subscription::{self, Subscription};
 use serde_json::{Map, Value};
 
 /// Pushwoosh's API where the secret names no other host.

@@ -205,7 +205,7 @@ const cases = Array.from({ length: CASES }, (_, index) => {
 })
 
 const root = join(__dirname, '../../..')
-const command = ['run', '--release', '--quiet', '--package', 'mapping', '--example', 'conformance']
+const command = ['run', '--release', '--quiet', '--package', 'segment_language', '--example', 'conformance']
 const ours = spawnSync('cargo', command, { cwd: root, input: cases.map((one) => JSON.stringify(one) + '\n').join(''), maxBuffer: 1 << 30, stdio: ['pipe', 'pipe', 'inherit'] })
 if (ours.status !== 0) process.exit(1)
 const lines = ours.stdout.toString().trimEnd().split('\n').map((line) => JSON.parse(line))

@@ -3,20 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::Args;
 use jiff::Timestamp;
 use mapping::explain::{Attempt, CallTrace, Dropped, Explanation, Input, Setting};
-use mapping::subscription::{self, presets};
 use platform::Application;
+use segment_language::subscription::{self, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::apps::DEMO;
-use crate::{print, say};
+use crate::terminal::{print, say};
+
+/// The application that inputs are taken to belong to where none is named: the sandbox's demo.
+pub const DEMO_APPLICATION: &str = "DEMO0-00001";
 
 /// Flags of `explain`.
-#[derive(Debug, Parser)]
-pub(crate) struct Explain {
+#[derive(Debug, Args)]
+pub struct Explain {
     /// JSON: a Segment event, a body of the destination, or a record of the tracking log; a list or
     /// lines of them; `-` reads from standard input
     file: PathBuf,
@@ -27,7 +29,7 @@ pub(crate) struct Explain {
     #[arg(long = "as", value_name = "KIND", value_parser = kind)]
     kind: Option<Input>,
     /// Application code
-    #[arg(long, value_name = "CODE", default_value = DEMO)]
+    #[arg(long, value_name = "CODE", default_value = DEMO_APPLICATION)]
     app: String,
     /// One line of JSON per item
     #[arg(long)]
@@ -43,7 +45,7 @@ fn kind(name: &str) -> Result<Input> {
 }
 
 /// Explains a file.
-pub(crate) fn explain(flags: &Explain) -> Result<()> {
+pub fn explain(flags: &Explain) -> Result<()> {
     let file = flags.file.display();
     let text = read_input(&flags.file)?;
     let items = items(&text).with_context(|| file.to_string())?;
@@ -73,7 +75,7 @@ pub(crate) fn explain(flags: &Explain) -> Result<()> {
 }
 
 /// A file, or standard input for `-`.
-pub(crate) fn read_input(file: &Path) -> Result<String> {
+pub fn read_input(file: &Path) -> Result<String> {
     if file.as_os_str() == "-" {
         return std::io::read_to_string(std::io::stdin()).context("standard input cannot be read");
     }
@@ -81,7 +83,7 @@ pub(crate) fn read_input(file: &Path) -> Result<String> {
 }
 
 /// The items of a text: JSON, or a line of JSON each.
-pub(crate) fn items(text: &str) -> Result<Vec<Value>> {
+pub fn items(text: &str) -> Result<Vec<Value>> {
     let whole = match serde_json::from_str::<Value>(text) {
         Ok(value) => return Ok(mapping::explain::items(value)),
         Err(error) => error,
@@ -101,13 +103,15 @@ pub(crate) fn items(text: &str) -> Result<Vec<Value>> {
 
 /// Explanations, and what is wrong or will surprise in the mappings that they were made with.
 #[derive(Debug, Serialize)]
-pub(crate) struct Explained {
-    pub(crate) explained: Vec<Explanation>,
-    pub(crate) warnings: Vec<String>,
+pub struct Explained {
+    /// One for each item, in their order.
+    pub explained: Vec<Explanation>,
+    /// What is wrong with the mappings.
+    pub warnings: Vec<String>,
 }
 
 /// Explains items, with the application's mappings or with others.
-pub(crate) fn all(
+pub fn all(
     items: &[Value],
     kind: Option<Input>,
     code: &str,

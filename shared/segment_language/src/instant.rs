@@ -20,7 +20,7 @@ const WRITTEN: &[&str] =
 const TIMES: &[&str] = &["", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f"];
 
 /// Reads a point in time.
-pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+pub fn instant(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     unix(text)
         .or_else(|| text.parse().ok())

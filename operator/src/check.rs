@@ -1,39 +1,26 @@
-//! Looks at an application's secret before it is deployed, and shows how ids appear in logs.
+//! Looks at an application's secret, before or after it is deployed.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::Args;
 use platform::Application;
 use platform::application::{KEYS, warnings};
-use platform::telemetry::hashed;
 use serde_json::Value;
 
 use crate::explain::read_input;
-use crate::print;
+use crate::terminal::print;
 
 /// Flags of `check-secret`.
-#[derive(Debug, Parser)]
-pub(crate) struct CheckSecret {
+#[derive(Debug, Args)]
+pub struct CheckSecret {
     /// JSON file with the content of a secret: one application's, or a map of them by their codes; `-`
     /// reads from standard input
     file: PathBuf,
 }
 
-/// Flags of `hash-id`.
-#[derive(Debug, Parser)]
-pub(crate) struct HashId {
-    /// A user or device id
-    id: String,
-}
-
-/// Tells how an id appears in logs.
-pub(crate) fn hash(flags: &HashId) {
-    print(&hashed(flags.id.trim()));
-}
-
 /// Tells what is wrong with a secret, and what each function will do with it.
-pub(crate) fn check(flags: &CheckSecret) -> Result<()> {
+pub fn check(flags: &CheckSecret) -> Result<()> {
     let file = if flags.file.as_os_str() == "-" {
         "standard input".into()
     } else {

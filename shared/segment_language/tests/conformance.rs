@@ -4,13 +4,13 @@
 
 use std::borrow::Cow;
 
-use mapping::fql::Trigger;
-use mapping::kit::Mapping;
-use mapping::schema::{self, Kind, Mode};
+use segment_language::fql::Trigger;
+use segment_language::kit::Mapping;
+use segment_language::schema::{self, Kind, Mode};
 use serde_json::Value;
 
 fn cases(file: &str) -> Value {
-    let file = format!("{}/../../events/golden/{file}.json", env!("CARGO_MANIFEST_DIR"));
+    let file = format!("{}/../../tests/conformance/{file}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 

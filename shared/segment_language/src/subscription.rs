@@ -11,7 +11,6 @@ use serde_json::Value;
 use crate::action::Action;
 use crate::fql::{self, Trigger};
 use crate::kit::{Mapping, Traced};
-use crate::reason::{Reason, Refusal};
 use crate::schema::{Misfit, Mode, Payload, fit};
 
 /// A trigger, an action and a mapping.
@@ -25,6 +24,23 @@ pub struct Subscription {
     pub action: Action,
     conditions: Option<Trigger>,
     mapping: Mapping,
+}
+
+/// Why an event gives no payload.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// The mapping cannot be evaluated on the event.
+    #[error("{0}")]
+    Mapping(String),
+    /// The mapped fields do not fit the action's; there is at least one.
+    #[error("{}", .0.iter().map(|misfit| misfit.message.as_str()).collect::<Vec<_>>().join(" "))]
+    Fields(Vec<Misfit>),
+}
+
+impl From<Vec<Misfit>> for PayloadError {
+    fn from(misfits: Vec<Misfit>) -> Self {
+        Self::Fields(misfits)
+    }
 }
 
 /// What was read of a list.
@@ -143,36 +159,20 @@ impl Subscription {
     }
 
     /// The action's payload for an event, borrowed from it where nothing changes it.
-    pub fn payload<'e>(&self, event: &'e Value, mode: Mode) -> Result<Payload<'e>, Refusal> {
-        let mapped = self
-            .mapping
-            .fields(event)
-            .map_err(|error| Refusal::new(Reason::MappingFailed, error.0))?;
-        let Some(mapped) = mapped else {
-            return Err(Refusal::new(
-                Reason::MappingFailed,
-                "the mapping must give an object with the action's fields",
-            ));
-        };
-        fit(self.action.fields(), mode, mapped).map_err(|misfits| refusal(&misfits))
+    pub fn payload<'e>(&self, event: &'e Value, mode: Mode) -> Result<Payload<'e>, PayloadError> {
+        let mapped = self.mapping.fields(event).map_err(|error| PayloadError::Mapping(error.0))?;
+        let mapped = mapped.ok_or_else(|| {
+            PayloadError::Mapping(
+                "the mapping must give an object with the action's fields".to_owned(),
+            )
+        })?;
+        Ok(fit(self.action.fields(), mode, mapped)?)
     }
 
     /// Every field with what it was made of.
     pub fn trace(&self, event: &Value) -> Vec<Traced> {
         self.mapping.trace(event)
     }
-}
-
-/// A required field that is not there has the reason that it would have in a body.
-fn refusal(misfits: &[Misfit]) -> Refusal {
-    let reason = |misfit: &Misfit| match misfit.field {
-        "external_id" if misfit.missing => Reason::NoIdentity,
-        "name" if misfit.missing => Reason::NoEventName,
-        "timestamp" => Reason::BadTimestamp,
-        _ => Reason::BadField,
-    };
-    let messages: Vec<&str> = misfits.iter().map(|misfit| misfit.message.as_str()).collect();
-    Refusal::new(misfits.first().map_or(Reason::BadField, reason), messages.join(" "))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sqs::types::Message;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use clap::Parser;
+use clap::Args;
 use jiff::Timestamp;
 use mapping::tracking_log::Record;
 use mapping::{deletion, event, profile, segment_event};
@@ -23,7 +23,7 @@ use platform::secrets::Secrets;
 use platform::settings;
 use serde_json::Value;
 
-use crate::{print, say};
+use crate::terminal::{print, say};
 
 /// Rejects stay invisible to others for this long while they are worked on.
 const VISIBILITY: Duration = Duration::from_mins(2);
@@ -35,8 +35,8 @@ const SECRETS_ARE_FRESH: Duration = Duration::from_hours(1);
 const BATCH: i32 = 10;
 
 /// Flags of `redrive`.
-#[derive(Debug, Parser)]
-pub(crate) struct Redrive {
+#[derive(Debug, Args)]
+pub struct Redrive {
     /// Show per item what would be sent, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -66,7 +66,7 @@ struct Queues {
 }
 
 /// Redrives, and tells how many items were moved and how many stay.
-pub(crate) async fn redrive(flags: Redrive) -> Result<()> {
+pub async fn redrive(flags: Redrive) -> Result<()> {
     let queues = queues(&flags).await?;
     let (moved, stay) = match &flags.file {
         Some(file) => {

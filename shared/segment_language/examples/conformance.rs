@@ -11,10 +11,10 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufWriter, Write};
 
-use mapping::fql::Trigger;
-use mapping::kit::{Mapping, as_double};
-use mapping::schema::{self, Mode};
-use mapping::subscription;
+use segment_language::fql::Trigger;
+use segment_language::kit::{Mapping, as_double};
+use segment_language::schema::{self, Mode};
+use segment_language::subscription;
 use serde_json::{Value, json};
 
 fn main() -> io::Result<()> {
@@ -68,7 +68,7 @@ fn body(case: &Value) -> Value {
     let mode = mode(part("mode"));
     match subscription.payload(part("input"), mode) {
         Ok(payload) => json!({"output": subscription.action.body("A", mode, payload)}),
-        Err(refusal) => json!({"error": refusal.message}),
+        Err(error) => json!({"error": error.to_string()}),
     }
 }
 

@@ -1,0 +1,60 @@
+//! The commands and their flags.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use operator::check::{self, CheckSecret};
+use operator::explain::{self, Explain};
+use operator::hash_id::{self, HashId};
+use operator::redrive::{self, Redrive};
+use sandbox::Options;
+
+/// Segment and Pushwoosh, connected, on one machine
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything (the default)
+    Serve(Options),
+    /// Show what an event or a record would do, field by field; nothing is sent
+    Explain(Explain),
+    /// Look at an application's secret: what is wrong with it, and what each function will do with it
+    CheckSecret(CheckSecret),
+    /// Show how a user or device id appears in logs
+    HashId(HashId),
+    /// Send again what was set aside
+    Redrive(Redrive),
+    /// Run one function as Lambda would
+    #[command(hide = true)]
+    Function { name: String },
+}
+
+impl Cli {
+    /// Runs the command to its end.
+    pub(crate) fn run(self) -> Result<()> {
+        match self.command {
+            None => serve_until_stopped(self.serve),
+            Some(Command::Serve(flags)) => serve_until_stopped(flags),
+            Some(Command::Explain(flags)) => explain::explain(&flags),
+            Some(Command::CheckSecret(flags)) => check::check(&flags),
+            Some(Command::HashId(flags)) => {
+                hash_id::hash_id(&flags);
+                Ok(())
+            }
+            Some(Command::Redrive(flags)) => {
+                tokio::runtime::Runtime::new()?.block_on(redrive::redrive(flags))
+            }
+            Some(Command::Function { name }) => sandbox::run_function(&name),
+        }
+    }
+}
+
+fn serve_until_stopped(flags: Options) -> Result<()> {
+    tokio::runtime::Runtime::new()?.block_on(sandbox::serve(flags))
+}

@@ -1,0 +1,15 @@
+//! Output of the commands: results on standard output, everything else on standard error.
+
+use std::io::Write as _;
+
+/// A line for the person at the terminal.
+pub fn say(line: &str) {
+    // Nobody is left to tell where this fails.
+    writeln!(std::io::stderr().lock(), "{line}").ok();
+}
+
+/// A line of a command's result, which programs may read.
+pub fn print(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).ok();
+}

@@ -1,0 +1,27 @@
+//! The whole system on one machine: the real functions, each in its own process, and around them
+//! stand-ins for AWS, Pushwoosh and Segment. Nothing leaves the machine.
+//!
+//! # Layout
+//! * `options`: the flags of `serve`.
+//! * `serve`: starts everything.
+//! * `functions`: the functions, and how one is run in a process.
+//! * `lambda`: the Lambda runtime API and the processes of the functions.
+//! * `trigger`: what invokes functions: HTTP gateway, Kafka and SQS event source mappings.
+//! * `standin`: Secrets Manager, SQS, Pushwoosh and Segment.
+//! * `control`: the routes below `/_sandbox`, and the page.
+//! * `logs`: what the functions write.
+
+mod apps;
+mod control;
+mod functions;
+mod http;
+mod lambda;
+mod logs;
+mod options;
+mod serve;
+mod standin;
+mod trigger;
+
+pub use functions::run_function;
+pub use options::Options;
+pub use serve::serve;

@@ -1,0 +1,48 @@
+//! The flags of `serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::functions::FUNCTIONS;
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Address to serve on; port 0 picks one
+    #[arg(long, default_value = "127.0.0.1:8787")]
+    pub listen: SocketAddr,
+    /// JSON file with an object of applications: code → the content of its secret
+    #[arg(long, value_name = "FILE")]
+    pub apps: Option<PathBuf>,
+    /// Run a built artifact in place of the function of this name
+    #[arg(long, value_name = "NAME=FILE", value_parser = bootstrap)]
+    pub bootstrap: Vec<(String, PathBuf)>,
+    /// Read the topic from this broker, rather than from memory
+    #[arg(long, value_name = "BROKERS")]
+    pub kafka: Option<String>,
+    /// Read the topic as on-demand pollers do: no partial-batch response, no bisection, no end of retries
+    #[arg(long)]
+    pub on_demand: bool,
+    /// Receives after which a message of the retry queue is dead
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    pub max_receives: u32,
+    /// JSON file with the variables of each function, in place of the sandbox's: function → name → value
+    #[arg(long, value_name = "FILE")]
+    pub environment: Option<PathBuf>,
+    /// Wait between retries as long as in AWS, rather than for seconds
+    #[arg(long)]
+    pub real_delays: bool,
+}
+
+fn bootstrap(text: &str) -> Result<(String, PathBuf)> {
+    let (name, file) = text
+        .split_once('=')
+        .context("NAME=FILE is expected, e.g. source=target/lambda/source/bootstrap")?;
+    if !FUNCTIONS.iter().any(|function| function.name == name) {
+        bail!("{name} is no function: destination, source or retry is expected");
+    }
+    Ok((name.to_owned(), file.into()))
+}
