@@ -7,6 +7,7 @@ use hyper::Method;
 use operator::explain::{self, DEMO_APPLICATION};
 use serde_json::{Map, Value, json};
 
+use crate::deployed::TOPIC;
 use crate::http::{self, Request, Response};
 use crate::lambda::Function;
 use crate::logs::Logs;
@@ -16,7 +17,7 @@ use crate::standin::pushwoosh::Pushwoosh;
 use crate::standin::segment::Segment;
 use crate::standin::upstream::Upstream;
 use crate::trigger::gateway;
-use crate::trigger::kafka::{TOPIC, Topic};
+use crate::trigger::kafka::Topic;
 
 /// Path of Lambda's own API. <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
 const INVOKE: &str = "/2015-03-31/functions/";

@@ -4,7 +4,8 @@
 //! # Layout
 //! * `options`: the flags of `serve`.
 //! * `serve`: starts everything.
-//! * `functions`: the functions, and how one is run in a process.
+//! * [`deployed`]: what the template deploys.
+//! * `functions`: how a function is run in a process.
 //! * `lambda`: the Lambda runtime API and the processes of the functions.
 //! * `trigger`: what invokes functions: HTTP gateway, Kafka and SQS event source mappings.
 //! * `standin`: Secrets Manager, SQS, Pushwoosh and Segment.
@@ -13,6 +14,7 @@
 
 mod apps;
 mod control;
+pub mod deployed;
 mod functions;
 mod http;
 mod lambda;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::functions::FUNCTIONS;
+use crate::deployed::{FUNCTIONS, RETRY_MAX_RECEIVES};
 
 /// Flags of `serve`.
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub struct Options {
     #[arg(long)]
     pub on_demand: bool,
     /// Receives after which a message of the retry queue is dead
-    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    #[arg(long, value_name = "NUMBER", default_value_t = RETRY_MAX_RECEIVES)]
     pub max_receives: u32,
     /// JSON file with the variables of each function, in place of the sandbox's: function → name → value
     #[arg(long, value_name = "FILE")]

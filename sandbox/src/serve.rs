@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::apps::{self, Apps};
 use crate::control::{Control, Standins};
-use crate::functions::{Deployed, FUNCTIONS};
+use crate::deployed::{Deployed, FUNCTIONS, RETRY_VISIBILITY, TOPIC};
 use crate::http;
 use crate::lambda::{CONCURRENCY, Function};
 use crate::logs::Logs;
@@ -29,11 +29,8 @@ use crate::standin::pushwoosh::Pushwoosh;
 use crate::standin::segment::Segment;
 use crate::standin::sqs::Queue;
 use crate::standin::upstream::Upstream;
-use crate::trigger::kafka::{TOPIC, Topic};
+use crate::trigger::kafka::Topic;
 use crate::trigger::queue;
-
-/// Visibility timeout of the retry queue: six times the function's time limit, as AWS advises.
-const VISIBILITY: Duration = Duration::from_mins(6);
 
 /// Delays for a person who watches, in seconds.
 const SCALED_DELAYS: [(&str, &str); 3] = [
@@ -99,7 +96,7 @@ pub async fn serve(flags: Options) -> Result<()> {
     let topic = Arc::new(Topic::new(flags.on_demand));
     read_topic(flags.kafka, Arc::clone(&topic), Arc::clone(source), &mut tasks);
     let (visibility, again) = if flags.real_delays {
-        (VISIBILITY, VISIBILITY)
+        (RETRY_VISIBILITY, RETRY_VISIBILITY)
     } else {
         (SCALED_VISIBILITY, SCALED_RETURN)
     };

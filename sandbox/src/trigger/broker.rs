@@ -15,7 +15,8 @@ use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::kafka::{BATCH_SIZE, Record, TOPIC, Topic, WINDOW};
+use super::kafka::{Record, Topic, WINDOW};
+use crate::deployed::{TOPIC, TOPIC_BATCH_SIZE};
 use crate::lambda::Function;
 
 /// The consumer group, as `ConsumerGroupId` of an event source mapping.
@@ -64,7 +65,7 @@ async fn next_batch(consumer: &StreamConsumer) -> Vec<Record> {
         }
     }
     let end = tokio::time::Instant::now() + WINDOW;
-    while batch.len() < BATCH_SIZE {
+    while batch.len() < TOPIC_BATCH_SIZE {
         match tokio::time::timeout_at(end, consumer.recv()).await {
             Ok(Ok(message)) => batch.push(record(&message)),
             Ok(Err(_)) | Err(_) => break,

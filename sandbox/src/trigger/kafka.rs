@@ -16,15 +16,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
+use crate::deployed::{TOPIC, TOPIC_BATCH_SIZE, TOPIC_MAX_RETRIES};
 use crate::lambda::Function;
 
-/// Name of the topic.
-pub(crate) const TOPIC: &str = "channels-tracking-log";
-
 const PARTITIONS: usize = 3;
-
-/// As `BatchSize` in `template.yaml`.
-pub(crate) const BATCH_SIZE: usize = 500;
 
 /// A batch is invoked this long after its first record. AWS waits 500 ms where nothing is set.
 pub(crate) const WINDOW: Duration = Duration::from_millis(200);
@@ -37,9 +32,6 @@ const RECORD_OVERHEAD: usize = 220;
 
 /// Kafka's producer stays with a partition for this many bytes (`batch.size`).
 const STICKY_BYTES: usize = 16 * 1024;
-
-/// `MaximumRetryAttempts`: what AWS applies where there is an on-failure destination.
-const MAX_RETRIES: u32 = 10;
 
 /// Pauses between attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -171,8 +163,8 @@ impl Topic {
             for record in partition.records.iter().skip(partition.committed) {
                 let size =
                     record.value.as_ref().map_or(0, Bytes::len).div_ceil(3) * 4 + RECORD_OVERHEAD;
-                let full =
-                    batch.len() == BATCH_SIZE || (!batch.is_empty() && bytes + size > MAX_PAYLOAD);
+                let full = batch.len() == TOPIC_BATCH_SIZE
+                    || (!batch.is_empty() && bytes + size > MAX_PAYLOAD);
                 if full {
                     return batch;
                 }
@@ -203,7 +195,7 @@ impl Topic {
                 Err(_) => Some(std::mem::take(&mut part)),
             };
             let Some(retried) = retried else { continue };
-            if attempt == MAX_RETRIES && !self.on_demand {
+            if attempt == TOPIC_MAX_RETRIES && !self.on_demand {
                 let mut log = self.lock();
                 log.given_up.push(on_failure(&retried, function.name, attempt + 1));
                 continue;

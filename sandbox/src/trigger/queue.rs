@@ -12,14 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use crate::deployed::{RETRY_BATCH_SIZE, RETRY_CONCURRENCY};
 use crate::lambda::Function;
 use crate::standin::sqs::{Queue, Received};
-
-/// Messages of one invocation, as in `template.yaml`.
-const BATCH_SIZE: usize = 10;
-
-/// Invocations at the same time, as `MaximumConcurrency` in `template.yaml`.
-const CONCURRENCY: usize = 5;
 
 /// Feeds the function until the process ends. After a failed invocation its messages come back
 /// after `again`: in AWS that is the queue's visibility timeout, which is minutes.
@@ -29,12 +24,12 @@ pub(crate) async fn poll(
     visibility: Duration,
     again: Duration,
 ) {
-    let permits = Arc::new(Semaphore::new(CONCURRENCY));
+    let permits = Arc::new(Semaphore::new(RETRY_CONCURRENCY));
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
         };
-        let messages = queue.receive(BATCH_SIZE, visibility);
+        let messages = queue.receive(RETRY_BATCH_SIZE, visibility);
         if messages.is_empty() {
             drop(permit);
             queue.wait().await;
