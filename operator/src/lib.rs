@@ -6,6 +6,7 @@
 //! * [`explain`]: what an event, a request body or a record would do.
 //! * [`hash_id`]: how a user or device id appears in logs.
 //! * [`redrive`]: sends again what was set aside.
+//! * [`track_properties`]: the flag for the optional properties of Track calls.
 //! * [`terminal`]: lines for people, and lines for programs.
 
 pub mod check;
@@ -13,3 +14,4 @@ pub mod explain;
 pub mod hash_id;
 pub mod redrive;
 pub mod terminal;
+pub mod track_properties;

@@ -253,7 +253,7 @@ function read it at once. Whoever still presents the key of before is let in whi
 #[test]
 fn reasons() {
     let mut table =
-        String::from("| code | what becomes of it | cause | cure |\n|---|---|---|---|\n");
+        String::from("| code | what becomes of it | cause | remedy |\n|---|---|---|---|\n");
     for reason in Reason::ALL {
         let disposition = match reason.disposition() {
             Disposition::Disregard => "disregarded: counted",
@@ -264,7 +264,7 @@ fn reasons() {
             "| `{}` | {disposition} | {} | {} |",
             reason.code(),
             reason.cause(),
-            reason.cure()
+            reason.remedy()
         )
         .unwrap();
     }

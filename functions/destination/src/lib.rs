@@ -1,114 +1,122 @@
 //! Segment calls an HTTP API; its requests become calls of Pushwoosh.
 //!
-//! Invariants: every item of a request ends in one outcome, and the request is answered within the
-//! time budget whatever Pushwoosh does. An item that cannot be used never harms the items beside
-//! it. 503 is answered only where something could be neither delivered nor kept, so that Segment
-//! brings it again.
+//! Invariants: every item of a request ends in one outcome, and the request is answered within the time
+//! budget whatever Pushwoosh does. An item that cannot be used never harms the items beside it. 503 is
+//! answered only where something could be neither delivered nor kept, so that Segment resends it.
 //!
 //! # Layout
-//! * [`request`], [`answer`]: the HTTP side of an API Gateway event.
-//! * [`auth`]: which application, and whether the caller holds its key.
-//! * [`endpoints`]: one file per route.
-//! * [`items`]: what happens to the items of a request, the same for every route.
-//! * [`signature`]: whether a webhook's sender holds the shared secret.
+//! * [`event`]: what invokes the function, and what it answers.
+//! * [`route`]: which endpoint a request is for; `endpoints`: one file per route.
+//! * `caller`: which application, and whether the caller holds its key; [`signature`]: whether a
+//!   webhook's sender holds the shared secret.
+//! * `process`: from items to outcomes, the same for every route.
 //! * `recent`, `seen`: items that need not be sent again when they come again.
 
-pub mod answer;
-pub mod auth;
-pub mod endpoints;
-pub mod items;
+mod caller;
+mod endpoints;
+pub mod event;
+mod process;
 mod recent;
-pub mod request;
+pub mod route;
 mod seen;
 pub mod signature;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use platform::clock::Instant;
 use platform::queues::Queues;
 use platform::secrets::Secrets;
 use platform::settings::Settings;
-use platform::telemetry::{self, Count, Tally};
+use platform::{Deadlines, Function, Invocation, Platform};
 use pushwoosh::delivery::Delivery;
-use tokio::time::Instant;
 
-use crate::answer::Answer;
-use crate::request::Request;
+use crate::event::{HttpRequest, HttpResponse};
+use crate::route::{Credential, Route};
 
 /// Part of the time budget that is kept for parking what could not be sent.
 const PARKING_TIME: Duration = Duration::from_secs(1);
 
-/// Kept for the way back through Lambda and API Gateway.
-const ANSWER_TIME: Duration = Duration::from_millis(150);
+/// Reserved for response overhead: the way back through Lambda and API Gateway.
+const RESPONSE_TIME: Duration = Duration::from_millis(150);
 
 /// The function's state, shared by all invocations of a process.
 #[derive(Debug)]
 pub struct Destination {
-    settings: Settings,
+    settings: Arc<Settings>,
     secrets: Arc<Secrets>,
     delivery: Delivery,
-    queues: Queues,
+    queues: Arc<Queues>,
     recent: recent::Recent,
     seen: seen::Seen,
 }
 
-/// One request's limits and counters.
-#[derive(Debug)]
-pub struct Invocation {
-    /// Id of the request, the origin of its rejects.
-    pub request_id: String,
-    /// Until then calls to Pushwoosh may take.
-    pub upstream_deadline: Instant,
-    /// Until then everything must be done.
-    pub deadline: Instant,
-    /// Outcomes of its items.
-    pub tally: Tally,
-}
+impl Function for Destination {
+    const NAME: &'static str = "destination";
+    type Event = ApiGatewayV2httpRequest;
+    type Response = HttpResponse;
+    type Error = Infallible;
 
-/// Starts the function and serves invocations until the environment is shut down.
-pub async fn run() -> Result<(), Error> {
-    telemetry::init();
-    let settings = Settings::from_env()?;
-    let config = platform::aws::config().await;
-    let secrets = Arc::new(Secrets::from_settings(&config, &settings));
-    let client = pushwoosh::Client::new(platform::upstream::http_client()?);
-    let destination = Arc::new(Destination {
-        delivery: Delivery::new(client, Arc::clone(&secrets)),
-        queues: Queues::from_settings(&config, &settings),
-        recent: recent::Recent::default(),
-        seen: seen::Seen::default(),
-        secrets,
-        settings,
-    });
-    let handler = service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
-        let destination = Arc::clone(&destination);
-        // Boxed: the future is large, and nested deeper than the compiler follows.
-        Box::pin(async move { Ok::<_, Error>(destination.handle(event).await) })
-    });
-    lambda_runtime::run_concurrent(handler).await
+    fn new(platform: Platform) -> Self {
+        Self {
+            delivery: Delivery::new(&platform),
+            recent: recent::Recent::default(),
+            seen: seen::Seen::default(),
+            settings: platform.settings,
+            secrets: platform.secrets,
+            queues: platform.queues,
+        }
+    }
+
+    /// The time budget is the setting's: Segment waits for 5 to 10 seconds, whatever Lambda allows.
+    fn deadlines(&self, now: Instant, _: Duration) -> Deadlines {
+        let budget = self.settings.time_budget;
+        Deadlines {
+            upstream: now + budget.saturating_sub(PARKING_TIME),
+            end: now + budget.saturating_sub(RESPONSE_TIME),
+        }
+    }
+
+    async fn handle(
+        &self,
+        event: ApiGatewayV2httpRequest,
+        invocation: &Invocation,
+    ) -> Result<HttpResponse, Infallible> {
+        Ok(match HttpRequest::read(event) {
+            Ok(request) => {
+                self.respond(&request, invocation).await.unwrap_or_else(|response| response)
+            }
+            Err(response) => response,
+        })
+    }
 }
 
 impl Destination {
-    /// Answers one API Gateway event.
-    pub async fn handle(&self, event: LambdaEvent<ApiGatewayV2httpRequest>) -> Answer {
-        let started = Instant::now();
-        let budget = self.settings.time_budget;
-        let invocation = Invocation {
-            request_id: event.context.request_id,
-            upstream_deadline: started + budget.saturating_sub(PARKING_TIME),
-            deadline: started + budget.saturating_sub(ANSWER_TIME),
-            tally: Tally::default(),
+    /// The response to a request. An error is the response to one that is not worked on.
+    async fn respond(
+        &self,
+        request: &HttpRequest,
+        invocation: &Invocation,
+    ) -> Result<HttpResponse, HttpResponse> {
+        let (route, code) = Route::find(&request.method, &request.path)?;
+        let endpoint = route.endpoint();
+        let body = (endpoint.split)(&request.body);
+        let application = match endpoint.credential {
+            Credential::ApiKey => caller::by_api_key(&self.secrets, request).await?,
+            Credential::Signature => {
+                let first = body.as_ref().ok().and_then(|body| body.first_of_list());
+                let code = code.unwrap_or_default();
+                caller::by_signature(&self.secrets, code, request, first).await?
+            }
         };
-        let answer = match Request::read(event.payload) {
-            Ok(request) => endpoints::route(self, &request, &invocation).await,
-            Err(answer) => answer,
+        // Only now: a stranger is told nothing about the body.
+        let body = body?;
+        let results = match endpoint.kind {
+            Some(kind) => self.process(&application, kind, body.items(), invocation).await,
+            None => Vec::new(),
         };
-        let tally = &invocation.tally;
-        tally.time(Count::DurationMs, started.elapsed());
-        tally.add(Count::SecretsStale, self.secrets.take_stale());
-        tally.report("destination");
-        answer
+        Ok((endpoint.respond)(&body, &results))
     }
 }

@@ -1,34 +1,38 @@
 //! Delivers what could not be delivered the first time, from the retry queue.
 //!
-//! Invariants: a message leaves the queue only when all it holds was delivered, set aside, or put
-//! on the queue again; what fails comes back later and later ([`backoff`]), and after
-//! `PWSEG_RETRY_MAX_AGE_S` goes to the dead-letter queue by SQS's own redrive policy, so that SQS's
-//! own redrive can bring it back. A process that dies in between costs at most a repetition.
+//! Invariants: a message leaves the queue only when all it holds was delivered, rejected, or put on the
+//! queue again; what fails is retried with exponential backoff, and after `PWSEG_RETRY_MAX_AGE_S` goes
+//! to the dead-letter queue by SQS's own redrive policy, so that SQS's own redrive can bring it back. A
+//! process that dies in between costs at most a repetition.
 //!
 //! # Layout
-//! * [`backoff`]: when a message is tried again.
-//! * `attempt`: one message, through the same deliveries as the other functions use.
+//! * `event`: what invokes the function, and what it answers.
+//! * `process`: from a message to its outcome.
+//! * `backoff`: when a message is tried again.
 
-mod attempt;
-pub mod backoff;
+mod backoff;
+mod event;
+mod process;
 
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use futures::future::join_all;
-use jiff::Timestamp;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use platform::clock::Instant;
 use platform::queues::Queues;
 use platform::secrets::Secrets;
 use platform::settings::Settings;
-use platform::telemetry::{self, Count, Tally};
-use tokio::time::Instant;
+use platform::{Deadlines, Function, Invocation, Platform};
 
-use crate::attempt::Received;
+use crate::event::Received;
 
-/// Kept before the invocation's deadline, for the queues and the answer.
-const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// Kept before the invocation's deadline, for the answer.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
+
+/// The queues may still be used for this long after the upstreams' time is up.
+const QUEUE_TIME: Duration = Duration::from_secs(3);
 
 /// Longest time for the upstreams: other messages wait.
 const MAX_UPSTREAM_TIME: Duration = Duration::from_secs(20);
@@ -36,87 +40,64 @@ const MAX_UPSTREAM_TIME: Duration = Duration::from_secs(20);
 /// The function's state, shared by all invocations of a process.
 #[derive(Debug)]
 pub struct Retry {
-    settings: Settings,
+    settings: Arc<Settings>,
     secrets: Arc<Secrets>,
     pushwoosh: pushwoosh::delivery::Delivery,
     segment: segment::delivery::Delivery,
-    queues: Queues,
+    queues: Arc<Queues>,
 }
 
-/// Starts the function and serves invocations until the environment is shut down.
-pub async fn run() -> Result<(), Error> {
-    telemetry::init();
-    let settings = Settings::from_env()?;
-    let config = platform::aws::config().await;
-    let http = platform::upstream::http_client()?;
-    let secrets = Arc::new(Secrets::from_settings(&config, &settings));
-    let segment = segment::Client::new(http.clone(), settings.segment_gzip);
-    let retry = Arc::new(Retry {
-        pushwoosh: pushwoosh::delivery::Delivery::new(
-            pushwoosh::Client::new(http),
-            Arc::clone(&secrets),
-        ),
-        segment: segment::delivery::Delivery::new(segment, settings.segment_concurrency),
-        queues: Queues::from_settings(&config, &settings),
-        secrets,
-        settings,
-    });
-    let handler = service_fn(move |event: LambdaEvent<SqsEvent>| {
-        let retry = Arc::clone(&retry);
-        // Boxed: the future is large, and nested deeper than the compiler follows.
-        Box::pin(async move { Ok::<_, Error>(retry.handle(event).await) })
-    });
-    lambda_runtime::run_concurrent(handler).await
-}
+impl Function for Retry {
+    const NAME: &'static str = "retry";
+    type Event = SqsEvent;
+    type Response = SqsBatchResponse;
+    type Error = Infallible;
 
-impl Retry {
+    fn new(platform: Platform) -> Self {
+        Self {
+            pushwoosh: pushwoosh::delivery::Delivery::new(&platform),
+            segment: segment::delivery::Delivery::new(&platform),
+            settings: platform.settings,
+            secrets: platform.secrets,
+            queues: platform.queues,
+        }
+    }
+
+    fn deadlines(&self, now: Instant, left: Duration) -> Deadlines {
+        let budget = left.saturating_sub(ANSWER_TIME).min(MAX_UPSTREAM_TIME + QUEUE_TIME);
+        Deadlines::within(now, budget, QUEUE_TIME)
+    }
+
     /// Works on the messages of one event at the same time.
-    pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> SqsBatchResponse {
-        let started = Instant::now();
-        let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(event.context.deadline);
-        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-        let upstream = left.saturating_sub(ANSWER_TIME).min(MAX_UPSTREAM_TIME);
-        let (until, tally) = (started + upstream, Tally::default());
-        let messages = event.payload.records;
-        let done =
-            join_all(messages.iter().map(|message| self.message(message, until, &tally))).await;
+    async fn handle(
+        &self,
+        event: SqsEvent,
+        invocation: &Invocation,
+    ) -> Result<SqsBatchResponse, Infallible> {
+        let messages: Vec<Received<'_>> = event.records.iter().map(Received::read).collect();
+        let done = messages.iter().map(|message| self.settle(message, invocation));
+        let done = join_all(done).await;
         let mut response = SqsBatchResponse::default();
-        for (message, done) in messages.into_iter().zip(done) {
+        for (message, done) in messages.iter().zip(done) {
             if !done {
                 let mut failure = BatchItemFailure::default();
-                failure.item_identifier = message.message_id.unwrap_or_default();
+                failure.item_identifier = message.id.to_owned();
                 response.batch_item_failures.push(failure);
             }
         }
-        tally.time(Count::DurationMs, started.elapsed());
-        tally.add(Count::SecretsStale, self.secrets.take_stale());
-        tally.report("retry");
-        response
+        Ok(response)
     }
+}
 
+impl Retry {
     /// Works on one message; false leaves it on the queue.
-    async fn message(&self, message: &SqsMessage, until: Instant, tally: &Tally) -> bool {
-        let attributes = &message.attributes;
-        let number = |name: &str| attributes.get(name).and_then(|value| value.parse::<u64>().ok());
-        let receives =
-            number("ApproximateReceiveCount").and_then(|count| u32::try_from(count).ok());
-        let receives = receives.unwrap_or(1);
-        // A dead letter that is redriven counts as sent anew.
-        let now = Timestamp::now().as_millisecond().unsigned_abs();
-        let age = number("SentTimestamp").map_or(0, |sent| now.saturating_sub(sent));
-        let work = Received {
-            body: message.body.as_deref().unwrap_or_default(),
-            origin: message.message_id.as_deref().unwrap_or_default(),
-            receives,
-            expired: Duration::from_millis(age) > self.settings.retry_max_age,
-        };
-        match self.attempt(work, until, tally).await {
+    async fn settle(&self, message: &Received<'_>, invocation: &Invocation) -> bool {
+        match self.process(message, invocation).await {
             Ok(()) => true,
-            Err(later) => {
-                let delay = later.delay(&self.settings, receives);
-                let receipt = message.receipt_handle.as_deref().unwrap_or_default();
+            Err(postponed) => {
+                let delay = postponed.delay(&self.settings, message.receives);
                 // Without it the message comes back when its visibility runs out.
-                self.queues.postpone(receipt, delay).await.ok();
+                self.queues.postpone(message.receipt, delay).await.ok();
                 false
             }
         }

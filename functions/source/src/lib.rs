@@ -1,32 +1,34 @@
 //! Records of Pushwoosh's topic `channels-tracking-log` become Track calls of Segment.
 //!
-//! Invariants: every record ends in one outcome; a record that could be neither delivered nor kept
-//! is reported by exactly the key and offset it came with. Everything ends two seconds before the
+//! Invariants: every record ends in one outcome; a record that could be neither delivered nor kept is
+//! reported by exactly the key and offset it came with. Everything ends two seconds before the
 //! invocation does. Where nothing at all worked, or where the event source mapping reads no
-//! partial-batch response, the invocation fails instead, so that Lambda brings the whole batch
-//! again; Segment removes the repeats by their `messageId`.
+//! partial-batch response, the invocation fails instead, so that Lambda resends the whole batch; Segment
+//! removes the repeats by their `messageId`.
 //!
 //! # Layout
-//! * [`msk`]: the event and the answer.
-//! * `batch`: one batch, from records to outcomes.
-//! * `sort`: which of its records are to be sent, and for whom.
+//! * [`event`]: what invokes the function, and what it answers.
+//! * `classify`: which records are to be sent, and for whom.
+//! * `process`: from records to outcomes.
+//! * `kept`: something for a queue, and the records that it stands for.
 
-mod batch;
-pub mod msk;
-mod sort;
+mod classify;
+pub mod event;
+mod kept;
+mod process;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
+use lambda_runtime::Diagnostic;
+use platform::clock::Instant;
 use platform::queues::Queues;
 use platform::secrets::Secrets;
 use platform::settings::Settings;
-use platform::telemetry::{self, Count, Tally};
+use platform::{Deadlines, Function, Invocation, Platform};
 use segment::delivery::Delivery;
-use tokio::time::Instant;
 
-use crate::msk::{BatchItemFailure, Event, Response};
+use crate::event::{BatchItemFailure, BatchResponse, MskEvent};
 
 /// Kept before the invocation's deadline, for the answer.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
@@ -37,13 +39,13 @@ const PARKING_TIME: Duration = Duration::from_secs(3);
 /// The function's state, shared by all invocations of a process.
 #[derive(Debug)]
 pub struct Source {
-    settings: Settings,
+    settings: Arc<Settings>,
     secrets: Arc<Secrets>,
     delivery: Delivery,
-    queues: Queues,
+    queues: Arc<Queues>,
 }
 
-/// The batch has to come again as a whole.
+/// Lambda must resend the batch as a whole.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BatchFailed {
     failed: usize,
@@ -56,57 +58,44 @@ impl From<BatchFailed> for Diagnostic {
         Self {
             error_type: "BatchFailed".to_owned(),
             error_message: format!(
-                "{failed} of {of} records could be neither delivered nor parked; the batch comes again"
+                "{failed} of {of} records could be neither delivered nor parked; Lambda resends the batch"
             ),
         }
     }
 }
 
-/// Starts the function and serves invocations until the environment is shut down.
-pub async fn run() -> Result<(), Error> {
-    telemetry::init();
-    let settings = Settings::from_env()?;
-    let config = platform::aws::config().await;
-    let client = segment::Client::new(platform::upstream::http_client()?, settings.segment_gzip);
-    let source = Arc::new(Source {
-        delivery: Delivery::new(client, settings.segment_concurrency),
-        secrets: Arc::new(Secrets::from_settings(&config, &settings)),
-        queues: Queues::from_settings(&config, &settings),
-        settings,
-    });
-    let handler = service_fn(move |event: LambdaEvent<Event>| {
-        let source = Arc::clone(&source);
-        // Boxed: the future is large, and nested deeper than the compiler follows.
-        Box::pin(async move { source.handle(event).await })
-    });
-    lambda_runtime::run_concurrent(handler).await
-}
+impl Function for Source {
+    const NAME: &'static str = "source";
+    type Event = MskEvent;
+    type Response = BatchResponse;
+    type Error = BatchFailed;
 
-impl Source {
-    /// Works on one event.
-    pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<Response, BatchFailed> {
-        let started = Instant::now();
-        let tally = Tally::default();
-        let end = started + remaining(&event.context).saturating_sub(ANSWER_TIME);
-        let upstream_end = end.checked_sub(PARKING_TIME).unwrap_or(started).max(started);
-        let of = event.payload.records.values().map(Vec::len).sum();
-        let failed = batch::process(self, event.payload, upstream_end, end, &tally).await;
-        tally.time(Count::DurationMs, started.elapsed());
-        tally.add(Count::SecretsStale, self.secrets.take_stale());
-        tally.report("source");
-        let whole_batch =
-            !failed.is_empty() && (failed.len() == of || !self.settings.partial_batch_response);
-        if whole_batch {
+    fn new(platform: Platform) -> Self {
+        Self {
+            delivery: Delivery::new(&platform),
+            settings: platform.settings,
+            secrets: platform.secrets,
+            queues: platform.queues,
+        }
+    }
+
+    fn deadlines(&self, now: Instant, left: Duration) -> Deadlines {
+        Deadlines::within(now, left.saturating_sub(ANSWER_TIME), PARKING_TIME)
+    }
+
+    async fn handle(
+        &self,
+        event: MskEvent,
+        invocation: &Invocation,
+    ) -> Result<BatchResponse, BatchFailed> {
+        let of = event.records.values().map(Vec::len).sum();
+        let failed = process::process(self, event, invocation).await;
+        let partial = self.settings.partial_batch_response && failed.len() < of;
+        if !failed.is_empty() && !partial {
             return Err(BatchFailed { failed: failed.len(), of });
         }
-        let batch_item_failures =
+        let failures =
             failed.into_iter().map(|item_identifier| BatchItemFailure { item_identifier });
-        Ok(Response { batch_item_failures: batch_item_failures.collect() })
+        Ok(BatchResponse { batch_item_failures: failures.collect() })
     }
-}
-
-/// What is left of the invocation's time.
-fn remaining(context: &Context) -> Duration {
-    let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(context.deadline);
-    deadline.duration_since(SystemTime::now()).unwrap_or_default()
 }

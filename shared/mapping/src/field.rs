@@ -48,6 +48,14 @@ pub(crate) fn id(value: &Value) -> Option<String> {
     text(value).filter(|id| id != NO_ID)
 }
 
+/// Lower case without blanks and separators, so that `Push Sent`, `push_sent` and `PUSH-SENT` meet.
+pub(crate) fn fold(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_whitespace() && *c != '_' && *c != '-')
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
 /// Whose item this is, for the log of an item that was not delivered.
 pub fn identity_of(item: &[u8]) -> Option<String> {
     let item: Value = serde_json::from_slice(item).ok()?;

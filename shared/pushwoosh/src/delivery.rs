@@ -1,59 +1,55 @@
 //! Delivers plans: the one way in which calls reach Pushwoosh, for the destination and for retries.
 //!
-//! Invariants: calls of a stage run together, a stage waits for the one before it; a refused key
-//! is read again once and tried once more; nothing runs past the deadline. What could not be sent
-//! is handed back as the plan that is still missing, so that a call that succeeded is not
-//! repeated. A call that is refused for good does not stop the calls after it.
+//! Invariants: calls of a stage run together, a stage waits for the one before it; no call starts or
+//! runs after the invocation's deadline for upstreams. What could not be sent is handed back as the
+//! plan that is still missing, so that a call that succeeded is not repeated. A call that is refused
+//! for good does not stop the calls after it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::join_all;
 use mapping::{Call, Method, Plan};
-use platform::application::{Application, Pushwoosh};
-use platform::circuit::Circuits;
+use platform::Platform;
+use platform::application::{Application, PushwooshAccount};
+use platform::gate::{Account, CallOutcome, Gate, Patience, Undelivered};
+use platform::invocation::Invocation;
 use platform::secrets::{SecretError, Secrets};
 use platform::telemetry::{Count, Tally, hashed};
-use platform::upstream::Verdict;
 use serde_json::Value;
-use tokio::time::Instant;
 
-use crate::{Accepted, Client, Error};
+use crate::client::Client;
+use crate::reply::Accepted;
+
+/// Only the invocation's deadline limits a call. A single one without an answer counts as one failure.
+const PATIENCE: Patience = Patience { answer: None, opens_on_timeout: false };
 
 /// Sends plans on behalf of all applications.
 #[derive(Debug)]
 pub struct Delivery {
     client: Client,
     secrets: Arc<Secrets>,
-    circuits: Circuits,
+    gate: Gate,
 }
 
 /// How a plan ended. Neither part set means that Pushwoosh has everything.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct PlanOutcome {
     /// What is still to be sent.
-    pub rest: Option<Rest>,
+    pub unsent: Option<Unsent>,
     /// Pushwoosh's answers to the calls that it will never take.
     pub refused: Vec<String>,
 }
 
 /// What is still to be sent, and why.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rest {
+pub struct Unsent {
     /// The calls that are missing.
     pub plan: Plan,
-    /// Short, stable name of the cause.
-    pub cause: String,
-    /// Not before this has passed.
-    pub after: Option<Duration>,
+    /// Why.
+    pub why: Undelivered,
 }
 
-/// Why a call has to be sent again.
-struct Undelivered {
-    cause: String,
-    after: Option<Duration>,
-}
-
+/// How a call of a plan ended.
 enum Sent {
     Done,
     Refused(String),
@@ -61,134 +57,74 @@ enum Sent {
 }
 
 impl Delivery {
-    /// Delivers with this client; keys come from the secrets.
-    pub fn new(client: Client, secrets: Arc<Secrets>) -> Self {
-        Self { client, secrets, circuits: Circuits::default() }
+    /// Delivers on this platform.
+    pub fn new(platform: &Platform) -> Self {
+        let (clock, secrets) = (platform.clock.clone(), Arc::clone(&platform.secrets));
+        Self {
+            client: Client::new(Arc::clone(&platform.transport), clock.clone()),
+            gate: Gate::new(clock, Arc::clone(&secrets), PATIENCE),
+            secrets,
+        }
     }
 
-    /// Sends a plan until the deadline. Only the settings can fail as a whole: then nothing was sent.
+    /// Sends a plan. Only the settings can fail as a whole: then nothing was sent.
     pub async fn deliver(
         &self,
-        application: &str,
+        code: &str,
         plan: Plan,
-        deadline: Instant,
-        tally: &Tally,
-    ) -> Result<Report, SecretError> {
-        let settings = self.secrets.application(application).await?;
-        let mut report = Report::default();
+        invocation: &Invocation,
+    ) -> Result<PlanOutcome, SecretError> {
+        let application = self.secrets.application(code).await?;
+        let mut outcome = PlanOutcome::default();
         let mut stages = plan.stages.into_iter();
         while let Some(stage) = stages.next() {
-            let sent =
-                join_all(stage.iter().map(|call| self.send(&settings, call, deadline, tally)))
-                    .await;
+            let calls = stage.iter().map(|call| self.send(&application, call, invocation));
+            let sent = join_all(calls).await;
             let mut missing = Vec::new();
             let mut why: Option<Undelivered> = None;
             for (call, sent) in stage.into_iter().zip(sent) {
                 match sent {
                     Sent::Done => {}
-                    Sent::Refused(answer) => report.refused.push(answer),
+                    Sent::Refused(answer) => outcome.refused.push(answer),
                     Sent::Undelivered(undelivered) => {
                         missing.push(call);
-                        let after = why.as_ref().and_then(|why| why.after).max(undelivered.after);
+                        let after = why.and_then(|why| why.after).max(undelivered.after);
                         why = Some(Undelivered { after, ..undelivered });
                     }
                 }
             }
-            if let Some(Undelivered { cause, after }) = why {
+            if let Some(why) = why {
                 let stages = std::iter::once(missing).chain(stages).collect();
-                report.rest = Some(Rest { plan: Plan { stages }, cause, after });
+                outcome.unsent = Some(Unsent { plan: Plan { stages }, why });
                 break;
             }
         }
-        Ok(report)
+        Ok(outcome)
     }
 
-    async fn send(
-        &self,
-        settings: &Application,
-        call: &Call,
-        deadline: Instant,
-        tally: &Tally,
-    ) -> Sent {
-        let code = settings.code.as_str();
-        let Some(account) = &settings.pushwoosh else {
+    async fn send(&self, application: &Application, call: &Call, invocation: &Invocation) -> Sent {
+        let code = application.code.as_str();
+        let Some(account) = PushwooshAccount::of(application) else {
             return Sent::Refused("the application's secret has no pushwoosh.api_token".to_owned());
         };
-        if Instant::now() >= deadline {
-            return Sent::Undelivered(Undelivered { cause: "time_budget".to_owned(), after: None });
-        }
-        if !self.circuits.allows(code, Instant::now()) {
-            return Sent::Undelivered(Undelivered {
-                cause: "circuit_open".to_owned(),
-                after: None,
-            });
-        }
-        let mut result = self.attempt(account, call, deadline, tally).await;
-        if matches!(&result, Ok(Err(error)) if error.verdict() == Verdict::Unauthorized)
-            && let Some(account) = self.rotated(code, account).await
-        {
-            result = self.attempt(&account, call, deadline, tally).await;
-        }
-        let error = match result {
-            Ok(Ok(accepted)) => {
-                self.circuits.succeeded(code);
-                skipped(code, &accepted, tally);
+        let (deadline, tally) = (invocation.deadlines.upstream, &invocation.tally);
+        let outcome = self.gate.call(&self.client, code, &account, call, deadline, tally).await;
+        match outcome {
+            CallOutcome::Accepted(accepted) => {
+                report_skipped_tags(code, &accepted, tally);
                 if call.method == Method::DeleteUser {
-                    receipt(code, call);
+                    write_receipt(code, call);
                 }
-                return Sent::Done;
+                Sent::Done
             }
-            Ok(Err(error)) => error,
-            Err(Timeout) => {
-                self.circuits.failed(code, None, Instant::now());
-                return Sent::Undelivered(Undelivered { cause: "timeout".to_owned(), after: None });
-            }
-        };
-        match error.verdict() {
-            Verdict::Permanent => {
-                self.circuits.succeeded(code);
-                Sent::Refused(error.to_string())
-            }
-            Verdict::Retry { after } => {
-                if error.is_throttled() {
-                    tally.refused(Count::UpstreamThrottled, code);
-                }
-                self.circuits.failed(code, after, Instant::now());
-                Sent::Undelivered(Undelivered { cause: error.cause(), after })
-            }
-            // A key can be corrected: what it was refused for is kept until then.
-            Verdict::Unauthorized => {
-                tally.refused(Count::UpstreamUnauthorized, code);
-                self.circuits.failed(code, None, Instant::now());
-                Sent::Undelivered(Undelivered { cause: "unauthorized".to_owned(), after: None })
-            }
+            CallOutcome::Refused(error) => Sent::Refused(error.to_string()),
+            CallOutcome::Undelivered(undelivered) => Sent::Undelivered(undelivered),
         }
-    }
-
-    async fn attempt(
-        &self,
-        account: &Pushwoosh,
-        call: &Call,
-        deadline: Instant,
-        tally: &Tally,
-    ) -> Result<Result<Accepted, Error>, Timeout> {
-        let started = Instant::now();
-        let result = tokio::time::timeout_at(deadline, self.client.send(account, call)).await;
-        tally.time(Count::UpstreamMs, started.elapsed());
-        result.map_err(|_| Timeout)
-    }
-
-    /// The account with a newer key than the one that was refused, if there is one.
-    async fn rotated(&self, code: &str, refused: &Pushwoosh) -> Option<Pushwoosh> {
-        use secrecy::ExposeSecret;
-        let settings = self.secrets.refreshed(code).await.ok()?;
-        let account = settings.pushwoosh.clone()?;
-        (account.api_token.expose_secret() != refused.api_token.expose_secret()).then_some(account)
     }
 }
 
-/// The receipt of a deletion (spec D3): who asks later finds it in the log.
-fn receipt(code: &str, call: &Call) {
+/// The receipt of a deletion (spec D3), for whoever asks later.
+fn write_receipt(code: &str, call: &Call) {
     let user = call.request.get("user_id").and_then(Value::as_str).unwrap_or_default();
     tracing::info!(
         app.code = code,
@@ -198,10 +134,7 @@ fn receipt(code: &str, call: &Call) {
     );
 }
 
-/// The deadline passed.
-struct Timeout;
-
-fn skipped(code: &str, accepted: &Accepted, tally: &Tally) {
+fn report_skipped_tags(code: &str, accepted: &Accepted, tally: &Tally) {
     for tag in &accepted.skipped_tags {
         tally.add(Count::SkippedTags, 1);
         tracing::warn!(

@@ -1,0 +1,151 @@
+//! The routes of the deployed API. An endpoint is one file in `endpoints/` and one line here.
+
+use mapping::ItemKind;
+
+use crate::endpoints::{delete_user, ping, post_events, track_user, webhook};
+use crate::event::HttpResponse;
+use crate::process::ItemResult;
+
+/// Stands for an application's code in a path.
+const APP_CODE: &str = "{app_code}";
+
+/// How a caller proves that it acts for an application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// With the API key in `Authorization`; `X-PW-Appcode` names the application.
+    ApiKey,
+    /// With a signature of the body in `X-Signature`; the path names the application.
+    Signature,
+}
+
+/// What a route does with a request. Everything else is the same for all of them.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Its path; `{app_code}` stands for an application's code.
+    pub path: &'static str,
+    /// Methods that it takes.
+    pub methods: &'static [&'static str],
+    /// How its callers prove who they are.
+    pub credential: Credential,
+    /// What the items of its bodies are; nothing where it has none.
+    pub kind: Option<ItemKind>,
+    /// The items of a body, as they came.
+    pub(crate) split: fn(&[u8]) -> Result<Body<'_>, HttpResponse>,
+    /// The response, once every item has ended.
+    pub(crate) respond: fn(&Body<'_>, &[ItemResult]) -> HttpResponse,
+}
+
+/// The items of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Body<'a> {
+    /// One item that is the body.
+    One(&'a [u8]),
+    /// A list of items.
+    List(Vec<&'a [u8]>),
+}
+
+impl<'a> Body<'a> {
+    pub(crate) fn items(&self) -> &[&'a [u8]] {
+        match self {
+            Self::One(item) => std::slice::from_ref(item),
+            Self::List(items) => items,
+        }
+    }
+
+    /// The first element of a list: what Segment signs of one.
+    pub(crate) fn first_of_list(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::One(_) => None,
+            Self::List(items) => items.first().copied(),
+        }
+    }
+}
+
+macro_rules! routes {
+    ($($route:ident => $endpoint:path,)*) => {
+        /// A route.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Route {
+            $(#[doc = concat!("`", stringify!($endpoint), "`")] $route,)*
+        }
+
+        impl Route {
+            /// Every route.
+            pub const ALL: &[Self] = &[$(Self::$route,)*];
+
+            /// What it does.
+            pub fn endpoint(self) -> &'static Endpoint {
+                match self { $(Self::$route => &$endpoint,)* }
+            }
+        }
+    };
+}
+
+routes! {
+    Ping => ping::ENDPOINT,
+    TrackUser => track_user::ENDPOINT,
+    PostEvents => post_events::ENDPOINT,
+    DeleteUser => delete_user::ENDPOINT,
+    Webhook => webhook::ENDPOINT,
+}
+
+impl Route {
+    /// The route of a request, with the application's code where the path names it; or the response
+    /// to a request that has none.
+    pub fn find<'p>(method: &str, path: &'p str) -> Result<(Self, Option<&'p str>), HttpResponse> {
+        let matched = Self::ALL
+            .iter()
+            .find_map(|route| Some((*route, matches(route.endpoint().path, path)?)));
+        let (route, code) = matched.ok_or_else(|| HttpResponse::message(404, "not found"))?;
+        if route.endpoint().methods.contains(&method) {
+            Ok((route, code))
+        } else {
+            Err(HttpResponse::message(405, "method not allowed: send a POST"))
+        }
+    }
+}
+
+/// Whether a path has this form, with the application's code where the form has one.
+fn matches<'p>(form: &str, path: &'p str) -> Option<Option<&'p str>> {
+    match form.strip_suffix(APP_CODE) {
+        Some(prefix) => path.strip_prefix(prefix).map(Some),
+        None => (path == form).then_some(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(method: &str, path: &str) -> Result<(Route, Option<String>), u16> {
+        Route::find(method, path)
+            .map(|(route, code)| (route, code.map(str::to_owned)))
+            .map_err(|response| response.status_code)
+    }
+
+    #[test]
+    fn every_route_is_found_by_its_path_and_methods() {
+        for route in Route::ALL {
+            let endpoint = route.endpoint();
+            let path = endpoint.path.replace(APP_CODE, "APP-1");
+            let code = endpoint.path.contains(APP_CODE).then(|| "APP-1".to_owned());
+            assert!(endpoint.methods.contains(&"POST"), "{path}");
+            for method in endpoint.methods {
+                assert_eq!(found(method, &path), Ok((*route, code.clone())), "{method} {path}");
+            }
+            assert_eq!(found("GET", &path), Err(405), "{path}");
+            assert_eq!(found("POST", &format!("/x{path}")), Err(404), "{path}");
+        }
+    }
+
+    #[test]
+    fn other_paths_are_not_found() {
+        for path in
+            ["", "/", "/integration-segment/v1/", "/integration-segment/v1/other", "/webhook"]
+        {
+            assert_eq!(found("POST", path), Err(404), "{path}");
+        }
+        // The code is checked where it is looked up.
+        assert_eq!(found("POST", "/webhook/"), Ok((Route::Webhook, Some(String::new()))));
+    }
+}
