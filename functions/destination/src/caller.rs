@@ -110,3 +110,142 @@ fn token(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(char::is_whitespace)?;
     scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
+    use hmac::{Hmac, KeyInit, Mac};
+    use platform::testing::{Reply, World, application};
+    use serde_json::{Value, json};
+    use sha1::Sha1;
+
+    use super::*;
+
+    const BODY: &str = r#"{"a":1}"#;
+
+    fn request(headers: &Value) -> HttpRequest {
+        let event: ApiGatewayV2httpRequest = serde_json::from_value(json!({"body": BODY,
+            "rawPath": "/", "headers": headers, "requestContext": {"http": {"method": "POST"}}}))
+        .unwrap();
+        HttpRequest::read(event).unwrap()
+    }
+
+    async fn status_of_key(world: &World, code: &str, authorization: &str) -> u16 {
+        let request = request(&json!({"x-pw-appcode": code, "authorization": authorization}));
+        match by_api_key(&world.platform.secrets, &request).await {
+            Ok(application) => {
+                assert_eq!(application.code, code);
+                200
+            }
+            Err(response) => response.status_code,
+        }
+    }
+
+    async fn status_of_signature(world: &World, code: &str, secret: &str) -> u16 {
+        let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(BODY.as_bytes());
+        let signature = hex::encode(mac.finalize().into_bytes());
+        let request = request(&json!({ "x-signature": signature }));
+        match by_signature(&world.platform.secrets, code, &request, None).await {
+            Ok(_) => 200,
+            Err(response) => response.status_code,
+        }
+    }
+
+    /// Puts a secret after the shortest time between two reads.
+    async fn rotate(world: &World, secret: &Value) {
+        world.platform.secrets.application("A").await.unwrap();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        world.secret("A", secret);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_needs_the_key_of_the_application_that_it_names() {
+        let world = World::new(&[]);
+        world.secret("B", &application("other", "key"));
+        for authorization in ["Token token", "token  token", "TOKEN\ttoken"] {
+            assert_eq!(status_of_key(&world, "A", authorization).await, 200, "{authorization}");
+        }
+        for authorization in ["", "token", "Bearer token", "Token other", "Token tokenx", "Token "]
+        {
+            assert_eq!(status_of_key(&world, "A", authorization).await, 401, "{authorization}");
+        }
+        assert_eq!(status_of_key(&world, "B", "Token other").await, 200);
+        assert_eq!(status_of_key(&world, "X", "Token token").await, 400);
+        let none = request(&json!({"authorization": "Token token"}));
+        let response = by_api_key(&world.platform.secrets, &none).await.unwrap_err();
+        assert_eq!(response.status_code, 400);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_application_without_pushwoosh_has_no_destination() {
+        let world = World::new(&[]);
+        world.secret(
+            "A",
+            &json!({"segment": {"write_key": "k"}, "webhook": {"shared_secret": "secret"}}),
+        );
+        assert_eq!(status_of_key(&world, "A", "Token token").await, 400);
+        assert_eq!(status_of_signature(&world, "A", "secret").await, 403);
+    }
+
+    /// Segment drops the data for good at any 4xx.
+    #[tokio::test(start_paused = true)]
+    async fn settings_that_cannot_be_read_are_never_a_wrong_key() {
+        let world = World::new(&[]);
+        world.secrets_manager("A", Reply::Status(503, json!({})));
+        assert_eq!(status_of_key(&world, "A", "Token token").await, 503);
+        assert_eq!(status_of_signature(&world, "A", "secret").await, 503);
+        let world = World::new(&[]);
+        world.secret("A", &json!({"pushwoosh": 5}));
+        assert_eq!(status_of_key(&world, "A", "Token token").await, 503);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rotated_key_is_accepted_before_the_settings_expire() {
+        let world = World::new(&[]);
+        rotate(&world, &application("rotated", "key")).await;
+        assert_eq!(status_of_key(&world, "A", "Token rotated").await, 200);
+        assert_eq!(
+            status_of_key(&world, "A", "Token token").await,
+            401,
+            "there is no previous version"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_a_key_reads_no_secret_again() {
+        let world = World::new(&[]);
+        world.platform.secrets.application("A").await.unwrap();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let before = world.aws_calls("GetSecretValue");
+        assert_eq!(status_of_key(&world, "A", "").await, 401);
+        assert_eq!(world.aws_calls("GetSecretValue"), before);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_webhook_needs_the_signature_of_the_application() {
+        let world = World::new(&[]);
+        assert_eq!(status_of_signature(&world, "A", "secret").await, 200);
+        assert_eq!(status_of_signature(&world, "A", "other").await, 401);
+        assert_eq!(status_of_signature(&world, "X", "secret").await, 400);
+        let unsigned = request(&json!({}));
+        let response =
+            by_signature(&world.platform.secrets, "A", &unsigned, None).await.unwrap_err();
+        assert_eq!(response.status_code, 401);
+        let mut rotated = application("token", "key");
+        rotated["webhook"] = json!({"shared_secret": "new"});
+        rotate(&world, &rotated).await;
+        assert_eq!(status_of_signature(&world, "A", "new").await, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_shared_secret_the_webhook_is_closed() {
+        let world = World::new(&[]);
+        let mut closed = application("token", "key");
+        closed.as_object_mut().unwrap().remove("webhook");
+        world.secret("A", &closed);
+        assert_eq!(status_of_signature(&world, "A", "").await, 403);
+    }
+}

@@ -34,7 +34,7 @@ use platform::{Deadlines, Function, Invocation, Platform};
 use pushwoosh::delivery::Delivery;
 
 use crate::event::{HttpRequest, HttpResponse};
-use crate::route::{Credential, Route};
+use crate::route::{Body, Credential, Route};
 
 /// Part of the time budget that is kept for parking what could not be sent.
 const PARKING_TIME: Duration = Duration::from_secs(1);
@@ -106,8 +106,7 @@ impl Destination {
         let application = match endpoint.credential {
             Credential::ApiKey => caller::by_api_key(&self.secrets, request).await?,
             Credential::Signature => {
-                let first = body.as_ref().ok().and_then(|body| body.first_of_list());
-                let code = code.unwrap_or_default();
+                let first = body.as_ref().ok().and_then(Body::first_of_list);
                 caller::by_signature(&self.secrets, code, request, first).await?
             }
         };
@@ -118,5 +117,214 @@ impl Destination {
             None => Vec::new(),
         };
         Ok((endpoint.respond)(&body, &results))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hmac::{Hmac, KeyInit, Mac};
+    use mapping::{Outcome, Reason};
+    use platform::telemetry::Tally;
+    use platform::testing::{Reply, World};
+    use serde_json::{Value, json};
+    use sha1::Sha1;
+
+    use super::*;
+
+    struct Answered {
+        response: HttpResponse,
+        tally: Tally,
+    }
+
+    impl Answered {
+        fn outcomes(&self) -> Vec<(&'static str, u64)> {
+            let mut by_code = Vec::new();
+            for (outcome, number) in self.tally.outcomes() {
+                by_code.push((outcome.code(), number));
+            }
+            by_code
+        }
+    }
+
+    async fn invoke(destination: &Destination, world: &World, event: Value) -> Answered {
+        let now = world.now();
+        let deadlines = destination.deadlines(now, Duration::from_secs(29));
+        let invocation = Invocation::begin("request", &world.platform.clock, deadlines);
+        let event = serde_json::from_value(event).unwrap();
+        let Ok(response) = destination.handle(event, &invocation).await;
+        Answered { response, tally: invocation.tally }
+    }
+
+    fn event(path: &str, headers: &Value, body: &str) -> Value {
+        json!({"rawPath": path, "headers": headers, "body": body,
+            "requestContext": {"http": {"method": "POST"}}})
+    }
+
+    fn call(action: &str, body: &Value) -> Value {
+        let headers = json!({"x-pw-appcode": "A", "authorization": "Token token"});
+        event(&format!("/integration-segment/v1/{action}"), &headers, &body.to_string())
+    }
+
+    fn webhook(body: &Value) -> Value {
+        let body = body.to_string();
+        let mut mac = Hmac::<Sha1>::new_from_slice(b"secret").unwrap();
+        mac.update(body.as_bytes());
+        let signature = hex::encode(mac.finalize().into_bytes());
+        event("/webhook/A", &json!({ "x-signature": signature }), &body)
+    }
+
+    fn posted(user: &str) -> Value {
+        json!({"user_id": user, "device_platform": "ios", "name": "E"})
+    }
+
+    fn setup() -> (World, Destination) {
+        let world = World::new(&[]);
+        let destination = Destination::new(world.platform.clone());
+        (world, destination)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_budget_leaves_time_for_the_queues_and_for_the_way_back() {
+        let (world, destination) = setup();
+        let now = world.now();
+        let deadlines = destination.deadlines(now, Duration::from_secs(29));
+        assert_eq!(deadlines.upstream.since(now), Duration::from_secs(3));
+        assert_eq!(deadlines.end.since(now), Duration::from_millis(3_850));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ping_is_answered_to_whoever_holds_the_key() {
+        let (world, destination) = setup();
+        let answered = invoke(&destination, &world, call("ping", &json!("any body"))).await;
+        assert_eq!((answered.response.status_code, answered.outcomes()), (200, vec![]));
+        let wrong = event("/integration-segment/v1/ping", &json!({"x-pw-appcode": "A"}), "");
+        assert_eq!(invoke(&destination, &world, wrong).await.response.status_code, 401);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_is_told_nothing_about_the_body() {
+        let (world, destination) = setup();
+        let headers = json!({"x-pw-appcode": "A", "authorization": "Token wrong"});
+        let bad = event("/integration-segment/v1/post-events", &headers, "no json");
+        assert_eq!(invoke(&destination, &world, bad).await.response.status_code, 401);
+        let bad = call("post-events", &json!("no object"));
+        assert_eq!(invoke(&destination, &world, bad).await.response.status_code, 400);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bad_item_harms_no_other_and_is_rejected_with_its_bytes() {
+        let (world, destination) = setup();
+        let nameless = json!({"user_id": "u", "device_platform": "ios"});
+        let nobody = json!({"device_platform": "ios", "name": "E"});
+        let body = json!({"events": [posted("u1"), nameless, nobody, posted("u2")]});
+        let answered = invoke(&destination, &world, call("post-events", &body)).await;
+        assert_eq!(answered.response.status_code, 200);
+        assert_eq!(answered.outcomes(), [("delivered", 2), ("disregarded", 1), ("rejected", 1)]);
+        assert_eq!(world.requests().len(), 2);
+        let [(queue, entry)] = world.messages().try_into().unwrap();
+        let reject: Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!((queue.as_str(), &reject["reason"]), ("rejects", &json!("no_event_name")));
+        assert_eq!(reject["origin"], "request 1");
+        assert_eq!(reject["raw"], nameless.to_string());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_pushwoosh_cannot_take_now_is_parked_for_as_long_as_it_says() {
+        let (world, destination) = setup();
+        world.upstream(|_| Reply::Limited(429, "120"));
+        let body = json!({"events": [posted("u1")]});
+        let answered = invoke(&destination, &world, call("post-events", &body)).await;
+        assert_eq!(
+            (answered.response.status_code, answered.outcomes()),
+            (200, vec![("parked", 1)])
+        );
+        let [(queue, entry)] = world.messages().try_into().unwrap();
+        assert_eq!((queue.as_str(), &entry["DelaySeconds"]), ("retry", &json!(120)));
+        let parked: Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!((&parked["cause"], &parked["attempts"]), (&json!("http_429"), &json!(1)));
+        // Segment may not repeat a deletion: it is answered like everything else.
+        let deletion = call("delete-user", &json!({"external_id": "u1"}));
+        assert_eq!(invoke(&destination, &world, deletion).await.response.status_code, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_pushwoosh_refuses_for_good_is_rejected() {
+        let (world, destination) = setup();
+        world.upstream(|_| Reply::Status(400, json!({"status_code": 210})));
+        let profile = json!({"user_id": "u", "attributes": {"a": 1}});
+        let answered = invoke(&destination, &world, call("track-user", &profile)).await;
+        // Segment could do nothing about it.
+        assert_eq!(
+            (answered.response.status_code, answered.outcomes()),
+            (200, vec![("rejected", 1)])
+        );
+        assert_eq!(world.messages()[0].0, "rejects");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_no_queue_takes_fails_the_request_and_is_not_sent_twice() {
+        let (world, destination) = setup();
+        world.upstream(|request| {
+            let down = String::from_utf8_lossy(request.body()).contains("u2");
+            Reply::Status(if down { 503 } else { 200 }, json!({"status_code": 200}))
+        });
+        world.sqs(Reply::Status(500, json!({})));
+        let body = json!({"events": [posted("u1"), posted("u2")]});
+        let answered = invoke(&destination, &world, call("post-events", &body)).await;
+        assert_eq!(answered.response.status_code, 503);
+        assert_eq!(answered.outcomes(), [("delivered", 1), ("failed", 1)]);
+        // Segment resends all of it.
+        world.upstream(|_| Reply::Status(200, json!({"status_code": 200})));
+        let before = world.requests().len();
+        let answered = invoke(&destination, &world, call("post-events", &body)).await;
+        assert_eq!(
+            (answered.response.status_code, answered.outcomes()),
+            (200, vec![("delivered", 2)])
+        );
+        assert_eq!(world.requests().len() - before, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_was_sent_is_a_duplicate_and_one_that_was_not_may_come_again() {
+        let (world, destination) = setup();
+        let track = json!({"type": "track", "userId": "u1", "event": "E", "messageId": "m1",
+            "timestamp": "2026-01-02T03:04:05Z", "context": {"device": {"id": "d", "type": "ios"}}});
+        let mut nameless = track.clone();
+        nameless["event"] = Value::Null;
+        let answered = invoke(&destination, &world, webhook(&nameless)).await;
+        assert_eq!(answered.response.status_code, 400);
+        let both = json!([track, track]);
+        let answered = invoke(&destination, &world, webhook(&both)).await;
+        assert_eq!(answered.response.body, r#"[{"status":200},{"status":200}]"#);
+        let duplicate = Outcome::from(Reason::Duplicate);
+        assert_eq!(answered.tally.outcomes()[&duplicate], 1);
+        let answered = invoke(&destination, &world, webhook(&track)).await;
+        assert_eq!(
+            (answered.response.status_code, answered.outcomes()),
+            (200, vec![("disregarded", 1)])
+        );
+        assert_eq!(world.requests().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_answer_comes_within_the_budget_whatever_pushwoosh_does() {
+        let (world, destination) = setup();
+        world.upstream(|_| Reply::Hang);
+        let before = world.now();
+        let events: Vec<Value> = (0..200).map(|n| posted(&n.to_string())).collect();
+        let body = json!({ "events": events });
+        let answered = invoke(&destination, &world, call("post-events", &body)).await;
+        assert_eq!((answered.response.status_code, answered.outcomes()[0].0), (200, "parked"));
+        assert!(world.now().since(before) <= Duration::from_secs(4));
+        assert_eq!(world.messages().len(), 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_no_base64_is_refused() {
+        let (world, destination) = setup();
+        let mut broken = call("ping", &json!({}));
+        broken["isBase64Encoded"] = true.into();
+        broken["body"] = "?".into();
+        assert_eq!(invoke(&destination, &world, broken).await.response.status_code, 400);
     }
 }

@@ -90,12 +90,12 @@ routes! {
 }
 
 impl Route {
-    /// The route of a request, with the application's code where the path names it; or the response
-    /// to a request that has none.
-    pub fn find<'p>(method: &str, path: &'p str) -> Result<(Self, Option<&'p str>), HttpResponse> {
+    /// The route of a request, with the application's code that the path names, empty where it names
+    /// none; or the response to a request that has no route.
+    pub fn find<'p>(method: &str, path: &'p str) -> Result<(Self, &'p str), HttpResponse> {
         let matched = Self::ALL
             .iter()
-            .find_map(|route| Some((*route, matches(route.endpoint().path, path)?)));
+            .find_map(|route| Some((*route, code_in(route.endpoint().path, path)?)));
         let (route, code) = matched.ok_or_else(|| HttpResponse::message(404, "not found"))?;
         if route.endpoint().methods.contains(&method) {
             Ok((route, code))
@@ -105,11 +105,11 @@ impl Route {
     }
 }
 
-/// Whether a path has this form, with the application's code where the form has one.
-fn matches<'p>(form: &str, path: &'p str) -> Option<Option<&'p str>> {
+/// The application's code in a path of this form; empty where the form has none.
+fn code_in<'p>(form: &str, path: &'p str) -> Option<&'p str> {
     match form.strip_suffix(APP_CODE) {
-        Some(prefix) => path.strip_prefix(prefix).map(Some),
-        None => (path == form).then_some(None),
+        Some(prefix) => path.strip_prefix(prefix),
+        None => (path == form).then_some(""),
     }
 }
 
@@ -117,9 +117,9 @@ fn matches<'p>(form: &str, path: &'p str) -> Option<Option<&'p str>> {
 mod tests {
     use super::*;
 
-    fn found(method: &str, path: &str) -> Result<(Route, Option<String>), u16> {
+    fn found(method: &str, path: &str) -> Result<(Route, String), u16> {
         Route::find(method, path)
-            .map(|(route, code)| (route, code.map(str::to_owned)))
+            .map(|(route, code)| (route, code.to_owned()))
             .map_err(|response| response.status_code)
     }
 
@@ -128,10 +128,10 @@ mod tests {
         for route in Route::ALL {
             let endpoint = route.endpoint();
             let path = endpoint.path.replace(APP_CODE, "APP-1");
-            let code = endpoint.path.contains(APP_CODE).then(|| "APP-1".to_owned());
+            let code = if endpoint.path.contains(APP_CODE) { "APP-1" } else { "" };
             assert!(endpoint.methods.contains(&"POST"), "{path}");
             for method in endpoint.methods {
-                assert_eq!(found(method, &path), Ok((*route, code.clone())), "{method} {path}");
+                assert_eq!(found(method, &path), Ok((*route, code.to_owned())), "{method} {path}");
             }
             assert_eq!(found("GET", &path), Err(405), "{path}");
             assert_eq!(found("POST", &format!("/x{path}")), Err(404), "{path}");
@@ -146,6 +146,6 @@ mod tests {
             assert_eq!(found("POST", path), Err(404), "{path}");
         }
         // The code is checked where it is looked up.
-        assert_eq!(found("POST", "/webhook/"), Ok((Route::Webhook, Some(String::new()))));
+        assert_eq!(found("POST", "/webhook/"), Ok((Route::Webhook, String::new())));
     }
 }

@@ -106,12 +106,10 @@ impl Retry {
 
     async fn send_plan(&self, attempt: Attempt<'_>, plan: Plan) -> Result<(), Postponed> {
         let Attempt { message, application, invocation, .. } = attempt;
-        let outcome = match self.pushwoosh.deliver(application, plan.clone(), invocation).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                invocation.tally.item(Outcome::Parked(Cause::SettingsUnavailable));
-                return Err(Postponed::Retry(None));
-            }
+        let delivered = self.pushwoosh.deliver(application, plan.clone(), invocation).await;
+        let Ok(outcome) = delivered else {
+            invocation.tally.item(Outcome::Parked(Cause::SettingsUnavailable));
+            return Err(Postponed::Retry(None));
         };
         let reason = Reason::RefusedByPushwoosh;
         let mut messages = Vec::new();

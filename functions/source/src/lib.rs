@@ -99,3 +99,242 @@ impl Function for Source {
         Ok(BatchResponse { batch_item_failures: failures.collect() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use platform::telemetry::Tally;
+    use platform::testing::{Reply, World, application};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const PARTIAL: &[(&str, &str)] = &[("PWSEG_PARTIAL_BATCH_RESPONSE", "true")];
+
+    fn record(code: &str, hwid: &str) -> Value {
+        json!({"event_name": "Push Sent", "timestamp": 1_769_860_800, "application_code": code,
+            "message_code": "M", "hwid": hwid, "user_id": "u"})
+    }
+
+    /// A record whose Track call holds the HWID.
+    fn anonymous(hwid: &str) -> Value {
+        let mut record = record("A", hwid);
+        record["user_id"] = "".into();
+        record
+    }
+
+    /// Records of one partition, offsets from 10.
+    fn event(values: &[Value]) -> MskEvent {
+        let records = values.iter().enumerate().map(|(index, value)| {
+            let value =
+                value.as_str().map_or_else(|| STANDARD.encode(value.to_string()), str::to_owned);
+            json!({"offset": 10 + index, "value": value})
+        });
+        let records: Vec<Value> = records.collect();
+        serde_json::from_value(json!({"records": {"topic-0": records}})).unwrap()
+    }
+
+    async fn invoke(
+        source: &Source,
+        world: &World,
+        event: MskEvent,
+    ) -> (Result<Vec<i64>, BatchFailed>, Tally) {
+        let deadlines = source.deadlines(world.now(), Duration::from_secs(60));
+        let invocation = Invocation::begin("request", &world.platform.clock, deadlines);
+        let result = source.handle(event, &invocation).await.map(|response| {
+            let failures = response.batch_item_failures.into_iter();
+            failures.map(|failure| failure.item_identifier.offset).collect()
+        });
+        (result, invocation.tally)
+    }
+
+    fn setup(settings: &[(&str, &str)]) -> (World, Source) {
+        let world = World::new(settings);
+        let source = Source::new(world.platform.clone());
+        (world, source)
+    }
+
+    fn outcomes(tally: &Tally) -> Vec<(&'static str, u64)> {
+        tally.outcomes().iter().map(|(outcome, number)| (outcome.code(), *number)).collect()
+    }
+
+    /// The events that the upstream received, by write key.
+    fn sent(world: &World) -> Vec<(String, usize)> {
+        let batch = |request: &platform::transport::Request| {
+            let body: Value = serde_json::from_slice(request.body()).unwrap();
+            let calls = body["batch"].as_array().unwrap().len();
+            (body["writeKey"].as_str().unwrap().to_owned(), calls)
+        };
+        let mut sent: Vec<_> = world.requests().iter().map(batch).collect();
+        sent.sort();
+        sent
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_is_kept_for_parking_and_for_the_answer() {
+        let (world, source) = setup(&[]);
+        let now = world.now();
+        let deadlines = source.deadlines(now, Duration::from_secs(60));
+        assert_eq!(deadlines.end.since(now), Duration::from_secs(58));
+        assert_eq!(deadlines.upstream.since(now), Duration::from_secs(55));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn records_go_to_their_applications_and_others_are_skipped() {
+        let (world, source) = setup(&[]);
+        world.secret("B", &application("token", "other"));
+        world.secret("C", &json!({"pushwoosh": {"api_token": "t"}}));
+        let mut opened = record("A", "h4");
+        opened["event_name"] = "Push Opened".into();
+        let mut timeless = record("A", "h5");
+        timeless["timestamp"] = Value::Null;
+        let values = [
+            record("A", "h1"),
+            record("B", "h1"),
+            record("A", "h2"),
+            record("A", "h1"),
+            record("C", "h1"),
+            record("X", "h1"),
+            opened,
+            timeless,
+            json!("?"),
+        ];
+        let (result, tally) = invoke(&source, &world, event(&values)).await;
+        assert_eq!(result, Ok(vec![]));
+        assert_eq!(sent(&world), [("key".to_owned(), 2), ("other".to_owned(), 1)]);
+        let by_reason: Vec<_> = tally
+            .outcomes()
+            .into_iter()
+            .filter_map(|(outcome, number)| Some((outcome.reason()?.code(), number)))
+            .collect();
+        let expected = [
+            ("not_configured", 2),
+            ("event_not_exported", 1),
+            ("duplicate", 1),
+            ("not_base64", 1),
+            ("bad_timestamp", 1),
+        ];
+        assert_eq!(by_reason, expected);
+        let rejects: Vec<Value> = world
+            .messages()
+            .iter()
+            .map(|(queue, entry)| {
+                assert_eq!(queue, "rejects");
+                serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap()
+            })
+            .collect();
+        assert_eq!(
+            (&rejects[0]["origin"], &rejects[1]["origin"]),
+            (&json!("topic-0-17"), &json!("topic-0-18"))
+        );
+        assert_eq!((&rejects[0]["kind"], &rejects[1]["raw"]), (&json!("record"), &json!("?")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_application_exports_the_events_that_it_names() {
+        let (world, source) = setup(&[]);
+        let mut secret = application("token", "key");
+        secret["segment"]["events"] = "Email Sent".into();
+        world.secret("A", &secret);
+        let (result, tally) = invoke(&source, &world, event(&[record("A", "h")])).await;
+        assert_eq!((result, outcomes(&tally)), (Ok(vec![]), vec![("disregarded", 1)]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_segment_cannot_take_now_is_parked_together() {
+        let (world, source) = setup(&[]);
+        world.upstream(|_| Reply::Limited(429, "120"));
+        let (result, tally) =
+            invoke(&source, &world, event(&[record("A", "h1"), record("A", "h2")])).await;
+        assert_eq!((result, outcomes(&tally)), (Ok(vec![]), vec![("parked", 2)]));
+        let [(queue, entry)] = world.messages().try_into().unwrap();
+        assert_eq!((queue.as_str(), &entry["DelaySeconds"]), ("retry", &json!(120)));
+        let parked: Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!(parked["work"]["segment"].as_array().unwrap().len(), 2);
+        assert_eq!((&parked["application"], &parked["cause"]), (&json!("A"), &json!("http_429")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_of_parked_calls_stays_within_the_limit_of_the_queue() {
+        let (world, source) = setup(&[]);
+        world.upstream(|_| Reply::Limited(429, "1"));
+        let values: Vec<Value> =
+            (0..40).map(|n| anonymous(&format!("{n}{}", "x".repeat(10_000)))).collect();
+        let (result, tally) = invoke(&source, &world, event(&values)).await;
+        assert_eq!((result, outcomes(&tally)), (Ok(vec![]), vec![("parked", 40)]));
+        let bodies: Vec<String> = world
+            .messages()
+            .iter()
+            .map(|(_, entry)| entry["MessageBody"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(bodies.len(), 2);
+        assert!(bodies.iter().all(|body| body.len() <= platform::message::MAX_BYTES
+            && body.starts_with("{\"application\"")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn records_of_an_application_whose_settings_cannot_be_read_are_parked_unsent() {
+        let (world, source) = setup(&[]);
+        world.secrets_manager("A", Reply::Status(503, json!({})));
+        let (result, tally) = invoke(&source, &world, event(&[record("A", "h1")])).await;
+        assert_eq!((result, outcomes(&tally)), (Ok(vec![]), vec![("parked", 1)]));
+        assert_eq!(world.requests().len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_segment_refuses_is_rejected_alone() {
+        let (world, source) = setup(&[]);
+        world.upstream(|request| {
+            let bad = String::from_utf8_lossy(request.body()).contains("h2");
+            Reply::Status(if bad { 400 } else { 200 }, json!({}))
+        });
+        let values = [anonymous("h1"), anonymous("h2"), anonymous(&"x".repeat(40_000))];
+        let (result, tally) = invoke(&source, &world, event(&values)).await;
+        assert_eq!(result, Ok(vec![]));
+        assert_eq!(outcomes(&tally), [("delivered", 1), ("rejected", 1), ("rejected", 1)]);
+        let reasons: Vec<Value> = world
+            .messages()
+            .iter()
+            .map(|(_, entry)| {
+                let reject: Value =
+                    serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+                reject["reason"].clone()
+            })
+            .collect();
+        assert_eq!(reasons, ["refused_by_segment", "too_large"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_that_nobody_keeps_is_reported_by_its_offset() {
+        let (world, source) = setup(PARTIAL);
+        world.upstream(|request| {
+            let down = String::from_utf8_lossy(request.body()).contains("\"other\"");
+            if down { Reply::Broken } else { Reply::Status(200, json!({})) }
+        });
+        world.secret("B", &application("token", "other"));
+        world.sqs(Reply::Status(500, json!({})));
+        let values = [record("A", "h1"), record("B", "h1"), record("B", "h2")];
+        let (result, tally) = invoke(&source, &world, event(&values)).await;
+        assert_eq!(result, Ok(vec![11, 12]));
+        assert_eq!(outcomes(&tally), [("delivered", 1), ("failed", 2)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_batch_fails_as_a_whole_where_nothing_else_is_read_or_nothing_worked() {
+        for (settings, values, failed) in [
+            (&[][..], vec![record("A", "h1"), json!({})], 1),
+            (PARTIAL, vec![record("A", "h1")], 1),
+        ] {
+            let (world, source) = setup(settings);
+            world.upstream(|_| Reply::Broken);
+            world.sqs(Reply::Status(500, json!({})));
+            let of = values.len();
+            let (result, _) = invoke(&source, &world, event(&values)).await;
+            assert_eq!(result, Err(BatchFailed { failed, of }));
+        }
+        let diagnostic = Diagnostic::from(BatchFailed { failed: 1, of: 2 });
+        assert_eq!(diagnostic.error_type, "BatchFailed");
+        assert!(diagnostic.error_message.starts_with("1 of 2 records"));
+    }
+}

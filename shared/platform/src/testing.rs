@@ -25,8 +25,8 @@ pub enum Reply {
     Status(u16, Value),
     /// Answers with this `Retry-After`.
     Limited(u16, &'static str),
-    /// Answers after this long.
-    Late(Duration, u16),
+    /// Does something after this long.
+    Late(Duration, Box<Self>),
     /// Never answers.
     Hang,
     /// Breaks the connection.
@@ -66,6 +66,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl World {
     /// A platform with these settings besides the queues, and one application `A` with the API token
     /// `token`, the write key `key` and the shared secret `secret`. The upstream answers 200.
+    ///
+    /// # Panics
+    /// Where a setting cannot be used.
     pub fn new(settings: &[(&str, &str)]) -> Self {
         let queues = [
             ("PWSEG_RETRY_QUEUE_URL", "https://sqs.example.com/1/retry"),
@@ -73,7 +76,7 @@ impl World {
         ];
         let variables = queues.iter().chain(settings);
         let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        #[expect(clippy::expect_used, reason = "for tests")]
+        #[expect(clippy::expect_used, reason = "a test fails by panicking")]
         let settings = Settings::read(&variables.collect()).expect("the settings are usable");
         let transport = Arc::new(InMemory {
             secrets: Mutex::default(),
@@ -202,8 +205,12 @@ impl InMemory {
 
 impl Transport for InMemory {
     fn send(&self, request: Request, limit: usize) -> Answer<'_> {
-        let reply = self.reply(request);
+        let mut reply = self.reply(request);
         Box::pin(async move {
+            while let Reply::Late(delay, then) = reply {
+                Clock::system().sleep(delay).await;
+                reply = *then;
+            }
             let mut headers = HeaderMap::new();
             let (status, body) = match reply {
                 Reply::Status(status, body) => (status, body),
@@ -211,11 +218,7 @@ impl Transport for InMemory {
                     headers.insert(RETRY_AFTER, HeaderValue::from_static(after));
                     (status, Value::Null)
                 }
-                Reply::Late(delay, status) => {
-                    Clock::system().sleep(delay).await;
-                    (status, json!({"status_code": status}))
-                }
-                Reply::Hang => std::future::pending().await,
+                Reply::Hang | Reply::Late(..) => std::future::pending().await,
                 Reply::Broken => {
                     return Err(TransportError::Connection("broken on purpose".into()));
                 }

@@ -146,3 +146,157 @@ fn report_skipped_tags(code: &str, accepted: &Accepted, tally: &Tally) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mapping::{Cause, deletion, profile};
+    use platform::testing::{Reply, World, application};
+    use serde_json::json;
+
+    use super::*;
+
+    const BUDGET: Duration = Duration::from_secs(3);
+
+    /// Device and address together, then the tags.
+    fn profile_plan() -> Plan {
+        let body = json!({"user_id": "u1", "device_id": "d", "device_platform": "ios",
+            "email": "a@b.c", "attributes": {"plan": "pro"}});
+        profile::plan("A", body.to_string().as_bytes(), jiff::Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    fn methods(plan: &Plan) -> Vec<Vec<Method>> {
+        let stages = plan.stages.iter();
+        stages.map(|stage| stage.iter().map(|call| call.method).collect()).collect()
+    }
+
+    async fn deliver(world: &World, plan: Plan) -> (PlanOutcome, Invocation) {
+        let invocation = world.invocation(BUDGET);
+        let delivery = Delivery::new(&world.platform);
+        let outcome = delivery.deliver("A", plan, &invocation).await.unwrap();
+        (outcome, invocation)
+    }
+
+    fn paths(world: &World) -> Vec<String> {
+        world.requests().iter().map(|request| request.uri().path().to_owned()).collect()
+    }
+
+    fn ok() -> Reply {
+        Reply::Status(200, json!({"status_code": 200}))
+    }
+
+    /// Late enough for both calls of a stage to be under way.
+    fn late(reply: Reply) -> Reply {
+        Reply::Late(Duration::from_secs(1), Box::new(reply))
+    }
+
+    /// Answers calls of one path in its own way, and takes the others.
+    fn upstream(world: &World, path: &'static str, reply: Reply) {
+        world.upstream(
+            move |request| {
+                if request.uri().path().ends_with(path) { reply.clone() } else { ok() }
+            },
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stage_waits_for_the_one_before_it() {
+        let world = World::new(&[]);
+        upstream(&world, "/registerUser", late(ok()));
+        let (outcome, invocation) = deliver(&world, profile_plan()).await;
+        assert!(outcome.unsent.is_none() && outcome.refused.is_empty());
+        let mut paths = paths(&world);
+        assert_eq!(paths.pop().unwrap(), "/json/1.3/setTags");
+        paths.sort();
+        assert_eq!(paths, ["/json/1.3/registerEmail", "/json/1.3/registerUser"]);
+        assert_eq!(invocation.tally.counts()[&Count::UpstreamMs], 1_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_delivered_is_not_in_what_is_still_to_be_sent() {
+        let world = World::new(&[]);
+        upstream(&world, "/registerEmail", Reply::Limited(429, "7"));
+        let (outcome, _) = deliver(&world, profile_plan()).await;
+        let unsent = outcome.unsent.unwrap();
+        assert_eq!(methods(&unsent.plan), [[Method::RegisterEmail], [Method::SetTags]]);
+        assert_eq!(unsent.why.cause, Cause::Http(429));
+        assert_eq!(unsent.why.after, Some(Duration::from_secs(7)));
+        assert_eq!(paths(&world).len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_time_that_a_stage_was_told_is_kept() {
+        for (one, other) in [("7", "30"), ("30", "7")] {
+            let world = World::new(&[]);
+            world.upstream(move |request| {
+                let email = request.uri().path().ends_with("/registerEmail");
+                late(Reply::Limited(503, if email { one } else { other }))
+            });
+            let unsent = deliver(&world, profile_plan()).await.0.unsent.unwrap();
+            assert_eq!(unsent.why.after, Some(Duration::from_secs(30)));
+            assert_eq!(methods(&unsent.plan)[0].len(), 2);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_refused_for_good_stops_no_other() {
+        let world = World::new(&[]);
+        upstream(&world, "/registerEmail", Reply::Status(400, json!({"status_code": 210})));
+        let (outcome, _) = deliver(&world, profile_plan()).await;
+        assert!(outcome.unsent.is_none());
+        assert_eq!(outcome.refused, ["Pushwoosh answered HTTP 400, status code 210"]);
+        assert_eq!(paths(&world).len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_an_answer_the_call_is_left_at_the_deadline() {
+        let world = World::new(&[]);
+        world.upstream(|_| Reply::Hang);
+        let before = world.now();
+        let plan = deletion::plan("A", br#"{"external_id":"u1"}"#).unwrap();
+        let (outcome, _) = deliver(&world, plan.clone()).await;
+        assert_eq!(outcome.unsent, Some(Unsent { plan, why: Cause::Timeout.into() }));
+        assert_eq!(world.now().since(before), BUDGET);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn skipped_tags_are_counted() {
+        let world = World::new(&[]);
+        let skipped = json!({"status_code": 200, "response": {"skipped": [{"tag": "plan", "reason": "Not found"}]}});
+        upstream(&world, "/setTags", Reply::Status(200, skipped));
+        let (_, invocation) = deliver(&world, profile_plan()).await;
+        assert_eq!(invocation.tally.counts()[&Count::SkippedTags], 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_settings_nothing_is_sent() {
+        let world = World::new(&[]);
+        world.secrets_manager("A", Reply::Status(503, json!({})));
+        let invocation = world.invocation(BUDGET);
+        let delivery = Delivery::new(&world.platform);
+        assert!(delivery.deliver("A", profile_plan(), &invocation).await.is_err());
+        let mut secret = application("token", "key");
+        secret.as_object_mut().unwrap().remove("pushwoosh");
+        world.secret("B", &secret);
+        let outcome = delivery.deliver("B", profile_plan(), &invocation).await.unwrap();
+        assert!(outcome.refused.iter().all(|answer| answer.contains("pushwoosh.api_token")));
+        assert_eq!((outcome.refused.len(), world.requests().len()), (3, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_token_is_read_again_once() {
+        let world = World::new(&[]);
+        world.platform.secrets.application("A").await.unwrap();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        world.secret("A", &application("rotated", "key"));
+        world.upstream(|request| {
+            let right = request.headers()["authorization"] == "Token rotated";
+            if right { ok() } else { Reply::Status(401, json!({})) }
+        });
+        let plan = deletion::plan("A", br#"{"external_id":"u1"}"#).unwrap();
+        let (outcome, _) = deliver(&world, plan).await;
+        assert!(outcome.unsent.is_none() && outcome.refused.is_empty());
+        assert_eq!(world.requests().len(), 2);
+    }
+}

@@ -120,7 +120,9 @@ fn fields(body: &Value) -> BTreeMap<String, Value> {
 
 /// A JSON pointer to the place where these keys lead.
 fn pointer(keys: &[String]) -> String {
-    keys.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect()
+    keys.iter()
+        .flat_map(|key| ["/".to_owned(), key.replace('~', "~0").replace('/', "~1")])
+        .collect()
 }
 
 /// Values of fields that take only certain ones: without them a change of such a field would look
