@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mapping::tracking_log::Event;
-use mapping::{Outcome, Reason};
+use mapping::tracking_log::MessageEvent;
+use mapping::{Cause, Outcome, Reason};
 use platform::settings::{Expected, Settings, VARIABLES, Variable};
 use platform::telemetry::{Count, NAMESPACE};
 
@@ -17,30 +17,20 @@ pub(crate) const DIMENSION: &str = "Function";
 
 /// The metrics that functions write, apart from one per reason.
 pub(crate) fn metrics() -> BTreeSet<&'static str> {
-    let counts = [
-        Count::Invocations,
-        Count::ColdStarts,
-        Count::DurationMs,
-        Count::UpstreamMs,
-        Count::UpstreamUnauthorized,
-        Count::UpstreamThrottled,
-        Count::SkippedTags,
-        Count::SecretsStale,
-    ];
     let outcomes = [
         Outcome::Delivered,
         Outcome::Disregarded(Reason::Duplicate),
-        Outcome::Parked,
+        Outcome::Parked(Cause::Timeout),
         Outcome::Rejected(Reason::NotJson),
-        Outcome::Failed,
+        Outcome::Failed(Cause::Timeout),
     ];
-    let counts = counts.into_iter().map(|count| count.metric().0);
+    let counts = Count::ALL.iter().map(|count| count.metric().0);
     counts.chain(outcomes.into_iter().map(Outcome::metric)).collect()
 }
 
 /// Names of the events that are exported to Segment.
 pub(crate) fn event_names() -> BTreeSet<&'static str> {
-    Event::ALL.into_iter().map(Event::name).collect()
+    MessageEvent::ALL.iter().map(|event| event.name()).collect()
 }
 
 /// The settings by name.
