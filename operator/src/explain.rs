@@ -114,7 +114,7 @@ pub fn items(text: &str) -> Result<Vec<Value>> {
     Ok(items)
 }
 
-/// Explanations, and what is wrong or will surprise in the mappings that they were made with.
+/// Explanations, and problems of the mappings that they were made with.
 #[derive(Debug, Serialize)]
 pub struct Explained {
     /// One for each item, in their order.
@@ -175,12 +175,12 @@ fn human(explanation: &Explanation) -> Result<String> {
     if explanation.calls.is_empty() {
         lines.push("  nothing is sent".to_owned());
     }
-    // Those of the mappings are told with them.
-    let told = |dropped: &Dropped| {
+    // Reasons of a single mapping are shown with that mapping.
+    let shown = |dropped: &Dropped| {
         let mut of_mappings = explanation.mappings.iter();
         of_mappings.any(|attempt| attempt.dropped.as_ref() == Some(dropped))
     };
-    for dropped in explanation.drops.iter().filter(|dropped| !told(dropped)) {
+    for dropped in explanation.drops.iter().filter(|dropped| !shown(dropped)) {
         drop_reason(dropped, &mut lines);
     }
     for (title, parts) in [

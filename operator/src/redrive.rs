@@ -1,4 +1,4 @@
-//! Sends again what was set aside: items of the rejects queue, and batches that Lambda gave up.
+//! Redrives: sends items of the rejects queue again, and batches that ended in the failure bucket.
 //!
 //! Invariants: nothing is sent from here; what can be sent now goes to the retry queue, and from
 //! there the same way as everything else. An item keeps its idempotency: a Track call its
@@ -33,7 +33,7 @@ use crate::track_properties::TrackProperties;
 /// Rejects stay invisible to others for this long while they are worked on.
 const VISIBILITY: Duration = Duration::from_mins(2);
 
-/// A redrive is over sooner.
+/// Longer than a redrive takes.
 const SECRETS_ARE_FRESH: Duration = Duration::from_hours(1);
 
 /// Largest state of a sandbox that is read.
@@ -103,8 +103,10 @@ async fn job(flags: &Redrive) -> Result<Job> {
         return Ok(Job::new(&config, queues, track_properties, clock, flags));
     }
     let state = state(&flags.sandbox, &transport).await?;
-    let endpoint =
-        state.pointer("/aws/endpoint").and_then(Value::as_str).context("this is no sandbox")?;
+    let endpoint = state
+        .pointer("/aws/endpoint")
+        .and_then(Value::as_str)
+        .context("no sandbox answers at this address")?;
     let track_properties = flags.track_properties.read()?.or_else(|| {
         let names = state.pointer("/functions/source/track_properties").and_then(Value::as_str);
         settings::track_properties(names?)
@@ -128,7 +130,7 @@ async fn state(sandbox: &str, transport: &Arc<dyn Transport>) -> Result<Value> {
         http::Request::get(url).body(bytes::Bytes::new()).context("--sandbox must be a URL")?;
     let answer = transport.send(request, MAX_STATE_BYTES).await;
     let answer = answer.with_context(|| format!("no sandbox answers at {sandbox}: start one with `cargo run`, or give --rejects-queue-url and --retry-queue-url"))?;
-    serde_json::from_slice(&answer.body?).context("this is no sandbox")
+    serde_json::from_slice(&answer.body?).context("no sandbox answers at this address")
 }
 
 impl Job {
@@ -191,7 +193,7 @@ async fn rejects(job: &Job) -> Result<(usize, usize)> {
     Ok((moved, stay))
 }
 
-/// One message of the rejects queue; tells whether it can be sent.
+/// Redrives one message of the rejects queue. Returns whether it can be sent.
 async fn reject(job: &Job, message: &Message) -> Result<bool> {
     let body = message.body().unwrap_or_default();
     let Some(reject) = message::decode::<Reject>(body) else {

@@ -1,7 +1,6 @@
 //! What invokes the function, and what it answers: an API Gateway event, and its response.
 //!
-//! Where Pushwoosh's own service is known to answer with certain bytes, ours are the same. Bodies stay
-//! far below 8 KB: Segment's client hangs on larger ones.
+//! Known answers of Pushwoosh's own service are repeated byte for byte. Bodies stay far below 8 KB: Segment's client hangs on larger ones.
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use base64::Engine as _;

@@ -6,13 +6,14 @@
 //!
 //! # Layout
 //! * [`event`]: what invokes the function, and what it answers.
-//! * [`route`]: which endpoint a request is for; `endpoints`: one file per route.
+//! * [`route`]: which endpoint a request is for; [`endpoint`]: what one is; `endpoints`: a file each.
 //! * `caller`: which application, and whether the caller holds its key; [`signature`]: whether a
 //!   webhook's sender holds the shared secret.
 //! * `process`: from items to outcomes, the same for every route.
-//! * `recent`, `seen`: items that need not be sent again when they come again.
+//! * `recent`, `seen`: items that were sent before and need not be sent again.
 
 mod caller;
+pub mod endpoint;
 mod endpoints;
 pub mod event;
 mod process;
@@ -33,8 +34,9 @@ use platform::settings::Settings;
 use platform::{Deadlines, Function, Invocation, Platform};
 use pushwoosh::delivery::Delivery;
 
+use crate::endpoint::{Body, Credential};
 use crate::event::{HttpRequest, HttpResponse};
-use crate::route::{Body, Credential, Route};
+use crate::route::Route;
 
 /// Part of the time budget that is kept for parking what could not be sent.
 const PARKING_TIME: Duration = Duration::from_secs(1);
@@ -110,7 +112,7 @@ impl Destination {
                 caller::by_signature(&self.secrets, code, request, first).await?
             }
         };
-        // Only now: a stranger is told nothing about the body.
+        // Only now: an unauthenticated caller learns nothing about the body.
         let body = body?;
         let results = match endpoint.kind {
             Some(kind) => self.process(&application, kind, body.items(), invocation).await,
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_ping_is_answered_to_whoever_holds_the_key() {
+    async fn a_ping_needs_the_key() {
         let (world, destination) = setup();
         let answered = invoke(&destination, &world, call("ping", &json!("any body"))).await;
         assert_eq!((answered.response.status_code, answered.outcomes()), (200, vec![]));
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stranger_is_told_nothing_about_the_body() {
+    async fn an_unauthenticated_caller_learns_nothing_about_the_body() {
         let (world, destination) = setup();
         let headers = json!({"x-pw-appcode": "A", "authorization": "Token wrong"});
         let bad = event("/integration-segment/v1/post-events", &headers, "no json");

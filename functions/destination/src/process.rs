@@ -75,7 +75,7 @@ impl Destination {
         let results: Vec<ItemResult> = pending.into_iter().map(|pending| pending.result).collect();
         for ((item, claimed), result) in items.iter().zip(claims).zip(&results) {
             invocation.tally.item(result.outcome);
-            // What was not sent may come again, corrected.
+            // An item that was not sent may be sent again once it is corrected.
             let sent = matches!(result.outcome, Outcome::Delivered | Outcome::Parked(_));
             if *claimed && !sent {
                 self.seen.release(code, item);
@@ -194,7 +194,7 @@ fn refused(item: &Item<'_>, rules: &Rules<'_>, refusal: &Refusal) -> Pending {
     pending
 }
 
-/// A deletion is not forgotten while Pushwoosh is down: whoever asks finds where it is.
+/// Logs a parked deletion, so that its state can be looked up while Pushwoosh is down.
 fn report_parked_deletion(code: &str, item: &Item<'_>, cause: Cause) {
     tracing::info!(
         app.code = code,

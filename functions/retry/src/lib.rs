@@ -2,7 +2,7 @@
 //!
 //! Invariants: a message leaves the queue only when all it holds was delivered, rejected, or put on the
 //! queue again; what fails is retried with exponential backoff, and after `PWSEG_RETRY_MAX_AGE_S` goes
-//! to the dead-letter queue by SQS's own redrive policy, so that SQS's own redrive can bring it back. A
+//! to the dead-letter queue by SQS's own redrive policy, from where SQS's own redrive can return it. A
 //! process that dies in between costs at most a repetition.
 //!
 //! # Layout
@@ -96,7 +96,7 @@ impl Retry {
             Ok(()) => true,
             Err(postponed) => {
                 let delay = postponed.delay(&self.settings, message.receives);
-                // Without it the message comes back when its visibility runs out.
+                // Should this fail, the message is visible again when its visibility timeout ends.
                 self.queues.postpone(message.receipt, delay).await.ok();
                 false
             }

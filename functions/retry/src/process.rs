@@ -50,7 +50,7 @@ impl Retry {
         };
         let application = match self.secrets.application(&code).await {
             Ok(application) => application,
-            // Its Track calls are for nobody any more; its other items wait.
+            // Without the application there is no Segment source for its Track calls. Other items wait.
             Err(SecretError::Unknown) if matches!(parked.work, Work::Segment(_)) => {
                 invocation.tally.items(Reason::NotConfigured.into(), number);
                 return Ok(());
@@ -80,7 +80,7 @@ impl Retry {
         }
     }
 
-    /// A message that is none of ours is rejected with its bytes.
+    /// A message that cannot be read is rejected with its bytes.
     async fn reject_unreadable(
         &self,
         message: &Received<'_>,
@@ -131,7 +131,7 @@ impl Retry {
         let cause = unsent.why.cause;
         invocation.tally.item(Outcome::Parked(cause));
         if unsent.plan != plan {
-            // What was delivered must not be repeated: a new message takes the rest.
+            // Calls that were delivered must not be repeated: a new message holds the remaining ones.
             let parked = Parked {
                 work: Work::Pushwoosh(unsent.plan),
                 attempts: attempt.attempts.saturating_add(1),

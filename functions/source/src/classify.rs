@@ -124,18 +124,9 @@ impl Classifier<'_> {
             Some(Settings::Known(application)) => {
                 (application.rules(properties, now), application.segment.as_ref())
             }
-            // Which events it exports is asked again when it is retried.
+            // Which events it exports is asked when the calls are retried.
             Some(Settings::Unavailable) => {
-                let exported = None;
-                (
-                    Rules {
-                        track_properties: properties,
-                        exported,
-                        now,
-                        ..Rules::of_presets(code)
-                    },
-                    None,
-                )
+                (Rules { track_properties: properties, ..Rules::of_presets(code) }, None)
             }
             Some(Settings::NotConfigured) | None => return Err(Reason::NotConfigured),
         };

@@ -10,7 +10,6 @@
 //! Invariant: a record that cannot be read in some respect never fails the event.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,12 +56,6 @@ pub struct ItemIdentifier {
     pub partition: String,
     /// Its offset, as a number.
     pub offset: i64,
-}
-
-impl fmt::Display for ItemIdentifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.partition, self.offset)
-    }
 }
 
 #[cfg(test)]

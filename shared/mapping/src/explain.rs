@@ -1,5 +1,5 @@
 //! What an item would become, and why: every field of every call with the parts of the item that it
-//! follows, what went nowhere, and what stands in the way. Nothing is sent.
+//! follows, what went nowhere, and why it is not delivered. Nothing is sent.
 //!
 //! Where a value comes from is found in one way, by trial (`influence`): a part of the item is
 //! changed, the item is planned again, and what then differs follows that part. This holds for every
@@ -14,13 +14,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::influence::{Influence, Part, parts};
-use crate::Outcome;
 use crate::call::{Call, Plan};
-use crate::item::{Item, ItemKind, Origin, Rules};
-use crate::parked::Work;
+use crate::item::{Item, ItemKind, Origin};
+use crate::outcome::Outcome;
 use crate::raw_event::{self, TYPES};
 use crate::reason::Refusal;
+use crate::rules::Rules;
 use crate::tracking_log::Record;
+use crate::work::Work;
 
 /// An item, explained.
 #[derive(Debug, Serialize)]
@@ -248,7 +249,7 @@ fn unread(
 ) -> Vec<String> {
     let fields = mappings.iter().flat_map(|one| &one.fields);
     let reads: Vec<&String> = fields.flat_map(|field| &field.inputs).collect();
-    // Of an object that is sent, parts may be left out: there the calls tell more.
+    // Where an object is sent, parts of it may be left out: the calls show which.
     let is_read = |path: &str| {
         reads.iter().any(|read| *read == path || (calls.is_empty() && covers(read, path)))
     };

@@ -4,14 +4,13 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
-use segment_language::subscription::{Subscription, presets};
 use serde::{Deserialize, Serialize};
 
-use crate::call::Plan;
-use crate::parked::{Parked, Work};
+use crate::parked::Parked;
 use crate::reason::Refusal;
-use crate::tracking_log::{MessageEvent, OptionalProperty, Record};
+use crate::rules::Rules;
+use crate::tracking_log::Record;
+use crate::work::Planned;
 use crate::{deletion, event, profile, raw_event};
 
 /// What an item's bytes are.
@@ -85,49 +84,6 @@ pub struct Item<'a> {
     pub bytes: &'a [u8],
 }
 
-/// What an application's settings say about its items.
-#[derive(Debug, Clone, Copy)]
-pub struct Rules<'a> {
-    /// Application code. A record names its own.
-    pub application: &'a str,
-    /// The mappings of raw events.
-    pub subscriptions: &'a [Subscription],
-    /// The events that Segment receives; nothing means all.
-    pub exported: Option<&'a [MessageEvent]>,
-    /// Properties of Track calls beyond the usual ones.
-    pub track_properties: &'a [OptionalProperty],
-    /// The time of arrival.
-    pub now: Timestamp,
-}
-
-impl<'a> Rules<'a> {
-    /// The presets, all events, and 1970 as the time: for tests and examples.
-    pub fn of_presets(application: &'a str) -> Self {
-        Self {
-            application,
-            subscriptions: presets(),
-            exported: None,
-            track_properties: &[],
-            now: Timestamp::UNIX_EPOCH,
-        }
-    }
-}
-
-/// What is to be sent for an item.
-#[derive(Debug)]
-pub struct Planned {
-    /// The calls.
-    pub work: Work,
-    /// Why parts of the item give none: mappings that failed, events that are not exported.
-    pub refusals: Vec<Refusal>,
-}
-
-impl From<Plan> for Planned {
-    fn from(plan: Plan) -> Self {
-        Self { work: Work::Pushwoosh(plan), refusals: Vec::new() }
-    }
-}
-
 impl Item<'_> {
     /// What is to be sent for the item under these rules, or why it is not delivered.
     pub fn plan(&self, rules: &Rules<'_>) -> Result<Planned, Refusal> {
@@ -146,7 +102,8 @@ impl Item<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Reason;
+    use crate::reason::Reason;
+    use crate::work::Work;
 
     fn plan(kind: ItemKind, bytes: &[u8]) -> Result<Planned, Refusal> {
         let origin = Origin::Message("m");

@@ -8,7 +8,8 @@
 //! * [`profile`], [`event`], [`deletion`]: the bodies of track-user, post-events and delete-user.
 //! * [`raw_event`]: a raw Segment event, through the mappings that select it.
 //! * [`tracking_log`]: a record of the topic `channels-tracking-log` becomes a Segment Track call.
-//! * [`parked`]: what is still to be sent, as it waits on the retry queue.
+//! * [`rules`]: what an application's settings say about its items.
+//! * [`work`]: what is to be sent for an item; [`parked`]: how it waits on the retry queue.
 //! * [`call`]: a call of the Pushwoosh API.
 //! * [`device_platform`]: Pushwoosh's platform numbers and names.
 //! * [`value`]: JSON values in the forms that Pushwoosh keeps.
@@ -30,14 +31,18 @@ pub mod parked;
 pub mod profile;
 pub mod raw_event;
 pub mod reason;
+pub mod rules;
 pub mod tracking_log;
 pub mod value;
+pub mod work;
 
 pub use call::{Call, Method, Plan};
 pub use cause::Cause;
 pub use device_platform::Platform;
 pub use field::identity_of;
-pub use item::{Item, ItemKind, Origin, Planned, Rules};
+pub use item::{Item, ItemKind, Origin};
 pub use outcome::Outcome;
-pub use parked::{Parked, Work};
+pub use parked::Parked;
 pub use reason::{Disposition, Reason, Refusal};
+pub use rules::Rules;
+pub use work::{Planned, Work};

@@ -1,28 +1,17 @@
-//! What is still to be sent, and the form in which it waits on the retry queue.
+//! The form in which an item waits on the retry queue.
 //!
-//! Invariants: work holds no key, and keeps the item's idempotency: a Track call its `messageId`, a
-//! plan the calls that are still missing. A message of an older version of this code stays readable:
-//! fields are only ever added, with a default.
+//! Invariant: a message of an older version of this code stays readable: fields are only ever added,
+//! with a default.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::call::Plan;
 use crate::cause::Cause;
-use crate::item::{Planned, Rules};
 use crate::reason::{Reason, Refusal};
+use crate::rules::Rules;
 use crate::tracking_log::MessageEvent;
-
-/// Calls that are ready to be sent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Work {
-    /// Calls of Pushwoosh.
-    Pushwoosh(Plan),
-    /// Track calls of Segment, each with its `messageId`.
-    Segment(Vec<Box<RawValue>>),
-}
+use crate::work::{Planned, Work};
 
 /// Something that could not be delivered yet: the message of the retry queue.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,7 +54,7 @@ impl Parked {
     }
 }
 
-/// Whether a Track call's event is among those. A call of another kind is nobody's to withhold.
+/// Whether a Track call's event is among those. A call without a known event is not withheld.
 fn is_exported(call: &RawValue, exported: &[MessageEvent]) -> bool {
     #[derive(Deserialize)]
     struct Named<'a> {

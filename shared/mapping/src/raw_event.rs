@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use crate::call::Plan;
 use crate::field::json;
-use crate::item::{Planned, Rules};
 use crate::reason::{Disposition, Reason, Refusal};
+use crate::rules::Rules;
+use crate::work::Planned;
 use crate::{deletion, event, profile};
 
 /// The types of calls that Segment has.
@@ -88,7 +89,7 @@ impl From<PayloadError> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parked::Work;
+    use crate::work::Work;
     use segment_language::subscription::{presets, read};
 
     fn pushwoosh(work: Work) -> Value {

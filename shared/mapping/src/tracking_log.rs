@@ -10,15 +10,18 @@
 //! * `message_event`: the message steps that Segment receives.
 //! * `text_field`: one field of a record, in whatever form it is written.
 //! * `record`: a record as it lies on the topic.
+//! * `optional_property`: properties of Track calls that a setting may ask for.
 //! * `track`: the Track call, and how a record becomes one.
 //! * `message_id`: the id by which Segment removes repeats.
 
 mod message_event;
 mod message_id;
+mod optional_property;
 mod record;
 mod text_field;
 mod track;
 
 pub use message_event::MessageEvent;
+pub use optional_property::OptionalProperty;
 pub use record::Record;
-pub use track::{Identity, OptionalProperty, Track};
+pub use track::{Identity, Track};

@@ -18,8 +18,6 @@ use secrecy::SecretString;
 use segment_language::subscription::{self, Subscription};
 use serde_json::{Map, Value};
 
-use crate::gate::Account;
-
 /// Pushwoosh's API where the secret names no other host.
 pub const PUSHWOOSH_BASE_URL: &str = "https://api.pushwoosh.com";
 
@@ -63,26 +61,6 @@ pub struct SegmentAccount {
     pub write_key: SecretString,
     /// Events to export; nothing means all.
     pub events: Option<Vec<MessageEvent>>,
-}
-
-impl Account for PushwooshAccount {
-    fn of(application: &Application) -> Option<Self> {
-        application.pushwoosh.clone()
-    }
-
-    fn key(&self) -> &SecretString {
-        &self.api_token
-    }
-}
-
-impl Account for SegmentAccount {
-    fn of(application: &Application) -> Option<Self> {
-        application.segment.clone()
-    }
-
-    fn key(&self) -> &SecretString {
-        &self.write_key
-    }
 }
 
 /// What is wrong with a secret; holds none of its values.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use mapping::Cause;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::Application;
+use crate::application::{Application, PushwooshAccount, SegmentAccount};
 use crate::circuit::Circuits;
 use crate::clock::{Clock, Elapsed, Instant};
 use crate::secrets::Secrets;
@@ -26,6 +26,26 @@ pub trait Account: Clone + Send + Sync {
 
     /// The key that the upstream checks.
     fn key(&self) -> &SecretString;
+}
+
+impl Account for PushwooshAccount {
+    fn of(application: &Application) -> Option<Self> {
+        application.pushwoosh.clone()
+    }
+
+    fn key(&self) -> &SecretString {
+        &self.api_token
+    }
+}
+
+impl Account for SegmentAccount {
+    fn of(application: &Application) -> Option<Self> {
+        application.segment.clone()
+    }
+
+    fn key(&self) -> &SecretString {
+        &self.write_key
+    }
 }
 
 /// A client of an upstream, for requests of this type.
@@ -187,7 +207,6 @@ mod tests {
     use reqwest::StatusCode;
 
     use super::*;
-    use crate::application::SegmentAccount;
     use crate::testing::{World, application};
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@
 //! * [`settings`]: every environment variable.
 //! * [`application`]: an application's settings, the content of its secret.
 //! * [`secrets`]: applications' settings from Secrets Manager, cached.
-//! * [`gate`]: what every call to an upstream passes; [`circuit`]: leaves a sick upstream alone.
+//! * [`gate`]: what every call to an upstream passes; [`circuit`]: pauses calls to a failing upstream.
 //! * [`upstream`]: how an answer is read, and what follows from a failure.
 //! * [`queues`]: the SQS queues for retries and rejects; [`message`]: their messages.
 //! * [`clock`], [`transport`]: the seams: the only time, and the only way to other machines.

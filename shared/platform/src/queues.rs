@@ -1,6 +1,6 @@
 //! The two SQS queues: `retry` for what could not be delivered yet, `rejects` for what never can be.
 //!
-//! Invariants: an item is either on its queue or the caller is told that it is not; a message holds
+//! Invariants: the caller learns for each item whether it is on its queue; a message holds
 //! no key, and is encrypted by the queue. The client is made on first use, so that start-up does
 //! not pay for it.
 
@@ -128,20 +128,20 @@ impl Queues {
         results
     }
 
-    /// Lets a message of the retry queue come back after this time.
+    /// Makes a message of the retry queue visible again after this time.
     pub async fn postpone(&self, receipt: &str, delay: Duration) -> Result<(), QueueError> {
         let seconds = i32::try_from(delay.as_secs()).unwrap_or(i32::MAX);
         let request = self.client().await.change_message_visibility().queue_url(&self.retry_url);
         match request.receipt_handle(receipt).visibility_timeout(seconds).send().await {
             Ok(_) => Ok(()),
             Err(error) => {
-                tracing::warn!(error = %DisplayErrorContext(&error), "a retry could not be postponed; it comes back earlier");
+                tracing::warn!(error = %DisplayErrorContext(&error), "a retry could not be postponed; it is tried again when its visibility timeout ends");
                 Err(QueueError::NotTaken)
             }
         }
     }
 
-    /// Sends entries and tells which of them SQS took.
+    /// Sends entries. Returns the places of those that SQS took.
     async fn send(&self, url: &str, entries: Vec<Entry>, deadline: Instant) -> Vec<usize> {
         let taken: Vec<Vec<usize>> = futures::stream::iter(group(entries))
             .map(|batch| async move {
@@ -157,7 +157,7 @@ impl Queues {
         taken.into_iter().flatten().collect()
     }
 
-    /// Sends one batch and tells which of its items SQS took.
+    /// Sends one batch. Returns the places of the entries that SQS took.
     async fn send_batch(&self, url: &str, batch: Vec<Entry>) -> Vec<usize> {
         let entries = batch.into_iter().map(|Entry { index, body, delay }| {
             let delay = i32::try_from(delay.min(MAX_DELAY).as_secs()).unwrap_or_default();

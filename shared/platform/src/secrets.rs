@@ -169,7 +169,7 @@ impl Secrets {
         previous: bool,
         freshness: Freshness,
     ) -> Result<Arc<Application>, SecretError> {
-        // The code becomes part of a secret's id: nothing that could lead to another secret.
+        // The code becomes part of a secret's id: it must not be able to name another secret.
         let allowed =
             |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.' || byte == b'_';
         if code.is_empty() || code.len() > MAX_CODE || !code.bytes().all(allowed) {
@@ -203,7 +203,7 @@ impl Secrets {
     fn entry(&self, key: &Key) -> Arc<tokio::sync::Mutex<Entry>> {
         let mut entries = self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if entries.len() >= MAX_ENTRIES && !entries.contains_key(key) {
-            // Made-up application codes fill the cache; what is in use comes back at once.
+            // Made-up application codes fill the cache. Applications that exist are kept.
             entries.retain(|_, entry| {
                 entry.try_lock().is_ok_and(|entry| matches!(entry.document, Some(Ok(_))))
             });

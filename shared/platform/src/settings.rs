@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mapping::tracking_log::OptionalProperty;
 
-/// What every variable of ours begins with.
+/// Prefix of every variable of the functions.
 pub const PREFIX: &str = "PWSEG_";
 
 /// An environment variable.

@@ -16,7 +16,7 @@ use crate::clock::{Clock, Instant};
 use crate::function::Platform;
 use crate::invocation::{Deadlines, Invocation};
 use crate::settings::Settings;
-use crate::transport::{Answer, Request, Response, Transport, TransportError};
+use crate::transport::{Request, Response, ResponseFuture, Transport, TransportError};
 
 /// What an upstream does with a request.
 #[derive(Debug, Clone)]
@@ -204,7 +204,7 @@ impl InMemory {
 }
 
 impl Transport for InMemory {
-    fn send(&self, request: Request, limit: usize) -> Answer<'_> {
+    fn send(&self, request: Request, limit: usize) -> ResponseFuture<'_> {
         let mut reply = self.reply(request);
         Box::pin(async move {
             while let Reply::Late(delay, then) = reply {

@@ -1,4 +1,4 @@
-//! The one way to other machines: a request goes out, an answer comes back, read up to a bound.
+//! The one way to other machines: sends a request and reads the answer up to a limit.
 //!
 //! The clients of Pushwoosh and Segment and the AWS SDK share one [`Transport`], so that a simulation
 //! can put its own in. clippy.toml keeps other HTTP clients out.
@@ -51,14 +51,15 @@ pub struct Response {
     pub body: Result<Bytes, TransportError>,
 }
 
-/// What [`Transport::send`] gives. `Sync` is not needed: nobody shares it.
-pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + 'a>>;
+/// What [`Transport::send`] returns.
+pub type ResponseFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + 'a>>;
 
 /// Something that carries requests.
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends a request and reads the answer; of its body at most `limit` bytes. The time limit is the
     /// caller's, who drops the future.
-    fn send(&self, request: Request, limit: usize) -> Answer<'_>;
+    fn send(&self, request: Request, limit: usize) -> ResponseFuture<'_>;
 }
 
 /// The system's network. It keeps connections, and follows no redirect: a POST would become a GET.
@@ -77,7 +78,7 @@ pub fn system() -> Result<Arc<dyn Transport>, reqwest::Error> {
 struct Network(reqwest::Client);
 
 impl Transport for Network {
-    fn send(&self, request: Request, limit: usize) -> Answer<'_> {
+    fn send(&self, request: Request, limit: usize) -> ResponseFuture<'_> {
         Box::pin(async move {
             let mut response = self.0.execute(request.try_into()?).await?;
             let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));

@@ -91,7 +91,7 @@ impl CallError {
     }
 }
 
-/// What follows from a status that is no success. 408, 410, 429, 460 and 5xx are retried, but for 501
+/// What to do about a status other than success. 408, 410, 429, 460 and 5xx are retried, but for 501
 /// and 505: what Segment's clients agreed on in 2026, and Pushwoosh's are a subset.
 pub fn verdict(response: &Response, now: Timestamp) -> Verdict {
     match response.status.as_u16() {

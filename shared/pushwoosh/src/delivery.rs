@@ -123,7 +123,7 @@ impl Delivery {
     }
 }
 
-/// The receipt of a deletion (spec D3), for whoever asks later.
+/// The receipt of a deletion (spec D3): the log shows later that Pushwoosh accepted it.
 fn write_receipt(code: &str, call: &Call) {
     let user = call.request.get("user_id").and_then(Value::as_str).unwrap_or_default();
     tracing::info!(
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_time_that_a_stage_was_told_is_kept() {
+    async fn the_longest_retry_after_of_a_stage_is_kept() {
         for (one, other) in [("7", "30"), ("30", "7")] {
             let world = World::new(&[]);
             world.upstream(move |request| {

@@ -36,7 +36,7 @@ pub fn read(method: Method, response: Response, now: Timestamp) -> Result<Accept
     let (status, after) = (response.status, retry_after(&response.headers, now));
     let by_status = verdict(&response, now);
     let body = response.body.map_err(|error| CallError::Transport { upstream: NAME, error })?;
-    // `status_code` decides; the rest of an answer comes in any shape.
+    // Only `status_code` decides. The rest of an answer has no fixed shape.
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let code = body.get("status_code").and_then(Value::as_u64);
     let code = code.and_then(|code| u16::try_from(code).ok());

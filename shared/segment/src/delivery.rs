@@ -4,7 +4,7 @@
 //! deadline for upstreams. A batch that is refused as such (400, 413) is halved until the offender is
 //! alone. What may succeed later is tried again for a moment here, and for days by way of the retry
 //! queue; an application that Segment limits (429) and one that gets no answer are left to the queue
-//! at once, so that they delay nobody.
+//! at once, so that they do not delay other applications.
 
 use std::sync::Arc;
 use std::time::Duration;

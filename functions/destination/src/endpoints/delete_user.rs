@@ -5,7 +5,7 @@
 use mapping::ItemKind;
 
 use super::{POST, respond_to_one};
-use crate::route::{Body, Credential, Endpoint};
+use crate::endpoint::{Body, Credential, Endpoint};
 
 /// The body names the user.
 pub(crate) const ENDPOINT: Endpoint = Endpoint {

@@ -1,8 +1,8 @@
 //! `ping`: Segment tests the key that a user has entered (spec D4).
 
 use super::POST;
+use crate::endpoint::{Body, Credential, Endpoint};
 use crate::event::HttpResponse;
-use crate::route::{Body, Credential, Endpoint};
 
 /// The key is all that is looked at: a ping has no items.
 pub(crate) const ENDPOINT: Endpoint = Endpoint {

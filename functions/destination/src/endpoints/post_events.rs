@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{POST, respond_to_one};
+use crate::endpoint::{Body, Credential, Endpoint};
 use crate::event::HttpResponse;
 use crate::process::ItemResult;
-use crate::route::{Body, Credential, Endpoint};
 
 const ACTION: &str = "post event";
 

@@ -3,7 +3,7 @@
 use mapping::ItemKind;
 
 use super::{POST, respond_to_one};
-use crate::route::{Body, Credential, Endpoint};
+use crate::endpoint::{Body, Credential, Endpoint};
 
 /// The body is the profile.
 pub(crate) const ENDPOINT: Endpoint = Endpoint {

@@ -9,9 +9,9 @@ use mapping::{ItemKind, Outcome};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::endpoint::{Body, Credential, Endpoint};
 use crate::event::HttpResponse;
 use crate::process::ItemResult;
-use crate::route::{Body, Credential, Endpoint};
 
 /// Segment's client hangs on larger responses. Messages are left out of them first, then statuses.
 const MAX_RESPONSE_BYTES: usize = 8_000;
@@ -62,7 +62,7 @@ impl EventStatus {
             (Outcome::Failed(_), _) => (503, Some("temporarily unavailable, send it again")),
             (_, Some(message)) => (400, Some(message.as_str())),
             (Outcome::Rejected(reason), None) => (400, Some(reason.cause())),
-            // What was skipped by rule is settled.
+            // A skipped event needs no repetition.
             (Outcome::Delivered | Outcome::Disregarded(_) | Outcome::Parked(_), None) => {
                 (200, None)
             }

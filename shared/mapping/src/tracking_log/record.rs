@@ -91,7 +91,8 @@ impl<'de> Visitor<'de> for RecordVisitor {
 }
 
 impl<'a> Record<'a> {
-    /// Reads one record value. Costs little: most records on the topic are not ours.
+    /// Reads one record value. This is cheap: most records on the topic are for applications without
+    /// Segment.
     pub fn read(value: &'a [u8]) -> Result<Self, Reason> {
         serde_json::from_slice(value).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Reason::NotAnObject,

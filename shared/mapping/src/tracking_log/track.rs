@@ -4,44 +4,12 @@ use segment_language::instant::instant;
 use serde::Serialize;
 
 use super::message_id::message_id;
+use super::optional_property::OptionalProperty;
 use super::record::Record;
 use crate::device_platform::Platform;
-use crate::item::{Planned, Rules};
-use crate::parked::Work;
 use crate::reason::{Reason, Refusal};
-
-/// A row per property: variant, name.
-macro_rules! optional_properties {
-    ($($variant:ident, $name:literal;)*) => {
-        /// Properties beyond those of spec S3 that a setting may ask for.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum OptionalProperty {
-            $(#[doc = concat!("`", $name, "`")] $variant,)*
-        }
-
-        impl OptionalProperty {
-            /// Every one.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The name of the property.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-        }
-    };
-}
-
-optional_properties! {
-    MessageCode, "message_code";
-    CampaignId, "campaign_id";
-}
-
-impl OptionalProperty {
-    /// Reads the name of the property.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|property| property.name() == name)
-    }
-}
+use crate::rules::Rules;
+use crate::work::{Planned, Work};
 
 /// Who the message went to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
