@@ -12,7 +12,8 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, BufWriter, Write};
 
 use segment_language::fql::Trigger;
-use segment_language::kit::{Mapping, as_double};
+use segment_language::js::as_double;
+use segment_language::kit::Mapping;
 use segment_language::schema::{self, Mode};
 use segment_language::subscription;
 use serde_json::{Value, json};

@@ -14,8 +14,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::kit::js;
-use crate::kit::path::Path;
+use crate::js;
+use crate::path::Path;
 
 /// A parsed trigger.
 #[derive(Debug, Clone)]

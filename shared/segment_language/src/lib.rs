@@ -14,6 +14,8 @@
 pub mod action;
 pub mod fql;
 pub mod instant;
+pub mod js;
 pub mod kit;
+mod path;
 pub mod schema;
 pub mod subscription;

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use serde_json::{Number, Value};
 
 use crate::instant::instant;
+use crate::js::{number_text, to_number};
 use crate::kit;
-use crate::kit::js::{number_text, to_number};
 
 /// The type of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +139,7 @@ pub type Payload<'e> = Vec<(&'static str, Cow<'e, Value>)>;
 pub fn fit<'e>(
     fields: &[Field],
     mode: Mode,
-    mut mapped: Vec<kit::Field<'_, 'e>>,
+    mut mapped: Vec<kit::OutputField<'_, 'e>>,
 ) -> Result<Payload<'e>, Vec<Misfit>> {
     let (mut payload, mut misfits) = (Vec::with_capacity(fields.len()), Vec::new());
     // Most mappings have the order of the fields.

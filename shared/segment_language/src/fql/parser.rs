@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use super::lexer::Token;
 use super::{Condition, Expected, Field, Group, Operator};
-use crate::kit::path::Path;
+use crate::path::Path;
 
 /// What JavaScript says where there is nothing to select by.
 const NOTHING: &str = "Cannot read properties of undefined (reading 'type')";

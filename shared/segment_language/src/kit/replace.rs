@@ -1,48 +1,51 @@
 //! `@replace`: literal patterns, JavaScript's replacement patterns.
 
-use super::Error;
-use super::evaluate::Budget;
-use super::trace::Reads;
+use super::error::EvaluationError;
+use super::node::Replacement;
+use super::reads::Reads;
+use super::state::State;
+use super::syntax::MAX_PATTERN;
+use crate::js::length;
 
-/// How a pattern is searched.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Flags {
-    pub(super) ignore_case: bool,
-    pub(super) global: bool,
-}
-
-/// Replaces a literal pattern.
+/// Applies a replacement to a text.
 pub(super) fn replace<R: Reads>(
     text: &str,
-    pattern: &str,
-    replacement: &str,
-    flags: Flags,
-    budget: &mut Budget<R>,
-) -> Result<String, Error> {
+    replacement: &Replacement,
+    state: &mut State<R>,
+) -> Result<String, EvaluationError> {
+    check_length("pattern", &replacement.pattern)?;
+    check_length("replacement", &replacement.replacement)?;
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, found, after)) = find(rest, pattern, flags.ignore_case) {
+    while let Some((before, found, after)) = find(rest, replacement) {
         out.push_str(before);
         let start = text.len() - rest.len() + before.len();
-        expand(replacement, text.get(..start).unwrap_or_default(), found, after, &mut out);
-        budget.text(&out)?;
+        let before = text.get(..start).unwrap_or_default();
+        expand(&replacement.replacement, before, found, after, &mut out);
+        state.check(&out)?;
         rest = after;
-        if !flags.global {
+        if !replacement.global {
             break;
         }
     }
     out.push_str(rest);
-    budget.text(&out)?;
+    state.check(&out)?;
     Ok(out)
 }
 
+/// Where nothing was validated, what is too long fails here.
+fn check_length(name: &str, text: &str) -> Result<(), EvaluationError> {
+    if length(text) > MAX_PATTERN {
+        let message = format!("@replace requires a \"{name}\" less than 10 characters");
+        return Err(EvaluationError::new(message));
+    }
+    Ok(())
+}
+
 /// The text before the first occurrence, the occurrence, and the text after it.
-fn find<'t>(
-    text: &'t str,
-    pattern: &str,
-    ignore_case: bool,
-) -> Option<(&'t str, &'t str, &'t str)> {
-    if !ignore_case {
+fn find<'t>(text: &'t str, replacement: &Replacement) -> Option<(&'t str, &'t str, &'t str)> {
+    let pattern = replacement.pattern.as_str();
+    if !replacement.ignore_case {
         let at = text.find(pattern)?;
         let (before, rest) = text.split_at_checked(at)?;
         let (found, after) = rest.split_at_checked(pattern.len())?;
@@ -98,8 +101,13 @@ mod tests {
     fn replacements_are_javascripts() {
         let run =
             |text: &str, pattern: &str, replacement: &str, ignore_case: bool, global: bool| {
-                let flags = Flags { ignore_case, global };
-                replace(text, pattern, replacement, flags, &mut Budget::<()>::default()).unwrap()
+                let replacement = Replacement {
+                    pattern: pattern.to_owned(),
+                    replacement: replacement.to_owned(),
+                    ignore_case,
+                    global,
+                };
+                replace(text, &replacement, &mut State::<()>::default()).unwrap()
             };
         assert_eq!(run("banana", "a", "[$&]", false, true), "b[a]n[a]n[a]");
         assert_eq!(run("banana", "a", "$$$1", false, false), "b$$1nana");

@@ -2,20 +2,20 @@
 
 use serde_json::Value;
 
-use super::Error;
-use super::evaluate::Budget;
-use super::js;
-use super::path::Path;
-use super::trace::Reads;
+use super::error::EvaluationError;
+use super::reads::Reads;
+use super::state::State;
+use crate::js;
+use crate::path::Path;
 
 /// Replaces the placeholders of a template.
 pub(super) fn render<R: Reads>(
     template: &str,
     data: Option<&Value>,
-    budget: &mut Budget<R>,
-) -> Result<String, Error> {
-    let once = pass(template, 3, data, budget)?;
-    pass(&once, 2, data, budget)
+    state: &mut State<R>,
+) -> Result<String, EvaluationError> {
+    let once = pass(template, 3, data, state)?;
+    pass(&once, 2, data, state)
 }
 
 /// One pass: `braces` braces, at least one character that is no closing brace, as many closing ones.
@@ -23,8 +23,8 @@ fn pass<R: Reads>(
     template: &str,
     braces: usize,
     data: Option<&Value>,
-    budget: &mut Budget<R>,
-) -> Result<String, Error> {
+    state: &mut State<R>,
+) -> Result<String, EvaluationError> {
     let bytes = template.as_bytes();
     let run = |from: usize, brace: u8| {
         bytes.iter().skip(from).take(braces).filter(|byte| **byte == brace).count() == braces
@@ -53,16 +53,16 @@ fn pass<R: Reads>(
             break;
         };
         out.push_str(before);
-        let value = budget.look_up(&Path::parse(key.trim()), data).json();
+        let value = state.look_up(&Path::parse(key.trim()), data).json();
         if let Some(value) = value.filter(|value| !value.is_null()) {
             out.push_str(&js::text(&value));
         }
         at = close + braces;
         copied = at;
-        budget.text(&out)?;
+        state.check(&out)?;
     }
     out.push_str(template.get(copied..).unwrap_or_default());
-    budget.text(&out)?;
+    state.check(&out)?;
     Ok(out)
 }
 
@@ -87,7 +87,7 @@ mod tests {
             ("{{{{{{{", "{{{{{{{"),
         ] {
             assert_eq!(
-                render(template, Some(&data), &mut Budget::<()>::default()).unwrap(),
+                render(template, Some(&data), &mut State::<()>::default()).unwrap(),
                 expected,
                 "{template}"
             );
@@ -97,6 +97,6 @@ mod tests {
     #[test]
     fn what_grows_without_bound_is_refused() {
         let data = json!({"a": "x".repeat(1_000_000)});
-        assert!(render(&"{{a}}".repeat(100), Some(&data), &mut Budget::<()>::default()).is_err());
+        assert!(render(&"{{a}}".repeat(100), Some(&data), &mut State::<()>::default()).is_err());
     }
 }

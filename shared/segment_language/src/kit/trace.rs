@@ -7,19 +7,11 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::compile::Node;
-use super::evaluate::{Budget, resolve};
-use super::path::Path;
-
-/// Is told what an evaluation reads.
-pub(super) trait Reads {
-    /// A path was looked up.
-    fn read(&mut self, path: &Path, found: Option<&Cow<'_, Value>>);
-}
-
-impl Reads for () {
-    fn read(&mut self, _path: &Path, _found: Option<&Cow<'_, Value>>) {}
-}
+use super::node::Node;
+use super::reads::Reads;
+use super::resolve::resolve;
+use super::state::State;
+use crate::path::Path;
 
 /// A field of an output.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -92,13 +84,13 @@ fn trace_node(
         }
         return;
     }
-    let mut budget = Budget::<Recorder>::default();
-    let result = resolve(node, Some(event), &mut budget).map(|value| {
+    let mut state = State::<Recorder>::default();
+    let result = resolve(node, Some(event), &mut state).map(|value| {
         let value = value.json();
         value.map(Cow::into_owned)
     });
     let (mut inputs, mut missing) = (Vec::new(), Vec::new());
-    for (path, address) in budget.reads.0 {
+    for (path, address) in state.reads.0 {
         match address {
             // What is not in the event was made on the way; its parts were read before.
             Some(address) => inputs.extend(places.get(&address).cloned()),
