@@ -11,7 +11,7 @@ use mapping::tracking_log::Record;
 use mapping::{deletion, event, profile, segment_event};
 use segment_language::fql::{self, Trigger};
 use segment_language::kit::Mapping;
-use segment_language::schema::{self, Kind, Mode};
+use segment_language::schema::{self, FieldType, Mode};
 use segment_language::subscription::{presets, read_any};
 use serde_json::{Map, Value, json};
 
@@ -121,8 +121,8 @@ fn fuzz_mappings() {
         };
         explain(Input::of(&input), &input, setting);
         for kind in ["string|null", "number", "integer[]", "boolean", "datetime|null", "object"] {
-            let kind = Kind::parse(kind).unwrap();
-            schema::coerce("f", kind, Mode::Single, Some(Cow::Borrowed(&input))).ok();
+            let field_type = FieldType::parse(kind).unwrap();
+            schema::coerce("f", field_type, Mode::Single, Some(Cow::Borrowed(&input))).ok();
         }
     });
 }

@@ -78,10 +78,10 @@ fn mode(name: &Value) -> Mode {
 }
 
 fn coerce(field: &Value, mode: &Value, input: Option<&Value>) -> Value {
-    let Some(kind) = field.as_str().and_then(schema::Kind::parse) else {
+    let Some(field_type) = field.as_str().and_then(schema::FieldType::parse) else {
         return json!({"error": "field must be a type, e.g. string, number|null or string[]"});
     };
-    match schema::coerce("f", kind, self::mode(mode), input.map(Cow::Borrowed)) {
+    match schema::coerce("f", field_type, self::mode(mode), input.map(Cow::Borrowed)) {
         Ok(Some(output)) => json!({ "output": output }),
         Ok(None) => json!({"absent": true}),
         Err(error) => json!({ "error": error }),

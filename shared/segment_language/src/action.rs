@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::schema::{Field, Kind, Mode, Payload};
+use crate::schema::{ActionField, FieldType, Mode, Payload};
 
 /// An action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,44 +16,44 @@ pub enum Action {
     TrackEvent,
 }
 
-const fn field(name: &'static str, kind: Kind) -> Field {
-    Field { name, kind, required: false, parts: &[] }
+const fn field(name: &'static str, field_type: FieldType) -> ActionField {
+    ActionField { name, field_type, required: false, parts: &[] }
 }
 
-const fn required(name: &'static str, kind: Kind) -> Field {
-    Field { required: true, ..field(name, kind) }
+const fn required(name: &'static str, field_type: FieldType) -> ActionField {
+    ActionField { required: true, ..field(name, field_type) }
 }
 
-const PROFILE: &[Field] = &[
-    field("external_id", Kind::TEXT),
-    field("email", Kind::TEXT_OR_NULL),
-    field("app_version", Kind::TEXT_OR_NULL),
-    field("device_id", Kind::TEXT_OR_NULL),
-    field("device_model", Kind::TEXT_OR_NULL),
-    field("device_platform", Kind::TEXT_OR_NULL),
-    field("device_token", Kind::TEXT_OR_NULL),
-    field("language", Kind::TEXT_OR_NULL),
-    field("country", Kind::TEXT_OR_NULL),
-    field("city", Kind::TEXT_OR_NULL),
-    Field {
+const PROFILE: &[ActionField] = &[
+    field("external_id", FieldType::TEXT),
+    field("email", FieldType::TEXT_OR_NULL),
+    field("app_version", FieldType::TEXT_OR_NULL),
+    field("device_id", FieldType::TEXT_OR_NULL),
+    field("device_model", FieldType::TEXT_OR_NULL),
+    field("device_platform", FieldType::TEXT_OR_NULL),
+    field("device_token", FieldType::TEXT_OR_NULL),
+    field("language", FieldType::TEXT_OR_NULL),
+    field("country", FieldType::TEXT_OR_NULL),
+    field("city", FieldType::TEXT_OR_NULL),
+    ActionField {
         // Declared as nullable, but the parts make Segment forget that.
-        parts: &[field("latitude", Kind::NUMBER), field("longitude", Kind::NUMBER)],
-        ..field("current_location", Kind::OBJECT)
+        parts: &[field("latitude", FieldType::NUMBER), field("longitude", FieldType::NUMBER)],
+        ..field("current_location", FieldType::OBJECT)
     },
-    field("device_os_version", Kind::TEXT_OR_NULL),
-    field("timezone", Kind::TEXT_OR_NULL),
-    field("user_agent", Kind::TEXT_OR_NULL),
-    field("custom_attributes", Kind::OBJECT),
+    field("device_os_version", FieldType::TEXT_OR_NULL),
+    field("timezone", FieldType::TEXT_OR_NULL),
+    field("user_agent", FieldType::TEXT_OR_NULL),
+    field("custom_attributes", FieldType::OBJECT),
 ];
 
-const EVENT: &[Field] = &[
-    required("external_id", Kind::TEXT),
-    field("device_id", Kind::TEXT_OR_NULL),
-    field("device_platform", Kind::TEXT_OR_NULL),
-    required("name", Kind::TEXT),
-    required("timestamp", Kind::DATE_TIME),
-    field("properties", Kind::OBJECT),
-    field("enable_batching", Kind::BOOLEAN),
+const EVENT: &[ActionField] = &[
+    required("external_id", FieldType::TEXT),
+    field("device_id", FieldType::TEXT_OR_NULL),
+    field("device_platform", FieldType::TEXT_OR_NULL),
+    required("name", FieldType::TEXT),
+    required("timestamp", FieldType::DATE_TIME),
+    field("properties", FieldType::OBJECT),
+    field("enable_batching", FieldType::BOOLEAN),
 ];
 
 impl Action {
@@ -74,7 +74,7 @@ impl Action {
     }
 
     /// Its fields.
-    pub fn fields(self) -> &'static [Field] {
+    pub fn fields(self) -> &'static [ActionField] {
         match self {
             Self::UpdateUserProfile => PROFILE,
             Self::TrackEvent => EVENT,

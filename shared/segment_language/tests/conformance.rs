@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use segment_language::fql::Trigger;
 use segment_language::kit::Mapping;
-use segment_language::schema::{self, Kind, Mode};
+use segment_language::schema::{self, FieldType, Mode};
 use serde_json::Value;
 
 fn cases(file: &str) -> Value {
@@ -69,9 +69,9 @@ fn triggers() {
 fn coercions() {
     let mut differences = Vec::new();
     for case in cases("coercion").as_array().unwrap() {
-        let kind = Kind::parse(case["field"].as_str().unwrap()).unwrap();
+        let field_type = FieldType::parse(case["field"].as_str().unwrap()).unwrap();
         let mode = if case["mode"] == "batch" { Mode::Batch } else { Mode::Single };
-        let found = schema::coerce("f", kind, mode, case.get("input").map(Cow::Borrowed));
+        let found = schema::coerce("f", field_type, mode, case.get("input").map(Cow::Borrowed));
         let same = match (&found, case.get("error")) {
             (Err(error), Some(expected)) => error == expected,
             (Ok(output), None) => same(output.as_deref(), case.get("output")),

@@ -1,49 +1,7 @@
 //! Text becomes tokens, as Segment's lexer has it: anything that it cannot read makes it give up on
 //! the whole text, which is then an empty list.
 
-/// A token.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Token {
-    /// A name, dotted where names and dots follow each other.
-    Name(String),
-    Dot,
-    Operator(&'static str),
-    /// `and`, `or`.
-    Conjunction {
-        or: bool,
-    },
-    Null,
-    Number(f64),
-    /// With its quotes.
-    Text(String),
-    Open,
-    Close,
-    BracketOpen,
-    BracketClose,
-    Comma,
-    End,
-}
-
-impl Token {
-    /// What Segment has for a value, where it takes the token for one.
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Name(name) => name.clone(),
-            Self::Dot => ".".to_owned(),
-            Self::Operator(operator) => (*operator).to_owned(),
-            Self::Conjunction { or } => if *or { "or" } else { "and" }.to_owned(),
-            Self::Null => "null".to_owned(),
-            Self::Number(number) => ryu_js::Buffer::new().format(*number).to_owned(),
-            Self::Text(text) => text.clone(),
-            Self::Open => "(".to_owned(),
-            Self::Close => ")".to_owned(),
-            Self::BracketOpen => "[".to_owned(),
-            Self::BracketClose => "]".to_owned(),
-            Self::Comma => ",".to_owned(),
-            Self::End => "eos".to_owned(),
-        }
-    }
-}
+use super::token::Token;
 
 /// The tokens of a text, with [`Token::End`] at the end; none where it cannot be read.
 pub(super) fn tokens(text: &str) -> Vec<Token> {

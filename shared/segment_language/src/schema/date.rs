@@ -1,0 +1,64 @@
+//! Texts that Segment takes for a date.
+
+use crate::instant::instant;
+use crate::js::to_number;
+
+/// Largest unix time of JavaScript's dates, in seconds.
+const MAX_SECONDS: f64 = 8.64e12;
+
+/// A unix time as text, or a date that Segment's date library takes.
+pub(super) fn is_date_like(text: &str) -> bool {
+    // The usual form first: no number has it.
+    if text.get(4..5) == Some("-") && instant(text).is_some() {
+        return true;
+    }
+    let number = to_number(text);
+    if ryu_js::Buffer::new().format(number) == text && !number.is_nan() {
+        return number.abs() <= MAX_SECONDS;
+    }
+    // What has no separator between its parts is left to the form of digits.
+    let separated = text.contains(['-', '/', ' ', ',']) && number.is_nan();
+    (separated && instant(text).is_some()) || is_loose_date(text) || is_lone_number(text)
+}
+
+/// Largest year of JavaScript's dates.
+const MAX_YEAR: u32 = 275_760;
+
+/// A month or a year with blanks or a sign around it, as JavaScript takes it for a date.
+fn is_lone_number(text: &str) -> bool {
+    let digits = text.trim().trim_start_matches('-').trim_start();
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && matches!(digits.parse(), Ok(0..=12 | 32..=MAX_YEAR))
+}
+
+/// Digits in the places of a date, whatever their values: `20260102`, `2026-13-45`, `2026-001`.
+fn is_loose_date(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let digits = |from: usize, most: usize| {
+        bytes.iter().skip(from).take(most).take_while(|byte| byte.is_ascii_digit()).count()
+    };
+    if digits(0, 4) < 4 {
+        return false;
+    }
+    let skip = |at: usize, of: &[u8]| {
+        at + usize::from(bytes.get(at).is_some_and(|byte| of.contains(byte)))
+    };
+    let mut at = skip(4, b"-/");
+    at += digits(at, 2);
+    at = skip(at, b"-/");
+    at += digits(at, 2);
+    while bytes
+        .get(at)
+        .is_some_and(|byte| matches!(byte, b'T' | b't') || byte.is_ascii_whitespace())
+    {
+        at += 1;
+    }
+    for _ in 0..2 {
+        at += digits(at, 2);
+        at = skip(at, b":");
+    }
+    at += digits(at, 2);
+    at = skip(at, b".:");
+    at += digits(at, usize::MAX);
+    at == bytes.len()
+}

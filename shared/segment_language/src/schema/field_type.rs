@@ -1,0 +1,105 @@
+//! The types that a field of an action may have.
+
+use serde_json::Value;
+
+use crate::js::is_whole;
+
+/// The type of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldType {
+    pub(super) base: BaseType,
+    /// A list of these.
+    pub(super) multiple: bool,
+    /// Null is allowed too.
+    pub(super) nullable: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BaseType {
+    Text,
+    Number,
+    Integer,
+    Boolean,
+    DateTime,
+    Object,
+}
+
+impl FieldType {
+    const fn plain(base: BaseType) -> Self {
+        Self { base, multiple: false, nullable: false }
+    }
+
+    /// `string`.
+    pub const TEXT: Self = Self::plain(BaseType::Text);
+    /// `string|null`.
+    pub const TEXT_OR_NULL: Self = Self { nullable: true, ..Self::TEXT };
+    /// `number`.
+    pub const NUMBER: Self = Self::plain(BaseType::Number);
+    /// `boolean`.
+    pub const BOOLEAN: Self = Self::plain(BaseType::Boolean);
+    /// `datetime`.
+    pub const DATE_TIME: Self = Self::plain(BaseType::DateTime);
+    /// `object`.
+    pub const OBJECT: Self = Self::plain(BaseType::Object);
+
+    /// Reads a type: `string`, `number|null`, `string[]`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (text, nullable) =
+            text.strip_suffix("|null").map_or((text, false), |text| (text, true));
+        let (text, multiple) = text.strip_suffix("[]").map_or((text, false), |text| (text, true));
+        let base = match text {
+            "string" | "text" | "password" => BaseType::Text,
+            "number" => BaseType::Number,
+            "integer" => BaseType::Integer,
+            "boolean" => BaseType::Boolean,
+            "datetime" => BaseType::DateTime,
+            "object" => BaseType::Object,
+            _ => return None,
+        };
+        Some(Self { base, multiple, nullable })
+    }
+
+    /// Whether a value is empty for this type: null, and an empty text, unless the type has them.
+    pub(super) fn is_empty(self, value: &Value) -> bool {
+        match value {
+            Value::Null => !self.nullable,
+            Value::String(text) => {
+                let takes_text = matches!(self.base, BaseType::Text | BaseType::DateTime);
+                text.is_empty() && !takes_text
+            }
+            _ => false,
+        }
+    }
+
+    /// The type of one element of a list of this type.
+    pub(super) fn element(self) -> Self {
+        Self { multiple: false, nullable: false, ..self }
+    }
+
+    /// As Segment's messages name the type.
+    pub(super) fn noun(self) -> String {
+        let noun = match self.base {
+            BaseType::Text => "a string",
+            BaseType::Number => "a number",
+            BaseType::Integer => "an integer",
+            BaseType::Boolean => "a boolean",
+            BaseType::DateTime if self.nullable => return "a string, number, or null".to_owned(),
+            BaseType::DateTime => "a string or number",
+            BaseType::Object => "an object",
+        };
+        if self.nullable { format!("{noun} or null") } else { noun.to_owned() }
+    }
+
+    /// Whether a value has the type, not looking at lists, without a conversion.
+    pub(super) fn has(self, value: &Value) -> bool {
+        match (self.base, value) {
+            (_, Value::Null) => self.nullable,
+            (BaseType::Text | BaseType::DateTime, Value::String(_))
+            | (BaseType::Number | BaseType::DateTime, Value::Number(_))
+            | (BaseType::Boolean, Value::Bool(_))
+            | (BaseType::Object, Value::Object(_)) => true,
+            (BaseType::Integer, Value::Number(number)) => number.as_f64().is_some_and(is_whole),
+            _ => false,
+        }
+    }
+}

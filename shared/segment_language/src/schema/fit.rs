@@ -1,0 +1,96 @@
+//! What was mapped becomes the payload of an action.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::coerce::{Mode, coerce};
+use super::field_type::FieldType;
+use crate::kit::OutputField;
+
+/// A field of an action.
+#[derive(Debug, Clone, Copy)]
+pub struct ActionField {
+    /// Its name in mappings.
+    pub name: &'static str,
+    /// Its type.
+    pub field_type: FieldType,
+    /// Without it the event is dropped.
+    pub required: bool,
+    /// The fields of an object that declares them.
+    pub parts: &'static [Self],
+}
+
+/// Why a mapped value does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// Which field.
+    pub field: &'static str,
+    /// It is required, and not there.
+    pub missing: bool,
+    /// What Segment shows.
+    pub message: String,
+}
+
+/// The payload of an action: its fields with their values.
+pub type Payload<'e> = Vec<(&'static str, Cow<'e, Value>)>;
+
+/// What was mapped, without what is empty and what the action has no field for, in the order of the
+/// fields.
+pub fn fit<'e>(
+    fields: &[ActionField],
+    mode: Mode,
+    mut mapped: Vec<OutputField<'_, 'e>>,
+) -> Result<Payload<'e>, Vec<Misfit>> {
+    let (mut payload, mut misfits) = (Vec::with_capacity(fields.len()), Vec::new());
+    // Most mappings have the order of the fields.
+    let mut next = 0;
+    for field in fields {
+        let place = (next..mapped.len())
+            .chain(0..next)
+            .find(|place| mapped.get(*place).is_some_and(|(name, _)| name == field.name));
+        let value = place.and_then(|place| {
+            next = place + 1;
+            mapped.get_mut(place).map(|(_, value)| std::mem::take(value))
+        });
+        match fit_one(field, mode, value) {
+            Ok(Some(value)) => payload.push((field.name, value)),
+            Ok(None) if field.required => misfits.push(Misfit {
+                field: field.name,
+                missing: true,
+                message: format!("The root value is missing the required field '{}'.", field.name),
+            }),
+            Ok(None) => {}
+            Err(within) => misfits.extend(within),
+        }
+    }
+    if misfits.is_empty() { Ok(payload) } else { Err(misfits) }
+}
+
+fn fit_one<'e>(
+    field: &ActionField,
+    mode: Mode,
+    value: Option<Cow<'e, Value>>,
+) -> Result<Option<Cow<'e, Value>>, Vec<Misfit>> {
+    match value.as_deref() {
+        Some(Value::Object(parts)) if !field.parts.is_empty() => {
+            let fits = |(name, value): (&String, &Value)| {
+                let part = field.parts.iter().find(|part| part.name == name);
+                part.is_some_and(|part| part.field_type.has(value))
+            };
+            if parts.iter().all(fits) {
+                return Ok(value);
+            }
+            let parts = parts
+                .iter()
+                .map(|(name, value)| (Cow::Borrowed(name.as_str()), Cow::Borrowed(value)));
+            // Only at the root are empty texts removed from fields of text.
+            let parts = fit(field.parts, Mode::Batch, parts.collect())?;
+            let parts =
+                parts.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned()));
+            Ok(Some(Cow::Owned(Value::Object(parts.collect()))))
+        }
+        _ => coerce(field.name, field.field_type, mode, value)
+            .map_err(|message| vec![Misfit { field: field.name, missing: false, message }]),
+    }
+}
