@@ -84,51 +84,55 @@ impl Action {
     /// What Segment's destination sends for a payload, keys in its order: a body of track-user, or
     /// one event of a post-events body.
     pub fn body(self, application: &str, mode: Mode, payload: Payload<'_>) -> Value {
-        let mut body = Map::new();
-        match self {
-            Self::UpdateUserProfile => {
-                body.insert("attributes".to_owned(), Map::new().into());
-                for (name, value) in payload {
-                    match (name, value.as_ref()) {
-                        // A trait that has a field of its own is not sent twice.
-                        ("custom_attributes", Value::Object(attributes)) => {
-                            let others = attributes.iter().filter(|(name, _)| {
-                                PROFILE.iter().all(|field| field.name != name.as_str())
-                            });
-                            let others: Map<_, _> =
-                                others.map(|(name, value)| (name.clone(), value.clone())).collect();
-                            body.insert("attributes".to_owned(), others.into());
-                        }
-                        ("current_location", Value::Object(parts)) if parts.is_empty() => {}
-                        ("external_id", _) => {
-                            body.insert("user_id".to_owned(), value.into_owned());
-                        }
-                        _ => {
-                            body.insert(name.to_owned(), value.into_owned());
-                        }
-                    }
-                }
-            }
-            Self::TrackEvent => {
-                let code_key = match mode {
-                    Mode::Single => "app_code",
-                    Mode::Batch => "app_id",
-                };
-                for (name, value) in payload {
-                    let key = match name {
-                        "external_id" => "user_id",
-                        "properties" => "attributes",
-                        "enable_batching" => continue,
-                        name => name,
-                    };
-                    // The fields before it are optional, this one never is.
-                    if name == "name" {
-                        body.insert(code_key.to_owned(), application.into());
-                    }
-                    body.insert(key.to_owned(), value.into_owned());
-                }
-            }
-        }
-        Value::Object(body)
+        Value::Object(match self {
+            Self::UpdateUserProfile => profile_body(payload),
+            Self::TrackEvent => event_body(application, mode, payload),
+        })
     }
+}
+
+fn profile_body(payload: Payload<'_>) -> Map<String, Value> {
+    let mut body = Map::from_iter([("attributes".to_owned(), Map::new().into())]);
+    for (name, value) in payload {
+        let (key, value) = match (name, value.as_ref()) {
+            ("custom_attributes", Value::Object(attributes)) => {
+                ("attributes", without_fields(attributes).into())
+            }
+            ("current_location", Value::Object(parts)) if parts.is_empty() => continue,
+            ("external_id", _) => ("user_id", value.into_owned()),
+            (name, _) => (name, value.into_owned()),
+        };
+        body.insert(key.to_owned(), value);
+    }
+    body
+}
+
+/// The traits that have no field of their own: no trait is sent twice.
+fn without_fields(attributes: &Map<String, Value>) -> Map<String, Value> {
+    let others = attributes
+        .iter()
+        .filter(|(name, _)| PROFILE.iter().all(|field| field.name != name.as_str()));
+    others.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn event_body(application: &str, mode: Mode, payload: Payload<'_>) -> Map<String, Value> {
+    let application_key = match mode {
+        Mode::Single => "app_code",
+        Mode::Batch => "app_id",
+    };
+    let mut body = Map::new();
+    for (name, value) in payload {
+        let key = match name {
+            "external_id" => "user_id",
+            "properties" => "attributes",
+            "enable_batching" => continue,
+            name => name,
+        };
+        // Segment has the application after these optional fields; the name is always there.
+        if name == "name" {
+            body.insert(application_key.to_owned(), application.into());
+        }
+        body.insert(key.to_owned(), value.into_owned());
+    }
+    body
 }
