@@ -1,4 +1,4 @@
-//! Holds the engine against another one: reads a case per line, writes what it gives per line.
+//! For comparison with another engine: reads a case per line, writes its result per line.
 //!
 //! * `{"kind":"mapping","mapping":…,"input":…}` → `{"output":…}` (`{}` for undefined) or `{"error":"…"}`
 //! * `{"kind":"fql","fql":…,"event":…}` → `{"matches":true|false}`, or `{"error":"…"}` where it does not parse
@@ -6,7 +6,7 @@
 //! * `{"kind":"body","action":…,"mapping":…,"mode":"single"|"batch","input":…}` → `{"output":…}`, what the action sends
 //!   for the application `A`, or `{"error":"…"}`
 //!
-//! A line that is none of these gives an error, and the next one is read.
+//! Any other line gives an error; reading goes on.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufWriter, Write};
@@ -21,14 +21,14 @@ use serde_json::{Value, json};
 fn main() -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     for line in io::stdin().lock().split(b'\n') {
-        let answer = serde_json::from_slice(&line?)
-            .map_or_else(|error| json!({"error": error.to_string()}), answer);
-        writeln!(out, "{answer}")?;
+        let reply = serde_json::from_slice(&line?)
+            .map_or_else(|error| json!({"error": error.to_string()}), reply_to);
+        writeln!(out, "{reply}")?;
     }
     out.flush()
 }
 
-fn answer(case: Value) -> Value {
+fn reply_to(case: Value) -> Value {
     // Numbers as JavaScript reads them.
     let case = as_double(case);
     let part = |name: &str| case.get(name).unwrap_or(&Value::Null);

@@ -36,7 +36,7 @@ const PROFILE: &[ActionField] = &[
     field("country", FieldType::TEXT_OR_NULL),
     field("city", FieldType::TEXT_OR_NULL),
     ActionField {
-        // Declared as nullable, but the parts make Segment forget that.
+        // Declared as nullable, but Segment drops that for fields with parts.
         parts: &[field("latitude", FieldType::NUMBER), field("longitude", FieldType::NUMBER)],
         ..field("current_location", FieldType::OBJECT)
     },
@@ -68,7 +68,7 @@ impl Action {
         }
     }
 
-    /// The action of this name.
+    /// The action with this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.name() == name)
     }
@@ -107,7 +107,7 @@ fn profile_body(payload: Payload<'_>) -> Map<String, Value> {
     body
 }
 
-/// The traits that have no field of their own: no trait is sent twice.
+/// The traits that have no field of their own; the others are sent in their fields.
 fn without_fields(attributes: &Map<String, Value>) -> Map<String, Value> {
     let others = attributes
         .iter()
@@ -128,7 +128,7 @@ fn event_body(application: &str, mode: Mode, payload: Payload<'_>) -> Map<String
             "enable_batching" => continue,
             name => name,
         };
-        // Segment has the application after these optional fields; the name is always there.
+        // Segment puts the application before the name, which every event has.
         if name == "name" {
             body.insert(application_key.to_owned(), application.into());
         }

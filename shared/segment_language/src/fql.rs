@@ -1,4 +1,4 @@
-//! Segment's triggers: the small language in which a mapping says which events it is for.
+//! Segment's triggers (FQL): the language in which a subscription states which events it is for.
 //!
 //! Parsed as Segment's own subscriptions parse it, quirks included, so that a trigger copied from
 //! there selects the same events; [`lint`] reports what its author may not expect. No text makes it
@@ -8,7 +8,7 @@
 //! No file imports one that stands below it.
 //! * `token`, `lexer`: text becomes tokens.
 //! * `condition`: a parsed trigger, as data.
-//! * `names`: the fields and functions that triggers know.
+//! * `names`: the fields and functions of the language.
 //! * `parser`: tokens become conditions.
 //! * `evaluate`: whether an event meets them.
 //! * `lint`: what a trigger does that its author may not expect.

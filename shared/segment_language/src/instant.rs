@@ -1,25 +1,25 @@
-//! Points in time, in every form that Segment's client lets through and the topic may hold.
+//! Points in time, in every form that Segment's client accepts and that occurs on the topic.
 //!
-//! Segment passes a timestamp on as it came, if it is a number or a text that its date library
-//! takes. Text that is a number is a unix time; a date without a zone is UTC; a month or a day that
-//! is too large runs over into the next, as it does there.
+//! Segment passes a timestamp on unchanged if it is a number or a text that its date library parses.
+//! A numeric text is a unix time; a date without a zone is UTC; a month or a day that is too large
+//! runs over into the next, as in that library.
 
 use jiff::civil::{DateTime, date};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
-/// Largest absolute value still read as seconds (year 5138), as milliseconds likewise.
+/// Absolute values below this are seconds (up to year 5138).
 const MAX_SECONDS: i128 = 100_000_000_000;
 const MAX_MILLISECONDS: i128 = MAX_SECONDS * 1_000;
 
-/// Forms of dates that people write, beyond those of standards.
+/// Forms of dates that people write, beside the standard ones.
 const WRITTEN: &[&str] =
     &["%b %d %Y", "%b %d, %Y", "%B %d %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%m/%d/%Y"];
 
-/// Times of day that may follow them.
+/// Times of day that may follow a date.
 const TIMES: &[&str] = &["", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f"];
 
-/// Reads a point in time.
+/// Parses a point in time; `None` if the text has none of the known forms.
 pub fn instant(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     unix(text)
@@ -96,7 +96,7 @@ fn loose(text: &str) -> Option<DateTime> {
         .ok()
 }
 
-/// A number of one or two digits; none is fine, anything else is not.
+/// A number of one or two digits: `Some(None)` if it is absent, `None` if it is anything else.
 #[expect(clippy::option_option, reason = "absent and wrong are different things here")]
 fn small(part: Option<&str>) -> Option<Option<i64>> {
     match part {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn any_other_text_is_refused() {
         for text in [
             "",
             " ",

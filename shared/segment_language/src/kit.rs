@@ -7,13 +7,13 @@
 //!
 //! # Layout
 //! No file imports one that stands below it.
-//! * `fault`, `error`: what is wrong with a mapping, and why one fails on an event.
+//! * `fault`, `error`: what is wrong with a mapping, and why one fails for an event.
 //! * `syntax`: how a directive is written in JSON.
 //! * `node`: a compiled mapping, as data.
 //! * `validate`: finds the faults of a mapping, with the path of each.
 //! * `compile`: JSON becomes a compiled mapping.
 //! * `computed`, `undefined`: values while they are evaluated.
-//! * `reads`, `state`: what an evaluation carries along.
+//! * `reads`, `state`: the state of an evaluation, and who observes what it reads.
 //! * `template`, `replace`, `directives`: what single directives do.
 //! * `resolve`: a part of a mapping and an event become a value.
 //! * `walk`: looks up many paths in one event.

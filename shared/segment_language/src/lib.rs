@@ -9,7 +9,7 @@
 //! * `path`: how Segment looks up `$.a.b[0]`.
 //! * [`instant`]: points in time, in every form that Segment lets through.
 //! * [`kit`]: the mapping language.
-//! * [`fql`]: triggers.
+//! * [`fql`]: the language of triggers.
 //! * [`schema`]: what Segment does with a mapped value before it is sent.
 //! * [`action`]: the actions of Segment's Pushwoosh destination, their fields, and what they send.
 //! * [`subscription`]: a trigger, an action and a mapping; the presets.

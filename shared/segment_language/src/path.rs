@@ -1,4 +1,4 @@
-//! How Segment looks up a path, quirks included: customers wrote their mappings against them.
+//! How Segment looks up a path, quirks included: customers' mappings depend on them.
 
 use std::borrow::Cow;
 
@@ -32,12 +32,12 @@ impl Path {
         &self.parts
     }
 
-    /// As a person would write it; `$` is the whole data.
+    /// The path in dotted form; `$` is the whole data.
     pub(crate) fn text(&self) -> String {
         if self.parts.is_empty() { "$".to_owned() } else { self.parts.join(".") }
     }
 
-    /// The value at the path; none is undefined. A falsy value on the way is the result.
+    /// The value at the path; `None` is undefined. A falsy value on the way is the result.
     pub(crate) fn get<'e>(&self, data: Option<&'e Value>) -> Option<Cow<'e, Value>> {
         let mut value = Cow::Borrowed(data?);
         for part in &self.parts {
@@ -50,7 +50,7 @@ impl Path {
     }
 }
 
-/// A property as JavaScript reads it: lengths and single characters too.
+/// A property as in JavaScript: also the length and the characters of a text.
 fn property<'e>(value: &Cow<'e, Value>, key: &str) -> Option<Cow<'e, Value>> {
     match value {
         Cow::Borrowed(Value::Object(fields)) => js::get(fields, key).map(Cow::Borrowed),
@@ -94,7 +94,7 @@ fn split(text: &str) -> Vec<&str> {
             _ => {}
         }
         if end > at {
-            // Both are at ASCII characters.
+            // Both offsets are at ASCII characters.
             parts.extend(text.get(start..at));
             start = end;
             at = end;
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_read_with_all_their_quirks() {
+    fn paths_are_looked_up_as_segment_does() {
         let data = json!({"a": {"b": [7, {"c": 1}]}, "a b": 2, "a[*]": 3, "its": 4, "ab": 5, "s": "héé😀", "0": 6});
         for (path, expected) in [
             ("$.a.b[0]", Some(json!(7))),

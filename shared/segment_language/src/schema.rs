@@ -1,8 +1,8 @@
 //! What Segment does with a mapped value before it is sent: empty values are removed, types are
-//! coerced, and what does not fit drops the event.
+//! coerced, and an event with a value that does not fit is dropped.
 //!
-//! The rules are those of its JSON schema validator with coercion of types, as measured: a union
-//! with null behaves differently from a type alone.
+//! The rules are those of its JSON schema validator with type coercion, as measured: a union
+//! with null behaves differently from a single type.
 //!
 //! # Layout
 //! No file imports one that stands below it.

@@ -1,14 +1,14 @@
 //! What a customer edits in Segment's Mappings tab: a trigger, an action, and a mapping that fills the
-//! action's fields. Without any of the customer's own the two presets are on (spec D6).
+//! action's fields. Without any of the customer's own, the two presets apply.
 //!
-//! Invariants: read once, used for every event. One that is wrong is told with the place of each
-//! fault, and does no harm to the others.
+//! Invariants: compiled once, used for every event. A subscription with an error is reported with the
+//! path of each fault; the others still work.
 //!
 //! # Layout
 //! No file imports one that stands below it.
 //! * `entry`: a trigger, an action and a mapping.
 //! * `list`: reads what a customer wrote, and reports what is wrong with it.
-//! * `presets`: the mappings that are on without any of the customer's own.
+//! * `presets`: the subscriptions that apply if the customer has none.
 
 mod entry;
 mod list;

@@ -1,4 +1,4 @@
-//! Outputs observed from Segment's own packages: every case must be the same here.
+//! Every case that was observed from Segment's own packages gives the same here.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -14,7 +14,7 @@ fn cases(file: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
-/// Fails with all cases that differ.
+/// Fails with the list of all cases that differ.
 fn report(differences: &[String]) {
     assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n"));
 }
@@ -23,7 +23,7 @@ fn report(differences: &[String]) {
 fn mappings() {
     let mut differences = Vec::new();
     for case in cases("mapping").as_array().unwrap() {
-        // Refused when the mapping is compiled.
+        // `@liquid` is refused when the mapping is compiled.
         if case["mapping"].to_string().contains("@liquid") {
             assert!(Mapping::compile(&case["mapping"]).is_err());
             continue;

@@ -2,10 +2,10 @@
 
 use crate::path::Path;
 
-/// Conditions that all hold, or of which one does.
+/// Conditions of which all must hold, or one.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
-    /// One of the conditions is enough.
+    /// One condition is enough.
     pub(super) any: bool,
     pub(super) children: Vec<Condition>,
 }
@@ -22,7 +22,7 @@ pub(super) enum Condition {
     },
 }
 
-/// Which part of an event.
+/// The part of an event that is compared.
 #[derive(Debug, Clone)]
 pub(super) enum EventField {
     /// `type`, `event`, `name` or `userId`.
@@ -47,7 +47,7 @@ pub(super) enum Operator {
     EndsWith(bool),
     Exists(bool),
     Is(bool),
-    /// Segment takes any token for an operator; this one never holds.
+    /// Segment accepts any token as an operator; this one never holds.
     Unknown,
 }
 

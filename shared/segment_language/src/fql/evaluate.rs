@@ -7,13 +7,12 @@ use serde_json::Value;
 use super::condition::{Condition, EventField, Expected, Group, Operator};
 use crate::js;
 
-/// Whether an event is selected; none where Segment fails: at empty parentheses.
+/// Whether an event is selected; `None` where Segment fails, which is at empty parentheses.
 pub(super) fn evaluate(group: &Group, event: &Value) -> Option<bool> {
     group.evaluate(&mut Subject { event, last: ("", None) })
 }
 
-/// An event under a trigger, with the field that was looked up last: the next condition often has
-/// the same.
+/// An event, with the field that was looked up last: the next condition often needs the same one.
 struct Subject<'e> {
     event: &'e Value,
     last: (&'static str, Option<&'e Value>),
@@ -30,7 +29,7 @@ impl<'e> Subject<'e> {
 }
 
 impl Group {
-    /// Conditions are looked at in their order, and no further than needed.
+    /// Evaluates the conditions in their order, until the result is known.
     fn evaluate(&self, subject: &mut Subject<'_>) -> Option<bool> {
         for child in &self.children {
             if child.evaluate(subject)? == self.any {

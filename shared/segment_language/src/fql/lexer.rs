@@ -1,9 +1,9 @@
-//! Text becomes tokens, as Segment's lexer has it: anything that it cannot read makes it give up on
-//! the whole text, which is then an empty list.
+//! Text becomes tokens, as in Segment's lexer: if there is anything that it cannot read, the list of
+//! tokens is empty.
 
 use super::token::Token;
 
-/// The tokens of a text, with [`Token::End`] at the end; none where it cannot be read.
+/// The tokens of a text, with [`Token::End`] at the end; empty if the text cannot be read.
 pub(super) fn tokens(text: &str) -> Vec<Token> {
     let mut lexer = Lexer { chars: text.chars().collect(), at: 0 };
     let mut tokens = Vec::new();
@@ -41,7 +41,7 @@ fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n')
 }
 
-/// What may follow a keyword or a closing quote.
+/// Whether this may follow a keyword or a closing quote.
 fn terminates(c: Option<char>) -> bool {
     c.is_none_or(|c| is_space(c) || matches!(c, ',' | ']' | ')'))
 }
@@ -51,8 +51,8 @@ impl Lexer {
         self.chars.get(self.at).copied()
     }
 
-    /// Takes this text where it ends like a word. Where the end of everything comes first, what was
-    /// looked at is lost: `type = ab` compares with `a`.
+    /// Consumes this text if the word ends after it. If the input ends within the text, the characters
+    /// read so far are lost: `type = an` compares with `a`.
     fn accept(&mut self, wanted: &str) -> bool {
         let start = self.at;
         let mut same = true;
@@ -73,7 +73,7 @@ impl Lexer {
         found
     }
 
-    /// The next token; none is an error.
+    /// The next token; `None` is an error.
     fn next(&mut self) -> Option<Token> {
         while self.peek().is_some_and(is_space) {
             self.at += 1;
@@ -106,7 +106,7 @@ impl Lexer {
         })
     }
 
-    /// The rest of a name; `\` takes any character into it.
+    /// The rest of a name; `\` escapes any character.
     fn name(&mut self, first: char) -> Option<Token> {
         let mut name = String::new();
         let mut next = first;
@@ -130,8 +130,8 @@ impl Lexer {
         ends.then_some(Token::Name(name))
     }
 
-    /// A sign, digits and one decimal point, which nothing may follow at once that ends a number. A
-    /// sign alone is not a number.
+    /// A sign, digits and at most one decimal point, which must not end the number. A sign alone is
+    /// NaN.
     fn number(&mut self, first: char) -> Option<Token> {
         let mut number = String::from(first);
         let mut decimal = false;
@@ -151,8 +151,8 @@ impl Lexer {
         Some(Token::Number(number.parse().unwrap_or(f64::NAN)))
     }
 
-    /// A closing quote counts only before white space, `,`, `]`, `)` and the end; elsewhere it is left
-    /// to open the next text.
+    /// Ends at the next quote. If no white space, `,`, `]`, `)` or end follows, the quote is not
+    /// consumed, and opens the next text.
     fn text(&mut self, quote: char) -> Option<Token> {
         let mut text = String::from(quote);
         loop {
@@ -173,7 +173,7 @@ impl Lexer {
     }
 }
 
-/// Joins names with the dots between them.
+/// Joins names that have dots between them.
 fn dotted(tokens: Vec<Token>) -> Vec<Token> {
     let mut joined: Vec<Token> = Vec::with_capacity(tokens.len());
     let mut tokens = tokens.into_iter().peekable();

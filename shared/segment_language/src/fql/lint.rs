@@ -47,7 +47,7 @@ impl Levels {
                 }
             }
             Token::Close => {
-                // A closing parenthesis that nothing opened ends no level.
+                // An unmatched closing parenthesis ends no level.
                 if self.0.len() > 1 {
                     self.0.pop();
                 }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_surprises_is_named() {
+    fn unexpected_behaviour_is_reported() {
         assert!(lint("type = \"track\" and event = \"A\"").is_empty());
         assert!(lint("(type = \"track\" or type = \"page\") and userId != null").is_empty());
         for (text, part) in [

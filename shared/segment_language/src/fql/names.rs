@@ -1,4 +1,4 @@
-//! The names that triggers know.
+//! The fields and functions of the language.
 
 use super::condition::EventField;
 use crate::path::Path;
@@ -6,10 +6,10 @@ use crate::path::Path;
 /// The functions of the language.
 pub(super) const FUNCTIONS: [&str; 2] = ["contains", "match"];
 
-/// The parts of an event that have parts themselves.
+/// The parts of an event whose fields can be compared.
 const PARTS: [&str; 3] = ["properties", "traits", "context"];
 
-/// The field of a comparison: by the first part of its name.
+/// The field of a comparison: only the first part of its name decides.
 pub(super) fn field(name: &str) -> Option<EventField> {
     let first = name.split('.').next().unwrap_or_default();
     let named = ["type", "event", "name", "userId"].into_iter().find(|field| *field == first);
@@ -18,7 +18,7 @@ pub(super) fn field(name: &str) -> Option<EventField> {
         .or_else(|| Some(below(PARTS.into_iter().find(|part| *part == first)?, name)))
 }
 
-/// The field of a function: `type` is none, and a part's name need only be how it begins.
+/// The field of a function: `type` is not allowed, and the prefix of the name decides.
 pub(super) fn argument(name: &str) -> Option<EventField> {
     let named = ["event", "name", "userId"].into_iter().find(|field| *field == name);
     named

@@ -1,6 +1,6 @@
-//! Tokens become conditions. Segment's parser checks little: it takes the two tokens after a field
-//! for operator and value, whatever they are, passes over what it does not know, and has one
-//! conjunction per level, the last.
+//! Tokens become conditions. Segment's parser checks little: it uses the two tokens after a field as
+//! operator and value, whatever they are, ignores what it does not know, and keeps one conjunction
+//! per level, the last.
 
 use std::collections::VecDeque;
 
@@ -8,10 +8,10 @@ use super::condition::{Condition, EventField, Expected, Group, Operator};
 use super::names::{FUNCTIONS, argument, field};
 use super::token::Token;
 
-/// What JavaScript says where there is nothing to select by.
+/// JavaScript's error for a trigger without conditions.
 const NOTHING: &str = "Cannot read properties of undefined (reading 'type')";
 
-/// Levels of parentheses; Segment's parser goes wrong long before.
+/// Levels of parentheses; Segment misreads any nesting, so no working trigger has as many.
 const MAX_DEPTH: usize = 50;
 
 /// The conditions of a trigger.
@@ -23,7 +23,7 @@ pub(super) fn parse(tokens: Vec<Token>) -> Result<Group, String> {
     }
 }
 
-/// What the tokens select by: nothing, one condition, or a group of several.
+/// The condition that the tokens state: none, a single one, or a group.
 fn group(tokens: VecDeque<Token>, depth: usize) -> Result<Condition, String> {
     let (any, mut children) = level(tokens, depth)?;
     if children.len() > 1 {
@@ -54,7 +54,7 @@ fn level(mut tokens: VecDeque<Token>, depth: usize) -> Result<(bool, Vec<Conditi
     Ok((any, children))
 }
 
-/// What is in parentheses ends at the first closing one, whatever was opened in between.
+/// A group in parentheses ends at the first closing one, even if others were opened inside.
 fn parentheses(tokens: &mut VecDeque<Token>, depth: usize) -> Result<Condition, String> {
     let close = tokens.iter().position(|token| *token == Token::Close).ok_or(NOTHING)?;
     if depth == MAX_DEPTH {
@@ -102,14 +102,13 @@ fn leaf(field: EventField, tokens: &mut VecDeque<Token>) -> Result<Condition, St
     Ok(Condition::Leaf { field, operator, expected })
 }
 
-/// Without double quotes around it; single ones stay.
+/// Without the double quotes around it; single quotes stay.
 fn unquoted(text: &str) -> String {
     let text = text.strip_prefix('"').unwrap_or(text);
     text.strip_suffix('"').unwrap_or(text).to_owned()
 }
 
-/// `contains(field, "value")` and `match(field, "pattern")`. A field that they do not take gives
-/// nothing.
+/// `contains(field, "value")` and `match(field, "pattern")`. No condition if the field is unknown.
 fn function(
     name: &str,
     wanted: bool,
@@ -127,7 +126,7 @@ fn function(
     } else if value.ends_with("*\"") {
         (Operator::StartsWith(wanted), without_last(&text))
     } else {
-        // Segment expects a star in front, and cuts off whatever is there.
+        // Segment expects `*` as the first character, and drops whatever the first character is.
         (Operator::EndsWith(wanted), text.chars().skip(1).collect())
     };
     let field = argument(&first.text());

@@ -1,9 +1,9 @@
-//! What the text of a trigger consists of.
+//! The tokens of a trigger.
 
 /// A token.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token {
-    /// A name, dotted where names and dots follow each other.
+    /// A name; with dots if dots and names follow each other.
     Name(String),
     Dot,
     Operator(&'static str),
@@ -24,7 +24,7 @@ pub(super) enum Token {
 }
 
 impl Token {
-    /// What Segment has for a value, where it takes the token for one.
+    /// The text that Segment uses if it takes the token for a value.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Name(name) => name.clone(),

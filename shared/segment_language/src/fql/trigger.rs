@@ -1,4 +1,4 @@
-//! A trigger as others use it.
+//! A trigger, as used by the other modules.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    /// Parses a trigger; the error is why Segment would not, in its words.
+    /// Parses a trigger. The error is Segment's message.
     pub fn parse(text: &str) -> Result<Self, String> {
         parse(tokens(text)).map(|group| Self { group })
     }
@@ -24,7 +24,7 @@ impl Trigger {
         self.evaluate(event) == Some(true)
     }
 
-    /// Whether an event is selected; none where Segment fails: at empty parentheses.
+    /// Whether an event is selected; `None` where Segment fails, which is at empty parentheses.
     pub fn evaluate(&self, event: &Value) -> Option<bool> {
         evaluate(&self.group, event)
     }

@@ -1,8 +1,8 @@
-//! Numbers: a double is all that JavaScript has.
+//! Numbers, which are always doubles in JavaScript.
 
 use serde_json::{Number, Value};
 
-/// Largest whole number that a double holds exactly, with all below it (`Number.MAX_SAFE_INTEGER`).
+/// Up to this a double holds every whole number exactly (`Number.MAX_SAFE_INTEGER`).
 const MAX_SAFE: u64 = (1 << 53) - 1;
 
 /// Text of a number: `1e+21`, `0.1`, `5`.
@@ -49,7 +49,7 @@ pub(crate) fn to_number(text: &str) -> f64 {
     }
 }
 
-/// A double as JSON: whole numbers have no fraction, as JavaScript writes them; none where it is not
+/// A double as JSON: whole numbers have no fraction, as JavaScript writes them; `None` if it is not
 /// finite.
 pub(crate) fn from_double(number: f64) -> Option<Number> {
     let text = ryu_js::Buffer::new().format(number).to_owned();
@@ -68,7 +68,7 @@ pub fn as_double(value: Value) -> Value {
     }
 }
 
-/// The number as a double; none where it stays as it is.
+/// The number as a double; `None` if it stays as it is.
 fn double(number: &Number) -> Option<Number> {
     if safe_integer(number).is_some() {
         return None;

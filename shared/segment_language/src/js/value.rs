@@ -17,7 +17,7 @@ pub(crate) fn type_name(value: Option<&Value>) -> &'static str {
     }
 }
 
-/// Whether `if (value)` is taken.
+/// JavaScript's truth of a value.
 pub(crate) fn truthy(value: Option<&Value>) -> bool {
     match value {
         None | Some(Value::Null) => false,
@@ -65,7 +65,7 @@ pub(crate) fn length(text: &str) -> usize {
 /// Objects of up to this many fields are searched from the start: that is faster than hashing.
 const FEW: usize = 16;
 
-/// A field of an object.
+/// The value of an object's field.
 pub(crate) fn get<'v>(fields: &'v Map<String, Value>, key: &str) -> Option<&'v Value> {
     if fields.len() > FEW {
         return fields.get(key);

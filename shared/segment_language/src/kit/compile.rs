@@ -123,10 +123,10 @@ fn replacements(fields: &Map<String, Value>) -> Option<Vec<Replacement>> {
     let text = |key: &str| given(key).map_or(Some(""), Value::as_str);
     let flag = |key: &str, default: bool| given(key).map_or(Some(default), Value::as_bool);
     let (ignore_case, global) = (flag("ignorecase", false)?, flag("global", true)?);
-    let pair = |pattern: &str, replacement: &str| {
+    let pair = |pattern: &str, with: &str| {
         Some(Replacement {
             pattern: text(pattern)?.to_owned(),
-            replacement: text(replacement)?.to_owned(),
+            with: text(with)?.to_owned(),
             ignore_case,
             global,
         })

@@ -1,6 +1,6 @@
-//! Why a mapping has no value for an event.
+//! Why a mapping fails for an event.
 
-/// Why a mapping cannot be evaluated on an event, in Segment's words.
+/// Why a mapping cannot be evaluated for an event, in Segment's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct EvaluationError(pub String);

@@ -13,13 +13,13 @@ use super::walk::Walk;
 /// A field of a mapping's output.
 pub type OutputField<'m, 'e> = (Cow<'m, str>, Cow<'e, Value>);
 
-/// The value of a mapping for an event; none is undefined.
+/// The value of a mapping for an event; `None` is undefined.
 pub(super) fn evaluate(root: &Node, event: &Value) -> Result<Option<Value>, EvaluationError> {
     let value = resolve(root, Some(event), &mut State::<()>::default())?;
     Ok(value.json().map(Cow::into_owned))
 }
 
-/// The fields of an object that a mapping gives.
+/// The fields of the object that a mapping gives; `None` if it gives no object.
 pub(super) fn fields<'m, 'e>(
     root: &'m Node,
     event: &'e Value,

@@ -1,4 +1,4 @@
-//! A mapping as others use it.
+//! A mapping, as used by the other modules.
 
 use serde_json::Value;
 

@@ -25,7 +25,7 @@ pub(super) enum Node {
         value: Box<Self>,
     },
     Replace {
-        /// Applied one after the other; none gives an empty text.
+        /// Applied one after the other; `None` gives an empty text.
         replacements: Option<Vec<Replacement>>,
         value: Box<Self>,
     },
@@ -54,12 +54,13 @@ pub(super) enum Node {
     Fail(String),
 }
 
-/// A literal pattern and what replaces it.
+/// What `@replace` does once.
 #[derive(Debug, Clone)]
 pub(super) struct Replacement {
+    /// Literal text.
     pub(super) pattern: String,
-    /// May hold JavaScript's `$&` and the like.
-    pub(super) replacement: String,
+    /// May contain JavaScript's `$$`, `$&`, `` $` `` and `$'`.
+    pub(super) with: String,
     pub(super) ignore_case: bool,
     /// Every occurrence, not only the first.
     pub(super) global: bool,

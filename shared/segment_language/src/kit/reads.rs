@@ -1,4 +1,4 @@
-//! Who wants to know what an evaluation reads.
+//! Observes what an evaluation reads.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ pub(super) trait Reads {
     fn read(&mut self, path: &Path, found: Option<&Cow<'_, Value>>);
 }
 
-/// Ordinary evaluation: nobody does, and it costs nothing.
+/// Ordinary evaluation: nothing is observed, at no cost.
 impl Reads for () {
     fn read(&mut self, _path: &Path, _found: Option<&Cow<'_, Value>>) {}
 }

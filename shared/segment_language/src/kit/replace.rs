@@ -14,14 +14,14 @@ pub(super) fn replace<R: Reads>(
     state: &mut State<R>,
 ) -> Result<String, EvaluationError> {
     check_length("pattern", &replacement.pattern)?;
-    check_length("replacement", &replacement.replacement)?;
+    check_length("replacement", &replacement.with)?;
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, found, after)) = find(rest, replacement) {
         out.push_str(before);
         let start = text.len() - rest.len() + before.len();
         let before = text.get(..start).unwrap_or_default();
-        expand(&replacement.replacement, before, found, after, &mut out);
+        expand(&replacement.with, before, found, after, &mut out);
         state.check(&out)?;
         rest = after;
         if !replacement.global {
@@ -33,7 +33,7 @@ pub(super) fn replace<R: Reads>(
     Ok(out)
 }
 
-/// Where nothing was validated, what is too long fails here.
+/// Fails where the mapping was not validated (elements of arrays) and is too long.
 fn check_length(name: &str, text: &str) -> Result<(), EvaluationError> {
     if length(text) > MAX_PATTERN {
         let message = format!("@replace requires a \"{name}\" less than 10 characters");
@@ -63,8 +63,8 @@ fn find<'t>(text: &'t str, replacement: &Replacement) -> Option<(&'t str, &'t st
     })
 }
 
-/// What two characters have in common for a regular expression that ignores case: its upper case,
-/// if that is one character of the same plane, and never ASCII for what is not.
+/// The form in which characters are compared if case is ignored: the upper case, if that is a single
+/// character of the same plane, and not ASCII for a character that is not.
 /// <https://tc39.es/ecma262/#sec-runtime-semantics-canonicalize-ch>
 fn canonical(c: char) -> char {
     let mut upper = c.to_uppercase();
@@ -98,17 +98,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replacements_are_javascripts() {
-        let run =
-            |text: &str, pattern: &str, replacement: &str, ignore_case: bool, global: bool| {
-                let replacement = Replacement {
-                    pattern: pattern.to_owned(),
-                    replacement: replacement.to_owned(),
-                    ignore_case,
-                    global,
-                };
-                replace(text, &replacement, &mut State::<()>::default()).unwrap()
+    fn text_is_replaced_as_javascript_does() {
+        let run = |text: &str, pattern: &str, with: &str, ignore_case: bool, global: bool| {
+            let replacement = Replacement {
+                pattern: pattern.to_owned(),
+                with: with.to_owned(),
+                ignore_case,
+                global,
             };
+            replace(text, &replacement, &mut State::<()>::default()).unwrap()
+        };
         assert_eq!(run("banana", "a", "[$&]", false, true), "b[a]n[a]n[a]");
         assert_eq!(run("banana", "a", "$$$1", false, false), "b$$1nana");
         assert_eq!(run("abc", "b", "<$`|$'>", false, true), "a<a|c>c");

@@ -1,4 +1,4 @@
-//! What an evaluation carries along: how much it may still create, and who is told what it reads.
+//! The state of an evaluation: how much it may still create, and who observes what it reads.
 
 use serde_json::Value;
 

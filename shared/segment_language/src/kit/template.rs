@@ -1,4 +1,4 @@
-//! `@template`: `{{{key}}}` first, then `{{key}}` in what that gave.
+//! `@template`: first `{{{key}}}` is replaced, then `{{key}}` in the result.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ pub(super) fn render<R: Reads>(
     pass(&once, 2, data, state)
 }
 
-/// One pass: `braces` braces, at least one character that is no closing brace, as many closing ones.
+/// Replaces placeholders of this many braces, with at least one character between that is not `}`.
 fn pass<R: Reads>(
     template: &str,
     braces: usize,
@@ -38,7 +38,7 @@ fn pass<R: Reads>(
         }
         let start = at + braces;
         if close < start {
-            // Looked up once for all openings before it, so that a text of braces stays linear.
+            // Searched once for all the openings before it: the time stays linear for a text of braces.
             close = match bytes.iter().skip(start).position(|byte| *byte == b'}') {
                 Some(distance) => start + distance,
                 None => break,
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_without_bound_is_refused() {
+    fn a_text_that_grows_without_bound_is_refused() {
         let data = json!({"a": "x".repeat(1_000_000)});
         assert!(render(&"{{a}}".repeat(100), Some(&data), &mut State::<()>::default()).is_err());
     }

@@ -1,5 +1,5 @@
-//! Where the fields of an output come from. Ordinary evaluation pays nothing for it: what records the
-//! reads is a type parameter, and `()` records nothing.
+//! Where the fields of an output come from. This costs ordinary evaluation nothing: the recorder is a
+//! type parameter ([`Reads`]), and `()` records nothing.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,19 +16,19 @@ use crate::path::Path;
 /// A field of an output.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Traced {
-    /// Its name; parts of objects with dots between. Empty where the mapping is one directive.
+    /// Its name, with dots for parts of objects. Empty if the mapping is a single directive.
     pub field: String,
-    /// What made it.
+    /// The directive that made it.
     pub directive: &'static str,
-    /// The parts of the event that were read for it.
+    /// The paths in the event that were read for it.
     pub inputs: Vec<String>,
-    /// What was looked for and is not there.
+    /// The paths that were looked up and not found.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
-    /// What it is; absent where it is undefined.
+    /// Its value; absent if it is undefined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
-    /// Why it fails.
+    /// Why the evaluation failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -42,8 +42,8 @@ pub(super) fn trace(root: &Node, event: &Value) -> Vec<Traced> {
     traced
 }
 
-/// Where each part of an event is, by its address: values are borrowed for as long as nothing
-/// changes them.
+/// The path of each part of an event by its address: values are borrowed from the event for as long
+/// as nothing changes them.
 fn note_places(value: &Value, place: &str, places: &mut HashMap<usize, String>) {
     places.insert(address(value), place.to_owned());
     let below = |key: &str| {
@@ -92,7 +92,7 @@ fn trace_node(
     let (mut inputs, mut missing) = (Vec::new(), Vec::new());
     for (path, address) in state.reads.0 {
         match address {
-            // What is not in the event was made on the way; its parts were read before.
+            // A value at another address was made by a directive; what it read was recorded before.
             Some(address) => inputs.extend(places.get(&address).cloned()),
             None => missing.push(path),
         }
@@ -108,7 +108,7 @@ fn trace_node(
     traced.push(Traced { field, directive: node.directive(), inputs, missing, value, error });
 }
 
-/// Paths with the addresses of what was found.
+/// The paths that were looked up, with the address of the value that was found.
 #[derive(Default)]
 struct Recorder(Vec<(String, Option<usize>)>);
 
@@ -125,7 +125,7 @@ mod tests {
     use crate::kit::Mapping;
 
     #[test]
-    fn every_field_tells_what_it_was_made_of() {
+    fn every_field_lists_what_it_was_made_from() {
         let mapping = json!({
             "name": {"@if": {"exists": {"@path": "$.event"}, "then": {"@path": "$.event"}, "else": {"@path": "$.name"}}},
             "location": {"lat": {"@path": "$.context.location.lat"}},

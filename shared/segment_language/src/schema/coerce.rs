@@ -8,7 +8,7 @@ use super::convert::convert;
 use super::date::is_date_like;
 use super::field_type::{BaseType, FieldType};
 
-/// How the event came to be mapped: in batches empty texts are kept.
+/// Whether Segment maps the event alone or in a batch: in batches it keeps empty strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// One event at a time.
@@ -17,7 +17,7 @@ pub enum Mode {
     Batch,
 }
 
-/// The value that is sent for a field; none where the field is left out. The error is what Segment
+/// The value that is sent for a field, or `None` if the field is omitted. The error is what Segment
 /// shows.
 pub fn coerce<'e>(
     field: &str,
@@ -48,7 +48,7 @@ pub fn coerce<'e>(
     Ok(Some(value))
 }
 
-/// A list, or a value as the only element of one. The elements may be texts that are not dates.
+/// A list; a single value becomes a list of one. The form of dates is not checked in lists.
 fn coerce_list<'e>(
     field: &str,
     field_type: FieldType,
@@ -86,7 +86,7 @@ fn coerce_one(
     if field_type.has(&value) {
         return Ok(value);
     }
-    // An object alone has nothing to be converted to, so that its list is not looked into.
+    // Nothing can be converted to a plain object, so a list of one is not unwrapped for it.
     let convertible = field_type.base != BaseType::Object || field_type.nullable;
     if convertible
         && let Value::Array(items) = value.as_ref()
@@ -94,7 +94,7 @@ fn coerce_one(
     {
         value = Cow::Owned(only.clone());
     }
-    // A union wants the element to be of all its types at once, which it never is.
+    // For a union the validator checks the unwrapped element against every type at once; that fails.
     let union = field_type.nullable || field_type.base == BaseType::DateTime;
     if !union && field_type.has(&value) {
         return Ok(value);

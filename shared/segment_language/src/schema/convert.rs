@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::field_type::{BaseType, FieldType};
 use crate::js::{from_double, is_whole, number_text, to_number};
 
-/// The value as the type wants it; none where it cannot be converted.
+/// The value converted to the type; `None` if it cannot be converted.
 pub(super) fn convert(field_type: FieldType, value: &Value) -> Option<Value> {
     let converted = match field_type.base {
         BaseType::Text => as_text(value),
@@ -34,7 +34,7 @@ fn as_number(value: &Value, fits: fn(f64) -> bool) -> Option<Value> {
         Value::String(text) if !text.is_empty() => to_number(text),
         _ => return None,
     };
-    // JSON has no infinity: it is sent as null, for integers too.
+    // JSON has no infinity, so it is sent as null, also for an integer.
     if number.is_infinite() {
         return Some(Value::Null);
     }
@@ -51,7 +51,7 @@ fn as_boolean(value: &Value) -> Option<bool> {
     }
 }
 
-/// What a type that allows null takes for it.
+/// Whether a nullable type converts the value to null.
 fn becomes_null(value: &Value) -> bool {
     match value {
         Value::String(text) => text.is_empty(),

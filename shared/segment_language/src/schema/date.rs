@@ -6,9 +6,9 @@ use crate::js::to_number;
 /// Largest unix time of JavaScript's dates, in seconds.
 const MAX_SECONDS: f64 = 8.64e12;
 
-/// A unix time as text, or a date that Segment's date library takes.
+/// Whether Segment accepts a text as a date: a unix time, or what its date library parses.
 pub(super) fn is_date_like(text: &str) -> bool {
-    // The usual form first: no number has it.
+    // The usual form first; it cannot be a number.
     if text.get(4..5) == Some("-") && instant(text).is_some() {
         return true;
     }
@@ -16,7 +16,7 @@ pub(super) fn is_date_like(text: &str) -> bool {
     if ryu_js::Buffer::new().format(number) == text && !number.is_nan() {
         return number.abs() <= MAX_SECONDS;
     }
-    // What has no separator between its parts is left to the form of digits.
+    // Dates without a separator are checked by `is_loose_date`.
     let separated = text.contains(['-', '/', ' ', ',']) && number.is_nan();
     (separated && instant(text).is_some()) || is_loose_date(text) || is_lone_number(text)
 }
@@ -24,14 +24,14 @@ pub(super) fn is_date_like(text: &str) -> bool {
 /// Largest year of JavaScript's dates.
 const MAX_YEAR: u32 = 275_760;
 
-/// A month or a year with blanks or a sign around it, as JavaScript takes it for a date.
+/// A month or a year, with blanks or a minus sign before it: JavaScript's `Date` parses it.
 fn is_lone_number(text: &str) -> bool {
     let digits = text.trim().trim_start_matches('-').trim_start();
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number && matches!(digits.parse(), Ok(0..=12 | 32..=MAX_YEAR))
 }
 
-/// Digits in the places of a date, whatever their values: `20260102`, `2026-13-45`, `2026-001`.
+/// Digits at the places of a date, with any values: `20260102`, `2026-13-45`, `2026-001`.
 fn is_loose_date(text: &str) -> bool {
     let bytes = text.as_bytes();
     let digits = |from: usize, most: usize| {

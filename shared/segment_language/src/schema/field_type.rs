@@ -8,7 +8,7 @@ use crate::js::is_whole;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FieldType {
     pub(super) base: BaseType,
-    /// A list of these.
+    /// The value is a list of these.
     pub(super) multiple: bool,
     /// Null is allowed too.
     pub(super) nullable: bool,
@@ -42,7 +42,7 @@ impl FieldType {
     /// `object`.
     pub const OBJECT: Self = Self::plain(BaseType::Object);
 
-    /// Reads a type: `string`, `number|null`, `string[]`.
+    /// Parses a type: `string`, `number|null`, `string[]`.
     pub fn parse(text: &str) -> Option<Self> {
         let (text, nullable) =
             text.strip_suffix("|null").map_or((text, false), |text| (text, true));
@@ -90,7 +90,7 @@ impl FieldType {
         if self.nullable { format!("{noun} or null") } else { noun.to_owned() }
     }
 
-    /// Whether a value has the type, not looking at lists, without a conversion.
+    /// Whether a value already has the base type, or is an allowed null.
     pub(super) fn has(self, value: &Value) -> bool {
         match (self.base, value) {
             (_, Value::Null) => self.nullable,

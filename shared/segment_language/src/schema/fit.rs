@@ -1,4 +1,4 @@
-//! What was mapped becomes the payload of an action.
+//! The output of a mapping becomes the payload of an action.
 
 use std::borrow::Cow;
 
@@ -15,27 +15,27 @@ pub struct ActionField {
     pub name: &'static str,
     /// Its type.
     pub field_type: FieldType,
-    /// Without it the event is dropped.
+    /// The event is dropped if it is missing.
     pub required: bool,
-    /// The fields of an object that declares them.
+    /// The fields of an object, if the action declares them; else any field is allowed.
     pub parts: &'static [Self],
 }
 
 /// Why a mapped value does not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misfit {
-    /// Which field.
+    /// The name of the field.
     pub field: &'static str,
-    /// It is required, and not there.
+    /// The field is required and missing.
     pub missing: bool,
-    /// What Segment shows.
+    /// The message that Segment shows.
     pub message: String,
 }
 
 /// The payload of an action: its fields with their values.
 pub type Payload<'e> = Vec<(&'static str, Cow<'e, Value>)>;
 
-/// What was mapped, without what is empty and what the action has no field for, in the order of the
+/// The mapped values that are not empty and that the action has a field for, in the order of the
 /// fields.
 pub fn fit<'e>(
     fields: &[ActionField],
@@ -43,7 +43,7 @@ pub fn fit<'e>(
     mut mapped: Vec<OutputField<'_, 'e>>,
 ) -> Result<Payload<'e>, Vec<Misfit>> {
     let (mut payload, mut misfits) = (Vec::with_capacity(fields.len()), Vec::new());
-    // Most mappings have the order of the fields.
+    // Most mappings list the fields in the order of the action.
     let mut next = 0;
     for field in fields {
         let place = (next..mapped.len())
@@ -84,7 +84,7 @@ fn fit_one<'e>(
             let parts = parts
                 .iter()
                 .map(|(name, value)| (Cow::Borrowed(name.as_str()), Cow::Borrowed(value)));
-            // Only at the root are empty texts removed from fields of text.
+            // Segment removes empty strings only at the root.
             let parts = fit(field.parts, Mode::Batch, parts.collect())?;
             let parts =
                 parts.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned()));

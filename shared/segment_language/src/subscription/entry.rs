@@ -10,11 +10,11 @@ use crate::schema::{Misfit, Mode, Payload, fit};
 /// A trigger, an action and a mapping.
 #[derive(Debug)]
 pub struct Subscription {
-    /// For people.
+    /// Shown to people.
     pub name: String,
     /// The text of the trigger; empty selects every event.
     pub trigger: String,
-    /// What is filled.
+    /// The action whose fields the mapping fills.
     pub action: Action,
     conditions: Option<Trigger>,
     mapping: Mapping,
@@ -38,7 +38,7 @@ impl From<Vec<Misfit>> for PayloadError {
 }
 
 impl Subscription {
-    /// A mapping alone: it is for every event.
+    /// A mapping without a trigger: it is for every event.
     pub(super) fn unconditional(action: Action, mapping: Mapping) -> Self {
         Self {
             name: "mapping".to_owned(),
@@ -49,7 +49,7 @@ impl Subscription {
         }
     }
 
-    /// Reads an entry; the error is what is wrong with it, `place` its path.
+    /// Reads an entry at this path (`place`). The error lists what is wrong with it.
     pub(super) fn read(entry: &Value, place: &str) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let text = |key: &str| entry.get(key).and_then(Value::as_str);
@@ -90,7 +90,7 @@ impl Subscription {
         conditions.is_none_or(|conditions| conditions.matches(event))
     }
 
-    /// The action's payload for an event, borrowed from it where nothing changes it.
+    /// The action's payload for an event; values are borrowed from the event where nothing changes them.
     pub fn payload<'e>(&self, event: &'e Value, mode: Mode) -> Result<Payload<'e>, PayloadError> {
         let mapped = self.mapping.fields(event).map_err(|error| PayloadError::Mapping(error.0))?;
         let mapped = mapped.ok_or_else(|| {
@@ -101,7 +101,7 @@ impl Subscription {
         Ok(fit(self.action.fields(), mode, mapped)?)
     }
 
-    /// Every field with what it was made of.
+    /// Every field of the mapping's output with what it was made from.
     pub fn trace(&self, event: &Value) -> Vec<Traced> {
         self.mapping.trace(event)
     }

@@ -7,17 +7,17 @@ use crate::action::Action;
 use crate::fql;
 use crate::kit::Mapping;
 
-/// What was read of a list.
+/// Subscriptions that were read, and what is wrong with the others.
 #[derive(Debug, Default)]
 pub struct SubscriptionList {
     /// The usable ones, in their order.
     pub subscriptions: Vec<Subscription>,
-    /// What is wrong with the others, and what will surprise in these.
+    /// What is wrong with the others, and what the authors of these may not expect.
     pub problems: Vec<String>,
 }
 
 /// Reads entries: `{"subscribe", "action", "mapping"}`, or `partnerAction` as in Segment's metadata;
-/// with `"enabled": false` an entry is left out.
+/// an entry with `"enabled": false` is skipped.
 pub fn read(entries: &[Value]) -> SubscriptionList {
     let mut read = SubscriptionList::default();
     for (index, entry) in entries.iter().enumerate() {
@@ -37,8 +37,8 @@ pub fn read(entries: &[Value]) -> SubscriptionList {
     read
 }
 
-/// Reads what people have at hand: entries, something with `mappings` or `presets`, one entry, or a
-/// mapping alone, which then is for every event.
+/// Reads what people paste: entries, an object with `mappings` or `presets`, one entry, or only a
+/// mapping, which is then for every event.
 pub fn read_any(value: &Value) -> SubscriptionList {
     let list = ["mappings", "presets"]
         .iter()
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_entry_is_told_and_leaves_the_others_alone() {
+    fn a_wrong_entry_is_reported_and_the_others_still_work() {
         let good = json!({"subscribe": "type = \"track\"", "partnerAction": "trackEvent", "mapping": {"name": {"@path": "$.event"}}});
         let read = read(&[
             json!({"subscribe": "", "action": "nope", "mapping": {"x": {"@nope": 1}}}),

@@ -1,4 +1,4 @@
-//! The mappings that are on without any of the customer's own.
+//! The subscriptions that apply if the customer has none.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::entry::Subscription;
 use super::list::read;
 
-/// The mappings that are on from the start, as in the destination's metadata.
+/// The presets of the destination's metadata.
 pub fn presets() -> &'static [Subscription] {
     static PRESETS: LazyLock<Vec<Subscription>> = LazyLock::new(|| {
         let presets: Vec<Value> =
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_presets_are_sound() {
+    fn the_presets_have_no_problems() {
         let list: Vec<Value> = serde_json::from_str(include_str!("../presets.json")).unwrap();
         assert_eq!(read(&list).problems, [""; 0]);
         assert_eq!(presets().len(), 2);

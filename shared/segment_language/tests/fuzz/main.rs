@@ -61,7 +61,7 @@ fn fuzz_triggers() {
     });
 }
 
-/// What a hostile customer could write, at its full size.
+/// The largest mappings and triggers that a hostile customer could write.
 #[test]
 fn hostile_mappings_end() {
     // Deeper than any JSON text that is read.

@@ -24,7 +24,7 @@ pub(super) struct Checker<'m> {
     faults: Vec<Fault>,
 }
 
-/// The kind of an operand that is a directive; the other kinds are the names of types.
+/// The kind of a value that is a directive; the other kinds are the names of JavaScript's types.
 pub(super) const DIRECTIVE: &str = "directive";
 
 /// The kind of a value.
@@ -44,7 +44,7 @@ impl<'m> Checker<'m> {
         self.faults
     }
 
-    /// Notes a fault at the current path.
+    /// Records a fault at the current path.
     pub(super) fn fault(&mut self, message: String) {
         self.faults.push(Fault { path: format!("/{}", self.path.join("/")), message });
     }
@@ -55,7 +55,7 @@ impl<'m> Checker<'m> {
         self.fault(format!("should be {expected} but it is {article} {found}"));
     }
 
-    /// Runs a check one key further down.
+    /// Runs a check below a key.
     pub(super) fn at(&mut self, key: &'m str, check: impl FnOnce(&mut Self)) {
         self.path.push(key);
         check(self);
@@ -71,7 +71,7 @@ impl<'m> Checker<'m> {
         self.any(value);
     }
 
-    /// Anything: what is not a directive and not an object needs no check.
+    /// Any value: directives and the fields of objects are checked.
     pub(super) fn any(&mut self, value: Option<&'m Value>) {
         let Some(Value::Object(fields)) = value else {
             return;
@@ -85,9 +85,9 @@ impl<'m> Checker<'m> {
         }
     }
 
-    /// Where a mapping may stand.
+    /// A mapping: an object or a directive.
     pub(super) fn object_or_directive(&mut self, value: Option<&'m Value>) {
-        // Segment's words, article included.
+        // Segment's words, including "a object".
         self.one_of(value, &["object", DIRECTIVE], "a object or a mapping directive");
     }
 
@@ -112,7 +112,7 @@ impl<'m> Checker<'m> {
         }
     }
 
-    /// A plain object with these fields; all fields are then checked in general.
+    /// A plain object with these fields; other fields may have any value.
     pub(super) fn fields(&mut self, operand: &'m Value, fields: &[OperandField]) {
         let Value::Object(given) = operand else {
             self.wrong_kind("an object", Some(operand));
@@ -138,7 +138,7 @@ impl<'m> Checker<'m> {
         }
     }
 
-    /// Runs a check whose faults have no path, as Segment's have not in some places.
+    /// Runs a check whose faults start at the root, as in Segment for the objects of `@merge`.
     pub(super) fn without_path(&mut self, check: impl FnOnce(&mut Self)) {
         let path = std::mem::take(&mut self.path);
         check(self);

@@ -36,7 +36,7 @@ fn object<'m>(checker: &mut Checker<'m>, value: &'m Value) {
     checker.object_or_directive(Some(value));
 }
 
-/// Anything: only a directive is looked into.
+/// Any value: only a directive is checked.
 fn raw<'m>(checker: &mut Checker<'m>, operand: &'m Value) {
     if kind(Some(operand)) == DIRECTIVE {
         checker.any(Some(operand));
