@@ -191,3 +191,136 @@ fn dotted(tokens: Vec<Token>) -> Vec<Token> {
     }
     joined
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(name: &str) -> Token {
+        Token::Name(name.to_owned())
+    }
+
+    fn text(text: &str) -> Token {
+        Token::Text(text.to_owned())
+    }
+
+    /// The tokens before the end.
+    fn read(text: &str) -> Vec<Token> {
+        let mut tokens = tokens(text);
+        assert_eq!(tokens.pop(), Some(Token::End), "{text}");
+        tokens
+    }
+
+    #[test]
+    fn words_numbers_and_texts_are_tokens() {
+        assert_eq!(
+            read("type = \"track\"\tand !contains(\n_a-1, 'x')"),
+            [
+                name("type"),
+                Token::Operator("="),
+                text("\"track\""),
+                Token::Conjunction { or: false },
+                Token::Operator("!"),
+                name("contains"),
+                Token::Open,
+                name("_a-1"),
+                Token::Comma,
+                text("'x'"),
+                Token::Close,
+            ]
+        );
+        assert_eq!(
+            read("or null [ ] . < <= > >= != !(a"),
+            [
+                Token::Conjunction { or: true },
+                Token::Null,
+                Token::BracketOpen,
+                Token::BracketClose,
+                Token::Dot,
+                Token::Operator("<"),
+                Token::Operator("<="),
+                Token::Operator(">"),
+                Token::Operator(">="),
+                Token::Operator("!="),
+                Token::Operator("!"),
+                Token::Open,
+                name("a"),
+            ]
+        );
+        assert_eq!(read("5 -5 +5 1.25 0"), [5.0, -5.0, 5.0, 1.25, 0.0].map(Token::Number));
+        assert!(matches!(read("-")[..], [Token::Number(number)] if number.is_nan()));
+    }
+
+    #[test]
+    fn names_are_joined_by_the_dots_between_them() {
+        assert_eq!(read("a.b.c"), [name("a.b.c")]);
+        assert_eq!(read("a .b"), [name("a.b")]);
+        assert_eq!(read(".b."), [Token::Dot, name("b"), Token::Dot]);
+        assert_eq!(read("a.\"b\""), [name("a"), Token::Dot, text("\"b\"")]);
+    }
+
+    #[test]
+    fn a_backslash_escapes_any_character_of_a_name() {
+        assert_eq!(read("a\\$b \\ x"), [name("a$b"), name(" x")]);
+        assert_eq!(tokens("b\\"), []);
+    }
+
+    #[test]
+    fn keywords_end_like_words() {
+        assert_eq!(read("android order nullable"), ["android", "order", "nullable"].map(name));
+        assert_eq!(read("and)"), [Token::Conjunction { or: false }, Token::Close]);
+        assert_eq!(
+            read("and,or]"),
+            [
+                Token::Conjunction { or: false },
+                Token::Comma,
+                Token::Conjunction { or: true },
+                Token::BracketClose,
+            ]
+        );
+        // Where the input ends within a keyword, Segment loses what it has read.
+        assert_eq!(read("an"), [name("a")]);
+        assert_eq!(read("ab"), [name("a")]);
+        assert_eq!(read("ab "), [name("ab")]);
+    }
+
+    #[test]
+    fn operators_of_two_characters_need_white_space_after_them() {
+        assert_eq!(
+            read("a <=5"),
+            [name("a"), Token::Operator("<"), Token::Operator("="), Token::Number(5.0)]
+        );
+        assert_eq!(tokens("a !=5"), []);
+        assert_eq!(read("a!= 5"), [name("a"), Token::Operator("!="), Token::Number(5.0)]);
+    }
+
+    #[test]
+    fn a_quote_ends_a_text_and_may_open_the_next() {
+        assert_eq!(
+            read("\"a\",\"b\")"),
+            [text("\"a\""), Token::Comma, text("\"b\""), Token::Close,]
+        );
+        assert_eq!(read("\"a\"b\""), [text("\"a\""), text("\"b\"")]);
+        assert_eq!(read("'a\"b'"), [text("'a\"b'")]);
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_read_has_no_tokens() {
+        for text in ["\"a", "a ? b", "b$", "1.", "1. 2", "1.2.3", "a*b", "a\rb", "a {"] {
+            assert_eq!(tokens(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn names_numbers_and_texts_have_a_longest_length() {
+        let long = |length: usize, first: &str, last: &str| {
+            format!("{first}{}{last}", "1".repeat(length - first.len() - last.len()))
+        };
+        assert_eq!(tokens(&long(MAX_LENGTH, "a", "")), []);
+        assert_eq!(tokens(&long(MAX_LENGTH - 1, "a", "")).len(), 2);
+        assert_eq!(tokens(&long(MAX_LENGTH + 1, "", "")), []);
+        assert_eq!(tokens(&long(MAX_LENGTH, "", "")).len(), 2);
+        assert_eq!(tokens(&long(MAX_LENGTH + 2, "\"", "\"")), []);
+        assert_eq!(tokens(&long(MAX_LENGTH + 1, "\"", "\"")).len(), 2);
+    }
+}

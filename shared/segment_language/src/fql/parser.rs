@@ -11,12 +11,9 @@ use super::token::Token;
 /// JavaScript's error for a trigger without conditions.
 const NOTHING: &str = "Cannot read properties of undefined (reading 'type')";
 
-/// Levels of parentheses; Segment misreads any nesting, so no working trigger has as many.
-const MAX_DEPTH: usize = 50;
-
 /// The conditions of a trigger.
 pub(super) fn parse(tokens: Vec<Token>) -> Result<Group, String> {
-    match group(tokens.into(), 0)? {
+    match group(tokens.into())? {
         Condition::Group(group) => Ok(group),
         Condition::Nothing => Err(NOTHING.to_owned()),
         leaf @ Condition::Leaf { .. } => Ok(Group { any: false, children: vec![leaf] }),
@@ -24,15 +21,15 @@ pub(super) fn parse(tokens: Vec<Token>) -> Result<Group, String> {
 }
 
 /// The condition that the tokens state: none, a single one, or a group.
-fn group(tokens: VecDeque<Token>, depth: usize) -> Result<Condition, String> {
-    let (any, mut children) = level(tokens, depth)?;
+fn group(tokens: VecDeque<Token>) -> Result<Condition, String> {
+    let (any, mut children) = level(tokens)?;
     if children.len() > 1 {
         return Ok(Condition::Group(Group { any, children }));
     }
     Ok(children.pop().unwrap_or(Condition::Nothing))
 }
 
-fn level(mut tokens: VecDeque<Token>, depth: usize) -> Result<(bool, Vec<Condition>), String> {
+fn level(mut tokens: VecDeque<Token>) -> Result<(bool, Vec<Condition>), String> {
     let (mut any, mut children, mut negated) = (false, Vec::new(), false);
     while let Some(token) = tokens.pop_front().filter(|token| *token != Token::End) {
         let not = std::mem::take(&mut negated);
@@ -47,23 +44,21 @@ fn level(mut tokens: VecDeque<Token>, depth: usize) -> Result<(bool, Vec<Conditi
             }
             Token::Conjunction { or } => any = or,
             Token::Operator("!") => negated = true,
-            Token::Open => children.push(parentheses(&mut tokens, depth)?),
+            Token::Open => children.push(parentheses(&mut tokens)?),
             _ => {}
         }
     }
     Ok((any, children))
 }
 
-/// A group in parentheses ends at the first closing one, even if others were opened inside.
-fn parentheses(tokens: &mut VecDeque<Token>, depth: usize) -> Result<Condition, String> {
+/// A group in parentheses ends at the first closing one, even if others were opened inside: these
+/// fail, since they have no closing one. So there are never more than two levels.
+fn parentheses(tokens: &mut VecDeque<Token>) -> Result<Condition, String> {
     let close = tokens.iter().position(|token| *token == Token::Close).ok_or(NOTHING)?;
-    if depth == MAX_DEPTH {
-        return Err("too many parentheses".to_owned());
-    }
     let mut inner: VecDeque<Token> = tokens.drain(..=close).collect();
     inner.pop_back();
     inner.push_back(Token::End);
-    group(inner, depth + 1)
+    group(inner)
 }
 
 fn leaf(field: EventField, tokens: &mut VecDeque<Token>) -> Result<Condition, String> {

@@ -50,3 +50,29 @@ fn array_index(key: &str) -> Option<u32> {
     let index: u32 = key.parse().ok()?;
     (index < u32::MAX && index.to_string() == key).then_some(index)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_is_written_as_javascript_writes_it() {
+        let value = json!({
+            "b": [1, -0.0, 1e21, null, true],
+            "10": {},
+            "a\"": "q\"",
+            "2": [],
+            "01": 1,
+            "4294967295": "not an index",
+            "4294967294": "an index",
+        });
+        let mut text = String::new();
+        stringify(&value, &mut text);
+        assert_eq!(
+            text,
+            r#"{"2":[],"10":{},"4294967294":"an index","b":[1,0,1e+21,null,true],"a\"":"q\"","01":1,"4294967295":"not an index"}"#
+        );
+    }
+}

@@ -75,3 +75,76 @@ fn double(number: &Number) -> Option<Number> {
     }
     from_double(number.as_f64()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_javascript_writes_them() {
+        for (number, text) in [
+            (json!(5), "5"),
+            (json!(-3), "-3"),
+            (json!(5.0), "5"),
+            (json!(0.1), "0.1"),
+            (json!(1e21), "1e+21"),
+            (json!(9_007_199_254_740_991_i64), "9007199254740991"),
+            (json!(-9_007_199_254_740_991_i64), "-9007199254740991"),
+            (json!(9_007_199_254_740_993_i64), "9007199254740992"),
+            (json!(u64::MAX), "18446744073709552000"),
+        ] {
+            assert_eq!(number_text(number.as_number().unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn texts_are_read_as_numbers_as_javascript_reads_them() {
+        for (text, number) in [
+            ("", 0.0),
+            (" ", 0.0),
+            (" 7 ", 7.0),
+            ("-0.5", -0.5),
+            ("1e3", 1000.0),
+            ("1E3", 1000.0),
+            ("0x1F", 31.0),
+            ("0X1f", 31.0),
+            ("0o17", 15.0),
+            ("0O17", 15.0),
+            ("0b101", 5.0),
+            ("0B101", 5.0),
+            ("Infinity", f64::INFINITY),
+            ("+Infinity", f64::INFINITY),
+            ("-Infinity", f64::NEG_INFINITY),
+        ] {
+            assert_eq!(to_number(text).to_bits(), number.to_bits(), "{text}");
+        }
+        for text in ["inf", "nan", "infinity", "1_000", "0x", "0xg", "5px", "e", "1.2.3", "a"] {
+            assert!(to_number(text).is_nan(), "{text}");
+        }
+    }
+
+    #[test]
+    fn whole_doubles_are_written_without_a_fraction() {
+        for (number, text) in [(5.0, "5"), (-0.0, "0"), (0.5, "0.5"), (-2.0, "-2"), (1e21, "1e+21")]
+        {
+            assert_eq!(from_double(number).unwrap().to_string(), text);
+        }
+        assert_eq!(from_double(f64::NAN), None);
+        assert_eq!(from_double(f64::INFINITY), None);
+    }
+
+    #[test]
+    fn large_numbers_lose_the_digits_that_a_double_cannot_hold() {
+        let value = json!({"a": [9_007_199_254_740_993_i64, 9_007_199_254_740_991_i64, 1.5, "x"]});
+        let double = json!({"a": [9_007_199_254_740_992_i64, 9_007_199_254_740_991_i64, 1.5, "x"]});
+        assert_eq!(as_double(value), double);
+    }
+
+    #[test]
+    fn a_number_is_whole_if_it_has_no_fraction() {
+        assert!(is_whole(0.0) && is_whole(-2.0) && is_whole(1e21));
+        assert!(!is_whole(0.5) && !is_whole(f64::NAN) && !is_whole(f64::INFINITY));
+    }
+}

@@ -73,3 +73,51 @@ pub(crate) fn get<'v>(fields: &'v Map<String, Value>, key: &str) -> Option<&'v V
     let mut fields = fields.iter();
     fields.find(|(name, _)| *name == key).map(|(_, value)| value)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A value with its type, its truth, whether it loosely equals an empty text, and its text.
+    #[test]
+    fn values_have_the_type_truth_and_text_that_javascript_gives_them() {
+        for (value, type_of, truth, empty, string) in [
+            (json!(null), "null", false, false, "null"),
+            (json!(true), "boolean", true, false, "true"),
+            (json!(false), "boolean", false, true, "false"),
+            (json!(0), "number", false, true, "0"),
+            (json!(-0.0), "number", false, true, "0"),
+            (json!(1.5), "number", true, false, "1.5"),
+            (json!(""), "string", false, true, ""),
+            (json!("0"), "string", true, false, "0"),
+            (json!([]), "array", true, true, ""),
+            (json!([null]), "array", true, true, ""),
+            (json!([1, null, [2, "a"]]), "array", true, false, "1,,2,a"),
+            (json!({}), "object", true, false, "[object Object]"),
+        ] {
+            assert_eq!(type_name(Some(&value)), type_of, "{value}");
+            assert_eq!(truthy(Some(&value)), truth, "{value}");
+            assert_eq!(loosely_empty(&value), empty, "{value}");
+            assert_eq!(text(&value), string, "{value}");
+        }
+        assert_eq!(type_name(None), "undefined");
+        assert!(!truthy(None));
+    }
+
+    #[test]
+    fn the_length_of_a_text_is_in_utf16_units() {
+        assert_eq!((length(""), length("é"), length("😀")), (0, 1, 2));
+    }
+
+    #[test]
+    fn a_field_is_found_in_small_and_in_large_objects() {
+        for size in [1, FEW, FEW + 1, 100] {
+            let fields: Map<String, Value> =
+                (0..size).map(|number| (format!("f{number}"), number.into())).collect();
+            assert_eq!(get(&fields, &format!("f{}", size - 1)), Some(&json!(size - 1)));
+            assert_eq!(get(&fields, "none"), None);
+        }
+    }
+}

@@ -195,3 +195,80 @@ fn transform_node(operand: &Value) -> Result<Node, String> {
         .map_err(|faults| faults.first().map(ToString::to_string).unwrap_or_default())?;
     Ok(Node::Transform { apply: Box::new(apply), mapping: boxed(mapping) })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The message of a part that is not validated and fails when it is evaluated.
+    fn failure(directive: &str, operand: &Value) -> String {
+        let compiled = compile(&json!({"x": [{directive: operand}]})).unwrap();
+        let Node::Object(fields) = compiled else { return "not an object".to_owned() };
+        match &fields[..] {
+            [(_, Node::Array(items))] => match &items[..] {
+                [Node::Fail(message)] => message.clone(),
+                other => format!("{other:?}"),
+            },
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_directive_in_an_array_fails_with_segments_message() {
+        for (directive, operand, message) in [
+            ("@nope", json!(1), "@nope is not a valid directive, got undefined"),
+            ("@liquid", json!("a"), "@liquid is not supported"),
+            ("@if", json!(1), "@if requires an object with an \"exists\" key"),
+            ("@if", json!({}), "@if requires an \"exists\" key or a \"blank\" key"),
+            ("@if", json!({"exists": 0}), "@if requires an \"exists\" key or a \"blank\" key"),
+            ("@case", json!(1), "@case requires an object"),
+            ("@case", json!({"operator": ""}), "@case requires a \"operator\" key"),
+            ("@replace", json!(1), "@replace requires an object with a \"pattern\" key"),
+            ("@replace", json!({"pattern": ""}), "@replace requires a \"pattern\" key"),
+            ("@arrayPath", json!({}), "@arrayPath expected array, got object"),
+            ("@json", json!(1), "@json requires an object"),
+            ("@json", json!({"value": 1}), "@json requires a \"mode\" key"),
+            ("@json", json!({"mode": "encode"}), "@json requires a \"value\" key"),
+            ("@flatten", json!(1), "@flatten requires an object"),
+            ("@flatten", json!({"separator": ""}), "@flatten requires a \"separator\" key"),
+            ("@merge", json!(1), "@merge requires an object"),
+            ("@merge", json!({"objects": []}), "@merge requires a \"direction\" key"),
+            ("@merge", json!({"direction": "left"}), "@merge requires a \"objects\" key"),
+            ("@merge", json!({"direction": "left", "objects": 1}), "@merge: expected array"),
+            ("@transform", json!(1), "@transform requires an object"),
+            (
+                "@transform",
+                json!({"apply": {}}),
+                "@transform requires \"apply\" and \"mapping\" keys",
+            ),
+            (
+                "@transform",
+                json!({"mapping": {}}),
+                "@transform requires \"apply\" and \"mapping\" keys",
+            ),
+            (
+                "@transform",
+                json!({"apply": {"a": {"@nope": 1}}, "mapping": {"a": 1}}),
+                "/a has an invalid directive: @nope.",
+            ),
+        ] {
+            assert_eq!(failure(directive, &operand), message, "{directive} {operand}");
+        }
+    }
+
+    #[test]
+    fn a_mapping_that_is_nested_too_deep_is_refused() {
+        let nested = (0..150).fold(json!(1), |mapping, _| json!([mapping]));
+        let faults = compile(&json!({"a": nested})).unwrap_err();
+        assert_eq!(faults, [Fault::at_root("is nested more than 100 levels deep")]);
+    }
+
+    #[test]
+    fn a_mapping_with_faults_is_refused() {
+        let faults = compile(&json!({"a": {"@nope": 1}, "b": {"@path": 5}})).unwrap_err();
+        assert_eq!(faults.len(), 2);
+        assert!(compile(&json!({"__segment_internal_directive": 5})).is_err());
+    }
+}

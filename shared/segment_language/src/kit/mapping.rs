@@ -43,3 +43,6 @@ impl Mapping {
         trace(&self.root, event)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,3 +128,169 @@ fn label(field: &str) -> String {
     });
     words.collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The coerced value, `undefined`, or the error.
+    fn coerced(field_type: &str, mode: Mode, value: Value) -> Value {
+        let field_type = FieldType::parse(field_type).unwrap();
+        match coerce("external_id", field_type, mode, Some(Cow::Owned(value))) {
+            Ok(value) => value.map_or_else(|| "undefined".into(), Cow::into_owned),
+            Err(error) => error.into(),
+        }
+    }
+
+    #[test]
+    fn a_value_is_converted_to_the_type_of_its_field() {
+        for (field_type, value, expected) in [
+            ("string", json!("a"), json!("a")),
+            ("string", json!(1e21), json!("1e+21")),
+            ("string", json!(true), json!("true")),
+            ("string", json!([5]), json!("5")),
+            ("string", json!(["a"]), json!("a")),
+            ("string", json!([5, 6]), json!("External Id must be a string but it was an array.")),
+            ("string", json!({}), json!("External Id must be a string but it was an object.")),
+            ("string|null", json!(null), json!(null)),
+            ("string|null", json!(false), json!("false")),
+            ("string|null", json!([null]), json!("")),
+            (
+                "string|null",
+                json!(["a"]),
+                json!("External Id must be a string or null but it was a string."),
+            ),
+            ("number", json!("5.5"), json!(5.5)),
+            ("number", json!("5"), json!(5)),
+            ("number", json!(true), json!(1)),
+            ("number", json!([null]), json!(0)),
+            ("number", json!("x"), json!("External Id must be a number but it was a string.")),
+            ("number", json!("Infinity"), json!(null)),
+            (
+                "number|null",
+                json!([5]),
+                json!("External Id must be a number or null but it was a number."),
+            ),
+            ("integer", json!("5"), json!(5)),
+            ("integer", json!("Infinity"), json!(null)),
+            ("integer", json!("5.5"), json!("External Id must be an integer but it was a string.")),
+            ("integer", json!(5.5), json!("External Id must be an integer but it was a number.")),
+            (
+                "integer|null",
+                json!(0.5),
+                json!("External Id must be an integer or null but it was a number."),
+            ),
+            ("boolean", json!("true"), json!(true)),
+            ("boolean", json!("false"), json!(false)),
+            ("boolean", json!(0), json!(false)),
+            ("boolean", json!(1), json!(true)),
+            ("boolean", json!([null]), json!(false)),
+            ("boolean", json!(2), json!("External Id must be a boolean but it was a number.")),
+            ("boolean", json!("yes"), json!("External Id must be a boolean but it was a string.")),
+            ("object", json!({"a": 1}), json!({"a": 1})),
+            (
+                "object",
+                json!([{"a": 1}]),
+                json!("External Id must be an object but it was an array."),
+            ),
+            ("object", json!(true), json!("External Id must be an object but it was a boolean.")),
+            ("object", json!([null]), json!("External Id must be an object but it was an array.")),
+            ("object|null", json!(0), json!(null)),
+            ("object|null", json!(false), json!(null)),
+            ("object|null", json!([false]), json!(null)),
+            ("object|null", json!([""]), json!(null)),
+            (
+                "object|null",
+                json!(1),
+                json!("External Id must be an object or null but it was a number."),
+            ),
+            (
+                "object|null",
+                json!("a"),
+                json!("External Id must be an object or null but it was a string."),
+            ),
+            (
+                "object|null",
+                json!(true),
+                json!("External Id must be an object or null but it was a boolean."),
+            ),
+            (
+                "object|null",
+                json!([[]]),
+                json!("External Id must be an object or null but it was an array."),
+            ),
+            ("datetime", json!("2026-01-02"), json!("2026-01-02")),
+            ("datetime", json!(5), json!(5)),
+            (
+                "datetime",
+                json!(true),
+                json!("External Id must be a valid date-like string but it was not."),
+            ),
+            (
+                "datetime",
+                json!("today"),
+                json!("External Id must be a valid date-like string but it was not."),
+            ),
+            (
+                "datetime",
+                json!({}),
+                json!("External Id must be a string or number but it was an object."),
+            ),
+        ] {
+            assert_eq!(
+                coerced(field_type, Mode::Batch, value.clone()),
+                expected,
+                "{field_type} {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_text_is_kept_only_in_batches_and_where_the_type_has_it() {
+        for (field_type, mode, expected) in [
+            ("string", Mode::Single, "undefined"),
+            ("string", Mode::Batch, ""),
+            ("string|null", Mode::Single, "undefined"),
+            ("number", Mode::Batch, "undefined"),
+            ("boolean|null", Mode::Batch, "undefined"),
+        ] {
+            assert_eq!(
+                coerced(field_type, mode, json!("")),
+                json!(expected),
+                "{field_type} {mode:?}"
+            );
+        }
+        assert_eq!(coerced("string", Mode::Batch, json!(null)), json!("undefined"));
+        let absent = coerce("f", FieldType::TEXT, Mode::Single, None);
+        assert_eq!(absent, Ok(None));
+    }
+
+    #[test]
+    fn the_elements_of_a_list_are_converted() {
+        for (field_type, value, expected) in [
+            ("string[]", json!(["a", 5, true]), json!(["a", "5", "true"])),
+            ("string[]", json!("a"), json!(["a"])),
+            ("string[]", json!(""), json!("undefined")),
+            ("string[]", json!(["", "a", null]), json!(["", "a"])),
+            ("number[]", json!(["", "5", null]), json!([5])),
+            ("string[]", json!(null), json!("undefined")),
+            ("string[]|null", json!(null), json!(null)),
+            ("datetime[]", json!(["today"]), json!(["today"])),
+            (
+                "integer[]",
+                json!([1.5, null, 2, "x"]),
+                json!(
+                    "The value at /external_id/0 must be an integer but it was a number. The value at /external_id/2 must be an integer but it was a string."
+                ),
+            ),
+        ] {
+            assert_eq!(
+                coerced(field_type, Mode::Single, value.clone()),
+                expected,
+                "{field_type} {value}"
+            );
+        }
+    }
+}

@@ -103,3 +103,80 @@ impl FieldType {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_type_is_parsed_and_named_as_segment_names_it() {
+        for (text, noun) in [
+            ("string", "a string"),
+            ("text", "a string"),
+            ("password", "a string"),
+            ("string|null", "a string or null"),
+            ("number", "a number"),
+            ("number|null", "a number or null"),
+            ("integer", "an integer"),
+            ("boolean", "a boolean"),
+            ("datetime", "a string or number"),
+            ("datetime|null", "a string, number, or null"),
+            ("object", "an object"),
+            ("object|null", "an object or null"),
+        ] {
+            assert_eq!(
+                FieldType::parse(text).map(FieldType::noun).as_deref(),
+                Some(noun),
+                "{text}"
+            );
+        }
+        for text in ["", "null", "date", "string|", "string[]|", "[]", "|null"] {
+            assert_eq!(FieldType::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_type_may_be_a_list_and_nullable() {
+        let field_type = FieldType::parse("string[]|null").unwrap();
+        assert!(field_type.multiple && field_type.nullable);
+        assert_eq!(field_type.element(), FieldType::TEXT);
+        assert_eq!(FieldType::parse("string|null"), Some(FieldType::TEXT_OR_NULL));
+    }
+
+    #[test]
+    fn a_value_has_a_type_or_not() {
+        let values =
+            [json!("a"), json!(1), json!(1.5), json!(true), json!({}), json!([]), json!(null)];
+        for (text, expected) in [
+            ("string", [true, false, false, false, false, false, false]),
+            ("number", [false, true, true, false, false, false, false]),
+            ("integer", [false, true, false, false, false, false, false]),
+            ("boolean", [false, false, false, true, false, false, false]),
+            ("datetime", [true, true, true, false, false, false, false]),
+            ("object", [false, false, false, false, true, false, false]),
+            ("object|null", [false, false, false, false, true, false, true]),
+        ] {
+            let field_type = FieldType::parse(text).unwrap();
+            assert_eq!(values.each_ref().map(|value| field_type.has(value)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn null_and_an_empty_text_are_empty_unless_the_type_has_them() {
+        for (text, null, empty_text) in [
+            ("string", true, false),
+            ("datetime", true, false),
+            ("string|null", false, false),
+            ("number", true, true),
+            ("number|null", false, true),
+            ("object", true, true),
+        ] {
+            let field_type = FieldType::parse(text).unwrap();
+            let empty =
+                [json!(null), json!(""), json!("a"), json!(0)].map(|v| field_type.is_empty(&v));
+            assert_eq!(empty, [null, empty_text, false, false], "{text}");
+        }
+    }
+}

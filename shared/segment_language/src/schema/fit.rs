@@ -94,3 +94,81 @@ fn fit_one<'e>(
             .map_err(|message| vec![Misfit { field: field.name, missing: false, message }]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const fn field(name: &'static str, field_type: FieldType, required: bool) -> ActionField {
+        ActionField { name, field_type, required, parts: &[] }
+    }
+
+    const FIELDS: &[ActionField] = &[
+        field("id", FieldType::TEXT, true),
+        field("name", FieldType::TEXT, false),
+        ActionField {
+            parts: &[field("lat", FieldType::NUMBER, false), field("note", FieldType::TEXT, false)],
+            ..field("place", FieldType::OBJECT, false)
+        },
+    ];
+
+    fn fitted(mapped: &Value) -> Result<Vec<(&'static str, Value)>, Vec<Misfit>> {
+        let mapped = mapped.as_object().unwrap().iter();
+        let mapped =
+            mapped.map(|(name, value)| (Cow::Borrowed(name.as_str()), Cow::Borrowed(value)));
+        let payload = fit(FIELDS, Mode::Single, mapped.collect())?;
+        Ok(payload.into_iter().map(|(name, value)| (name, value.into_owned())).collect())
+    }
+
+    #[test]
+    fn the_payload_has_the_fields_of_the_action_in_their_order() {
+        let all = [("id", json!("1")), ("name", json!("n")), ("place", json!({"lat": 1}))];
+        for mapped in [
+            json!({"id": 1, "name": "n", "place": {"lat": 1}}),
+            json!({"place": {"lat": 1}, "name": "n", "id": 1}),
+            json!({"name": "n", "other": 5, "id": "1", "place": {"lat": "1", "other": 2}}),
+        ] {
+            assert_eq!(fitted(&mapped).unwrap(), all, "{mapped}");
+        }
+    }
+
+    #[test]
+    fn empty_texts_are_omitted_at_the_root_only() {
+        let mapped = json!({"id": "1", "name": "", "place": {"lat": "1", "note": ""}});
+        assert_eq!(
+            fitted(&mapped).unwrap(),
+            [("id", json!("1")), ("place", json!({"lat": 1, "note": ""}))]
+        );
+    }
+
+    #[test]
+    fn a_missing_required_field_is_reported() {
+        for mapped in [json!({}), json!({"id": ""}), json!({"id": null})] {
+            let misfit = Misfit {
+                field: "id",
+                missing: true,
+                message: "The root value is missing the required field 'id'.".to_owned(),
+            };
+            assert_eq!(fitted(&mapped), Err(vec![misfit]), "{mapped}");
+        }
+    }
+
+    #[test]
+    fn every_value_that_does_not_fit_is_reported() {
+        let misfits = fitted(&json!({"id": {}, "name": {}, "place": {"lat": "x"}})).unwrap_err();
+        let reported: Vec<_> = misfits
+            .iter()
+            .map(|misfit| (misfit.field, misfit.missing, misfit.message.as_str()))
+            .collect();
+        assert_eq!(
+            reported,
+            [
+                ("id", false, "Id must be a string but it was an object."),
+                ("name", false, "Name must be a string but it was an object."),
+                ("lat", false, "Lat must be a number but it was a string."),
+            ]
+        );
+    }
+}
