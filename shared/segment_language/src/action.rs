@@ -136,3 +136,77 @@ fn event_body(application: &str, mode: Mode, payload: Payload<'_>) -> Map<String
     }
     body
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn body(action: Action, mode: Mode, payload: &[(&'static str, Value)]) -> String {
+        let payload = payload.iter().map(|(name, value)| (*name, Cow::Borrowed(value)));
+        action.body("A", mode, payload.collect()).to_string()
+    }
+
+    #[test]
+    fn an_action_is_found_by_its_name() {
+        for action in Action::ALL {
+            assert_eq!(Action::parse(action.name()), Some(action));
+        }
+        assert_eq!(Action::parse("trackEvents"), None);
+    }
+
+    #[test]
+    fn an_event_has_the_fields_that_segment_requires() {
+        let required: Vec<&str> = Action::TrackEvent
+            .fields()
+            .iter()
+            .filter(|field| field.required)
+            .map(|field| field.name)
+            .collect();
+        assert_eq!(required, ["external_id", "name", "timestamp"]);
+        assert!(Action::UpdateUserProfile.fields().iter().all(|field| !field.required));
+    }
+
+    #[test]
+    fn a_profile_has_the_traits_without_a_field_as_attributes() {
+        let payload = [
+            ("external_id", json!("u")),
+            ("email", json!("a@b.c")),
+            ("current_location", json!({"latitude": 1})),
+            ("custom_attributes", json!({"plan": "gold", "email": "other", "city": "x"})),
+        ];
+        assert_eq!(
+            body(Action::UpdateUserProfile, Mode::Single, &payload),
+            r#"{"attributes":{"plan":"gold"},"user_id":"u","email":"a@b.c","current_location":{"latitude":1}}"#
+        );
+    }
+
+    #[test]
+    fn a_profile_without_traits_has_no_attributes_and_an_empty_location_is_omitted() {
+        let payload = [("external_id", json!("u")), ("current_location", json!({}))];
+        assert_eq!(
+            body(Action::UpdateUserProfile, Mode::Single, &payload),
+            r#"{"attributes":{},"user_id":"u"}"#
+        );
+    }
+
+    #[test]
+    fn an_event_has_the_application_before_its_name() {
+        let payload = [
+            ("external_id", json!("u")),
+            ("device_id", json!("d")),
+            ("name", json!("Order")),
+            ("timestamp", json!("2026-01-02")),
+            ("properties", json!({"a": 1})),
+            ("enable_batching", json!(true)),
+        ];
+        assert_eq!(
+            body(Action::TrackEvent, Mode::Single, &payload),
+            r#"{"user_id":"u","device_id":"d","app_code":"A","name":"Order","timestamp":"2026-01-02","attributes":{"a":1}}"#
+        );
+        assert!(body(Action::TrackEvent, Mode::Batch, &payload).contains(r#""app_id":"A""#));
+    }
+}

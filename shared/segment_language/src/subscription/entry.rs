@@ -106,3 +106,65 @@ impl Subscription {
         self.mapping.trace(event)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn subscription(mapping: &Value) -> Subscription {
+        let entry = json!({"name": "Orders", "subscribe": "type = \"track\"", "action": "trackEvent", "mapping": mapping});
+        Subscription::read(&entry, "mappings[0]").unwrap()
+    }
+
+    #[test]
+    fn the_trigger_selects_the_events() {
+        let orders = subscription(&json!({}));
+        assert_eq!((orders.name.as_str(), orders.action), ("Orders", Action::TrackEvent));
+        assert!(orders.selects(&json!({"type": "track"})));
+        assert!(!orders.selects(&json!({"type": "page"})));
+        let mapping = Mapping::compile(&json!({})).unwrap();
+        let unconditional = Subscription::unconditional(Action::TrackEvent, mapping);
+        assert!(unconditional.selects(&json!({"type": "page"})));
+    }
+
+    #[test]
+    fn the_payload_is_what_was_mapped_for_the_fields_of_the_action() {
+        let orders = subscription(&json!({
+            "name": {"@path": "$.event"}, "external_id": {"@path": "$.userId"}, "timestamp": 5, "other": 1,
+        }));
+        let event = json!({"event": "Order", "userId": 7});
+        let payload = orders.payload(&event, Mode::Single).unwrap();
+        let payload: Vec<(&str, Value)> =
+            payload.into_iter().map(|(name, value)| (name, value.into_owned())).collect();
+        assert_eq!(
+            payload,
+            [("external_id", json!("7")), ("name", json!("Order")), ("timestamp", json!(5))]
+        );
+        let traced = orders.trace(&event);
+        assert_eq!(
+            traced.iter().map(|field| field.field.as_str()).collect::<Vec<_>>(),
+            ["name", "external_id", "timestamp", "other"]
+        );
+    }
+
+    #[test]
+    fn an_event_without_a_payload_has_a_reason() {
+        let reason = |mapping: Value| {
+            subscription(&mapping).payload(&json!({}), Mode::Single).unwrap_err().to_string()
+        };
+        assert_eq!(
+            reason(json!({"name": "a", "external_id": {}})),
+            "External Id must be a string but it was an object. The root value is missing the required field 'timestamp'."
+        );
+        assert_eq!(
+            reason(json!({"@path": "$.none"})),
+            "the mapping must give an object with the action's fields"
+        );
+        assert_eq!(
+            reason(json!({"name": {"@path": {"@path": "$.none"}}})),
+            "@path: expected string, got undefined"
+        );
+    }
+}
