@@ -168,6 +168,9 @@ mod tests {
             .collect();
         assert_eq!(required, ["external_id", "name", "timestamp"]);
         assert!(Action::UpdateUserProfile.fields().iter().all(|field| !field.required));
+        let location = PROFILE.iter().find(|field| field.name == "current_location").unwrap();
+        let parts: Vec<&str> = location.parts.iter().map(|part| part.name).collect();
+        assert_eq!(parts, ["latitude", "longitude"]);
     }
 
     #[test]

@@ -20,9 +20,6 @@ impl Path {
 
     /// Parses a path as in a placeholder of `@template`.
     pub(crate) fn parse(text: &str) -> Self {
-        if text.is_empty() || text == "." {
-            return Self { parts: Vec::new() };
-        }
         let parts = split(text).into_iter().filter(|part| !part.is_empty());
         Self { parts: parts.map(|part| part.replace(['\'', '"'], "")).collect() }
     }

@@ -3,7 +3,7 @@
 use serde_json::{Number, Value};
 
 /// Up to this a double holds every whole number exactly (`Number.MAX_SAFE_INTEGER`).
-const MAX_SAFE: u64 = (1 << 53) - 1;
+const MAX_SAFE: u64 = 9_007_199_254_740_991;
 
 /// Text of a number: `1e+21`, `0.1`, `5`.
 pub(crate) fn number_text(number: &Number) -> String {

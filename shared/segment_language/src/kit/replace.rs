@@ -113,6 +113,13 @@ mod tests {
         assert_eq!(run("abc", "b", "<$`|$'>", false, true), "a<a|c>c");
         assert_eq!(run("KkK", "k", "x", true, true), "xxx");
         assert_eq!(run("\u{212A}", "k", "x", true, true), "\u{212A}");
+        // Case is ignored as without the flag `u`: not across ASCII, nor beyond the first plane.
+        assert_eq!(run("ſ", "s", "x", true, true), "ſ");
+        assert_eq!(run("s", "ſ", "x", true, true), "s");
+        assert_eq!(run("\u{10428}", "\u{10400}", "x", true, true), "\u{10428}");
+        assert_eq!(run("ß", "SS", "x", true, true), "ß");
+        assert_eq!(run("éÉ", "É", "x", true, false), "xÉ");
+        assert_eq!(run("$", "$", "a$", false, true), "a$");
         assert_eq!(run("Σσς", "σ", "x", true, true), "xxx");
         assert_eq!(run("😀a", "A", "x", true, true), "😀x");
     }

@@ -14,56 +14,49 @@ pub(super) fn render<R: Reads>(
     data: Option<&Value>,
     state: &mut State<R>,
 ) -> Result<String, EvaluationError> {
-    let once = pass(template, 3, data, state)?;
-    pass(&once, 2, data, state)
+    let once = pass(template, "{{{", "}}}", data, state)?;
+    pass(&once, "{{", "}}", data, state)
 }
 
-/// Replaces placeholders of this many braces, with at least one character between that is not `}`.
 fn pass<R: Reads>(
     template: &str,
-    braces: usize,
+    open: &str,
+    close: &str,
     data: Option<&Value>,
     state: &mut State<R>,
 ) -> Result<String, EvaluationError> {
-    let bytes = template.as_bytes();
-    let run = |from: usize, brace: u8| {
-        bytes.iter().skip(from).take(braces).filter(|byte| **byte == brace).count() == braces
-    };
     let mut out = String::with_capacity(template.len());
-    let (mut copied, mut at, mut close) = (0, 0, 0);
-    while at + 2 * braces < bytes.len() {
-        if !run(at, b'{') {
-            at += 1;
-            continue;
-        }
-        let start = at + braces;
-        if close < start {
-            // Searched once for all the openings before it: the time stays linear for a text of braces.
-            close = match bytes.iter().skip(start).position(|byte| *byte == b'}') {
-                Some(distance) => start + distance,
-                None => break,
-            };
-        }
-        if close == start || !run(close, b'}') {
-            at += 1;
-            continue;
-        }
-        let (Some(before), Some(key)) = (template.get(copied..at), template.get(start..close))
-        else {
-            break;
-        };
+    let mut rest = template;
+    while let Some((before, key, after)) = placeholder(rest, open, close) {
         out.push_str(before);
         let value = state.look_up(&Path::parse(key.trim()), data).json();
         if let Some(value) = value.filter(|value| !value.is_null()) {
             out.push_str(&js::text(&value));
         }
-        at = close + braces;
-        copied = at;
         state.check(&out)?;
+        rest = after;
     }
-    out.push_str(template.get(copied..).unwrap_or_default());
+    out.push_str(rest);
     state.check(&out)?;
     Ok(out)
+}
+
+/// The text before the first placeholder, its key, and the text after it. A key has at least one
+/// character, and no closing brace.
+fn placeholder<'t>(text: &'t str, open: &str, close: &str) -> Option<(&'t str, &'t str, &'t str)> {
+    let mut searched = 0;
+    loop {
+        let opening = searched + text.get(searched..)?.find(open)?;
+        let (before, rest) = text.split_at_checked(opening)?;
+        let rest = rest.strip_prefix(open)?;
+        let (key, end) = rest.split_at_checked(rest.find('}')?)?;
+        match end.strip_prefix(close) {
+            Some(after) if !key.is_empty() => return Some((before, key, after)),
+            // The openings between here and the brace have the same brace, so they fail too. Skipping
+            // them keeps the time linear.
+            _ => searched = text.len() - end.len() + 1,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +78,13 @@ mod tests {
             ("{{n}} {{list}} {{o}} {{d}} {{none}}", "1e+21 1,,2,3 [object Object] $& "),
             ("{{$.foo}}", ""),
             ("{{{{{{{", "{{{{{{{"),
+            ("{{foo} {{foo}}", "{{foo} hello"),
+            ("{{}{{foo}}", "{{}hello"),
+            ("{{{foo} {{n}}", "{{{foo} 1e+21"),
+            ("é{{foo}}é{{foo}}", "éhelloéhello"),
+            ("{{é", "{{é"),
+            ("{{foo}}{", "hello{"),
+            ("", ""),
         ] {
             assert_eq!(
                 render(template, Some(&data), &mut State::<()>::default()).unwrap(),

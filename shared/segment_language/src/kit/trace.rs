@@ -1,5 +1,10 @@
-//! Where the fields of an output come from. This costs ordinary evaluation nothing: the recorder is a
-//! type parameter ([`Reads`]), and `()` records nothing.
+//! Where the fields of an output come from.
+//!
+//! The evaluation reports every path that it looks up, with the value that it found there. A value is
+//! borrowed from the event for as long as nothing changes it, so its address tells which part of the
+//! event it is. A value at any other address was made by a directive; what that directive read was
+//! reported before. Ordinary evaluation does not pay for this: the recorder is a type parameter
+//! ([`Reads`]), and `()` records nothing.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -42,8 +47,7 @@ pub(super) fn trace(root: &Node, event: &Value) -> Vec<Traced> {
     traced
 }
 
-/// The path of each part of an event by its address: values are borrowed from the event for as long
-/// as nothing changes them.
+/// Adds the path of each part of an event by its address.
 fn note_places(value: &Value, place: &str, places: &mut HashMap<usize, String>) {
     places.insert(address(value), place.to_owned());
     let below = |key: &str| {
@@ -92,7 +96,6 @@ fn trace_node(
     let (mut inputs, mut missing) = (Vec::new(), Vec::new());
     for (path, address) in state.reads.0 {
         match address {
-            // A value at another address was made by a directive; what it read was recorded before.
             Some(address) => inputs.extend(places.get(&address).cloned()),
             None => missing.push(path),
         }

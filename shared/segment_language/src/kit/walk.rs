@@ -11,39 +11,30 @@ use crate::path::Path;
 pub(super) struct Walk<'m, 'e> {
     data: &'e Value,
     parts: &'m [String],
-    /// The values after each of the parts, as many as are known.
-    values: [&'e Value; WALK],
-    known: usize,
+    /// The values after the first parts, as far as they are in the data.
+    values: Vec<&'e Value>,
 }
-
-/// Parts of a path that a walk remembers.
-const WALK: usize = 6;
 
 impl<'m, 'e> Walk<'m, 'e> {
     pub(super) fn new(data: &'e Value) -> Self {
-        Self { data, parts: &[], values: [data; WALK], known: 0 }
+        Self { data, parts: &[], values: Vec::new() }
     }
 
     /// As [`Path::get`].
     pub(super) fn get(&mut self, path: &'m Path) -> Option<Cow<'e, Value>> {
-        let same = self.parts.iter().zip(path.parts()).take(self.known);
-        self.known = same.take_while(|(a, b)| a == b).count();
+        let common = self.parts.iter().zip(path.parts()).take_while(|(a, b)| a == b).count();
+        self.values.truncate(common);
         self.parts = path.parts();
-        let mut value = match self.known.checked_sub(1) {
-            Some(last) => *self.values.get(last)?,
-            None => self.data,
-        };
-        for part in path.parts().iter().skip(self.known) {
+        let mut value = self.values.last().copied().unwrap_or(self.data);
+        for part in path.parts().iter().skip(self.values.len()) {
             if !js::truthy(Some(value)) {
                 return Some(Cow::Borrowed(value));
             }
-            let (Value::Object(fields), Some(next)) = (value, self.values.get_mut(self.known))
-            else {
+            let Value::Object(fields) = value else {
                 return path.get(Some(self.data));
             };
             value = js::get(fields, part)?;
-            *next = value;
-            self.known += 1;
+            self.values.push(value);
         }
         Some(Cow::Borrowed(value))
     }

@@ -336,6 +336,8 @@ fn an_output_has_a_largest_size() {
         |mapping: Value| Mapping::compile(&json!({"x": mapping})).unwrap().evaluate(&event).is_ok();
     let each = |shape: Value| json!({"@arrayPath": ["$.list", shape]});
     assert!(fits(each(json!({"a": {"@path": "$.a"}}))));
+    let most: Vec<Value> = vec![json!({"@template": "{{list.0.a}}"}); 800];
+    assert!(fits(json!({"@literal": most})));
     assert!(!fits(each(json!({"a": {"@template": "{{a}}"}}))));
     assert!(!fits(each(json!({"a": {"@json": {"mode": "encode", "value": {"@path": "$.a"}}}}))));
     assert!(!fits(each(json!({"a": {"@replace": {"pattern": "y", "value": {"@path": "$.a"}}}}))));
