@@ -83,7 +83,7 @@ fn split(text: &str) -> Vec<&str> {
         match byte {
             b'.' => end = at + 1,
             b'[' if marks(bytes.get(at + 1)) => end = at + 1,
-            b']' if at > 0 && marks(bytes.get(at - 1)) => {
+            b']' if marks(at.checked_sub(1).and_then(|before| bytes.get(before))) => {
                 while bytes.get(end) == Some(&b']') {
                     end += 1;
                 }
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn paths_are_looked_up_as_segment_does() {
-        let data = json!({"a": {"b": [7, {"c": 1}]}, "a b": 2, "a[*]": 3, "its": 4, "ab": 5, "s": "héé😀", "0": 6});
+        let data = json!({"a": {"b": [7, {"c": 1}]}, "a b": 2, "a[*]": 3, "its": 4, "ab": 5, "s": "héé😀", "0": 6, "]x": 8});
         for (path, expected) in [
             ("$.a.b[0]", Some(json!(7))),
             ("a.b.1.c", Some(json!(1))),
@@ -126,6 +126,7 @@ mod tests {
             ("$.a.b.length", Some(json!(2))),
             ("$.a.b[-1]", None),
             ("$.0", Some(json!(6))),
+            ("]x", Some(json!(8))),
             ("$", None),
         ] {
             let found = Path::from_directive(path).get(Some(&data)).map(Cow::into_owned);

@@ -22,11 +22,12 @@ pub(super) fn parse(tokens: Vec<Token>) -> Result<Group, String> {
 
 /// The condition that the tokens state: none, a single one, or a group.
 fn group(tokens: VecDeque<Token>) -> Result<Condition, String> {
-    let (any, mut children) = level(tokens)?;
-    if children.len() > 1 {
-        return Ok(Condition::Group(Group { any, children }));
-    }
-    Ok(children.pop().unwrap_or(Condition::Nothing))
+    let (any, children) = level(tokens)?;
+    Ok(match <[Condition; 1]>::try_from(children) {
+        Ok([only]) => only,
+        Err(children) if children.is_empty() => Condition::Nothing,
+        Err(children) => Condition::Group(Group { any, children }),
+    })
 }
 
 fn level(mut tokens: VecDeque<Token>) -> Result<(bool, Vec<Condition>), String> {

@@ -2,20 +2,10 @@
 
 use serde_json::{Number, Value};
 
-/// Up to this a double holds every whole number exactly (`Number.MAX_SAFE_INTEGER`).
-const MAX_SAFE: u64 = 9_007_199_254_740_991;
-
 /// Text of a number: `1e+21`, `0.1`, `5`.
 pub(crate) fn number_text(number: &Number) -> String {
-    match (safe_integer(number), number.as_f64()) {
-        (Some(whole), _) => whole.to_string(),
-        (None, Some(number)) => ryu_js::Buffer::new().format(number).to_owned(),
-        (None, None) => number.to_string(),
-    }
-}
-
-fn safe_integer(number: &Number) -> Option<i64> {
-    number.as_i64().filter(|whole| whole.unsigned_abs() <= MAX_SAFE)
+    let double = number.as_f64().unwrap_or(f64::NAN);
+    ryu_js::Buffer::new().format(double).to_owned()
 }
 
 /// Whether a number has no fraction.
@@ -59,21 +49,15 @@ pub(crate) fn from_double(number: f64) -> Option<Number> {
 /// A value with its numbers as `JSON.parse` reads them: as doubles.
 pub fn as_double(value: Value) -> Value {
     match value {
-        Value::Number(number) => double(&number).map_or(Value::Number(number), Value::Number),
+        Value::Number(number) => {
+            number.as_f64().and_then(from_double).map_or(Value::Null, Value::Number)
+        }
         Value::Array(items) => items.into_iter().map(as_double).collect(),
         Value::Object(fields) => {
             fields.into_iter().map(|(key, value)| (key, as_double(value))).collect()
         }
         other => other,
     }
-}
-
-/// The number as a double; `None` if it stays as it is.
-fn double(number: &Number) -> Option<Number> {
-    if safe_integer(number).is_some() {
-        return None;
-    }
-    from_double(number.as_f64()?)
 }
 
 #[cfg(test)]

@@ -58,3 +58,20 @@ impl<R: Reads> State<R> {
 fn too_large() -> EvaluationError {
     EvaluationError::new(format!("the mapping creates more than {MAX_OUTPUT} bytes"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_left_may_be_created_and_no_more() {
+        let mut state = State::<()>::default();
+        assert!(state.check(&"x".repeat(MAX_OUTPUT)).is_ok());
+        assert!(state.check(&"x".repeat(MAX_OUTPUT + 1)).is_err());
+        state.spend(MAX_OUTPUT - 3).unwrap();
+        assert!(state.check("abc").is_ok());
+        assert!(state.check("abcd").is_err());
+        assert!(state.spend(4).is_err());
+        assert!(state.spend(3).is_ok());
+    }
+}

@@ -166,6 +166,7 @@ mod tests {
             ("number", json!("5"), json!(5)),
             ("number", json!(true), json!(1)),
             ("number", json!([null]), json!(0)),
+            ("number", json!([""]), json!("External Id must be a number but it was a string.")),
             ("number", json!("x"), json!("External Id must be a number but it was a string.")),
             ("number", json!("Infinity"), json!(null)),
             (

@@ -27,40 +27,37 @@ const MAX_YEAR: u32 = 275_760;
 /// A month or a year, with blanks or a minus sign before it: JavaScript's `Date` parses it.
 fn is_lone_number(text: &str) -> bool {
     let digits = text.trim().trim_start_matches('-').trim_start();
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number && matches!(digits.parse(), Ok(0..=12 | 32..=MAX_YEAR))
+    is_digits(digits) && matches!(digits.parse(), Ok(0..=12 | 32..=MAX_YEAR))
+}
+
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Digits at the places of a date, with any values: `20260102`, `2026-13-45`, `2026-001`.
 fn is_loose_date(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let digits = |from: usize, most: usize| {
-        bytes.iter().skip(from).take(most).take_while(|byte| byte.is_ascii_digit()).count()
-    };
-    if digits(0, 4) < 4 {
+    let Some((year, mut rest)) = text.split_at_checked(4) else {
         return false;
-    }
-    let skip = |at: usize, of: &[u8]| {
-        at + usize::from(bytes.get(at).is_some_and(|byte| of.contains(byte)))
     };
-    let mut at = skip(4, b"-/");
-    at += digits(at, 2);
-    at = skip(at, b"-/");
-    at += digits(at, 2);
-    while bytes
-        .get(at)
-        .is_some_and(|byte| matches!(byte, b'T' | b't') || byte.is_ascii_whitespace())
-    {
-        at += 1;
-    }
     for _ in 0..2 {
-        at += digits(at, 2);
-        at = skip(at, b":");
+        rest = skip_digits(skip_one(rest, &['-', '/']));
     }
-    at += digits(at, 2);
-    at = skip(at, b".:");
-    at += digits(at, usize::MAX);
-    at == bytes.len()
+    rest = rest.trim_start_matches(|c: char| matches!(c, 'T' | 't') || c.is_ascii_whitespace());
+    for _ in 0..2 {
+        rest = skip_one(skip_digits(rest), &[':']);
+    }
+    is_digits(year) && is_digits(skip_one(skip_digits(rest), &['.', ':']))
+}
+
+/// The text after its first digits, at most two.
+fn skip_digits(text: &str) -> &str {
+    let digit = |c: char| c.is_ascii_digit();
+    let rest = text.strip_prefix(digit).unwrap_or(text);
+    rest.strip_prefix(digit).unwrap_or(rest)
+}
+
+fn skip_one<'t>(text: &'t str, separators: &[char]) -> &'t str {
+    text.strip_prefix(separators).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -126,6 +123,7 @@ mod tests {
             "2026x",
             "10:00",
             " 13",
+            " +5",
             " 31",
             " 275761",
             "5 x",

@@ -234,8 +234,8 @@ fn objects_are_merged() {
 fn a_mapping_is_applied_to_what_another_gives() {
     assert_values([
         (
-            json!({"@transform": {"apply": {"n": path("$.a"), "u": [path("$.none"), 1]}, "mapping": {"m": path("$.n"), "v": path("$.u"), "a": path("$.a")}}}),
-            json!({"m": 5, "v": [null, 1]}),
+            json!({"@transform": {"apply": {"n": path("$.a"), "u": [path("$.none"), 1, "text"]}, "mapping": {"m": path("$.n"), "v": path("$.u"), "a": path("$.a")}}}),
+            json!({"m": 5, "v": [null, 1, "text"]}),
         ),
         (
             json!({"@transform": {"apply": {"u": [path("$.none"), 1]}, "mapping": {"v": {"@flatten": {"separator": ".", "value": path("$.u")}}}}}),
@@ -341,7 +341,7 @@ fn an_output_has_a_largest_size() {
     assert!(!fits(each(json!({"a": {"@template": "{{a}}"}}))));
     assert!(!fits(each(json!({"a": {"@json": {"mode": "encode", "value": {"@path": "$.a"}}}}))));
     assert!(!fits(each(json!({"a": {"@replace": {"pattern": "y", "value": {"@path": "$.a"}}}}))));
-    assert!(!fits(
-        json!({"@flatten": {"separator": "s".repeat(10_000), "value": {"@path": "$.list"}}})
-    ));
+    let flat = |length: usize| json!({"@flatten": {"separator": "s".repeat(length), "value": {"@path": "$.list"}}});
+    assert!(fits(flat(3_000)));
+    assert!(!fits(flat(10_000)));
 }
