@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::{Answer, Sandbox, compare, events};
+use crate::sandbox::{Answer, Sandbox, compare, inputs};
 
 /// How long the stricter of Segment's clients waits for an answer.
 const SEGMENT_PATIENCE: Duration = Duration::from_secs(5);
@@ -14,8 +14,8 @@ fn apps() -> Value {
     json!({"APP-1": {"pushwoosh": {"api_token": "KEY"}, "sandbox": {"unknown_tags": ["unknown"]}}})
 }
 
-/// The calls as the golden files hold them. Offsets of time zones depend on the day of the test.
-fn calls(calls: &[Value]) -> Value {
+/// The calls as the expectations hold them. Offsets of time zones depend on the day of the test.
+pub(crate) fn calls(calls: &[Value]) -> Value {
     let calls = calls.iter().map(|call| {
         let mut body = call["body"].clone();
         for field in ["timezone", "tz_offset"] {
@@ -29,17 +29,11 @@ fn calls(calls: &[Value]) -> Value {
 }
 
 /// Every request in `events/destination/*.http`, byte for byte as its sender wrote it, is answered
-/// and becomes calls as the `.json` file beside it says. `UPDATE_EVENTS=1` writes those files; look
-/// at what changed.
+/// and becomes calls as expected.
 #[tokio::test]
 async fn every_request_form_becomes_the_right_calls() {
     let sandbox = Sandbox::with_apps("forms", &apps());
-    let mut files: Vec<_> = std::fs::read_dir(events("destination"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "http"));
-    files.sort();
+    let files = inputs("destination");
     assert!(files.len() > 30);
     for file in files {
         sandbox.clear("pushwoosh").await;
@@ -51,11 +45,29 @@ async fn every_request_form_becomes_the_right_calls() {
             "outcomes": difference(&before, &after),
             "calls": calls(&in_order(sandbox.calls("pushwoosh").await)),
         });
-        compare(&file.with_extension("json"), &found);
+        compare(&file, &found);
     }
 }
 
-/// Calls of a stage run together; the golden files hold them by path.
+/// Every event of API Gateway in `events/api-gateway`, one per route, is answered and becomes calls
+/// as expected.
+#[tokio::test]
+async fn every_gateway_event_becomes_the_right_calls() {
+    let files = inputs("api-gateway");
+    assert!(files.len() >= 5);
+    for file in files {
+        let sandbox = Sandbox::start();
+        let answer = sandbox.invoke("destination", std::fs::read(&file).unwrap()).await;
+        let found = json!({
+            "answer": answer,
+            "outcomes": sandbox.outcomes("destination").await,
+            "calls": calls(&in_order(sandbox.calls("pushwoosh").await)),
+        });
+        compare(&file, &found);
+    }
+}
+
+/// Calls of a stage run at the same time; the expectations hold them in the order of their paths.
 fn in_order(mut calls: Vec<Value>) -> Vec<Value> {
     calls.sort_by_key(|call| (call["path"].to_string(), call["body"].to_string()));
     calls

@@ -9,6 +9,7 @@
 
 mod destination;
 mod docs;
+mod events;
 mod explain;
 mod queries;
 mod redrive;

@@ -36,13 +36,29 @@ pub(crate) fn events(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(path)
 }
 
-/// Holds what was found against a golden file. `UPDATE_EVENTS=1` writes it; look at what changed.
-pub(crate) fn compare(file: &Path, found: &Value) {
+/// How the name of an expectation ends.
+pub(crate) const EXPECTED: &str = ".expected.json";
+
+/// The inputs of a directory of `events/`, in the order of their names: every file that is not an
+/// expectation.
+pub(crate) fn inputs(directory: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(events(directory)).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| !file.to_str().unwrap().ends_with(EXPECTED));
+    files.sort();
+    files
+}
+
+/// Compares what became of an input with `NAME.expected.json` beside it. `UPDATE_EVENTS=1` writes
+/// that file; read the difference before you commit it.
+pub(crate) fn compare(input: &Path, found: &Value) {
+    let file = input.with_extension(EXPECTED.trim_start_matches('.'));
     if std::env::var_os("UPDATE_EVENTS").is_some() {
         std::fs::write(file, format!("{found:#}\n")).unwrap();
         return;
     }
-    let expected: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let text = std::fs::read(&file).unwrap_or_else(|_| panic!("{} is missing", file.display()));
+    let expected: Value = serde_json::from_slice(&text).unwrap();
     assert_eq!(*found, expected, "{}", file.display());
 }
 
@@ -210,6 +226,13 @@ impl Sandbox {
     /// The messages of a queue.
     pub(crate) async fn queue(&self, queue: &str) -> Vec<Value> {
         self.get(&format!("queues/{queue}")).await.as_array().unwrap().clone()
+    }
+
+    /// Invokes a function with an event, as AWS does: what it answers.
+    pub(crate) async fn invoke(&self, function: &str, event: Vec<u8>) -> Value {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let answer = self.send(Method::POST, &path, event).await;
+        serde_json::from_str(&answer.body).unwrap()
     }
 
     /// Waits until something is so, and returns it.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::sandbox::{Sandbox, compare, events};
+use crate::sandbox::{Sandbox, compare, events, inputs};
 
 fn record(event: &str, number: usize) -> Value {
     json!({
@@ -16,7 +16,7 @@ fn record(event: &str, number: usize) -> Value {
 }
 
 /// The Track calls of all batches that Segment took.
-async fn tracks(sandbox: &Sandbox) -> Vec<Value> {
+pub(crate) async fn tracks(sandbox: &Sandbox) -> Vec<Value> {
     let calls = sandbox.calls("segment").await;
     let taken = calls.iter().filter(|call| call["status"] == 200);
     taken.flat_map(|call| call["body"]["batch"].as_array().unwrap().clone()).collect()
@@ -31,7 +31,7 @@ async fn the_exported_records_become_one_batch_and_the_others_are_skipped() {
     let calls = sandbox.calls("segment").await;
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0]["path"], "/v1/batch");
-    compare(&events("source/batch.json"), &calls[0]["body"]["batch"]);
+    compare(&events("source/records.ndjson"), &calls[0]["body"]["batch"]);
     assert!(!calls[0]["body"].to_string().contains("personal"));
 }
 
@@ -139,28 +139,21 @@ async fn drain(seed: u64) {
     assert_eq!(sandbox.get("on-failure").await, json!([]), "seed {seed}");
 }
 
-/// Every event in `events/source/msk-*.json` is answered as its `.expected.json` says, and becomes
-/// that batch.
+/// Every Kafka event in `events/source/msk-*.json` is answered and becomes Track calls as expected.
 #[tokio::test]
 async fn every_kafka_event_becomes_its_batch() {
-    let mut files: Vec<_> =
-        std::fs::read_dir(events("source")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| {
-        let name = file.file_name().unwrap().to_str().unwrap();
-        name.starts_with("msk-") && !name.ends_with(".expected.json")
-    });
+    let mut files = inputs("source");
+    files.retain(|file| file.file_name().unwrap().to_str().unwrap().starts_with("msk-"));
     assert!(files.len() >= 3);
     for file in files {
         let sandbox = Sandbox::start();
-        let event = std::fs::read(&file).unwrap();
-        let answer =
-            sandbox.send(Method::POST, "/2015-03-31/functions/source/invocations", event).await;
+        let response = sandbox.invoke("source", std::fs::read(&file).unwrap()).await;
         let found = json!({
-            "response": serde_json::from_str::<Value>(&answer.body).unwrap(),
+            "response": response,
             "outcomes": sandbox.outcomes("source").await,
             "tracks": tracks(&sandbox).await,
         });
-        compare(&file.with_extension("expected.json"), &found);
+        compare(&file, &found);
     }
 }
 
