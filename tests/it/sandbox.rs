@@ -31,9 +31,15 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+/// The workspace's directory.
+pub(crate) fn root() -> &'static Path {
+    // The tests belong to the package `cli`.
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
 /// A file of `events/`.
 pub(crate) fn events(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(path)
+    root().join("events").join(path)
 }
 
 /// How the name of an expectation ends.
@@ -60,17 +66,6 @@ pub(crate) fn compare(input: &Path, found: &Value) {
     let text = std::fs::read(&file).unwrap_or_else(|_| panic!("{} is missing", file.display()));
     let expected: Value = serde_json::from_slice(&text).unwrap();
     assert_eq!(*found, expected, "{}", file.display());
-}
-
-/// Holds a document against what the code says, or only writes it where its figures vary.
-/// `UPDATE_DOCS=1` writes it.
-pub(crate) fn docs(name: &str, text: &str, compared: bool) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&file, text).unwrap();
-    } else if compared {
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "{}", file.display());
-    }
 }
 
 /// A command: what it prints, and whether it ends well.
