@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use mapping::tracking_log::{Event, Record};
@@ -319,4 +320,50 @@ fn codes_are_unique() {
     let codes: std::collections::HashSet<_> =
         Reason::ALL.iter().map(|reason| reason.code()).collect();
     assert_eq!(codes.len(), Reason::ALL.len());
+}
+
+/// The repository's documents: Markdown at the top, in `docs/` and beside what it describes.
+fn documents() -> Vec<PathBuf> {
+    let directories = ["", "docs", "docs/adr", "events", "bench"];
+    let entries = directories.iter().flat_map(|name| std::fs::read_dir(root().join(name)).unwrap());
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "md"));
+    files
+}
+
+/// The anchors of a document's headings, as GitHub forms them.
+fn anchors(document: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(document).unwrap();
+    let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+    let anchor = |heading: &str| -> String {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+/// Links between the documents lead to a file, and to a heading of it.
+#[test]
+fn links_have_a_target() {
+    let mut seen = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() {
+                document.clone()
+            } else {
+                document.parent().unwrap().join(file)
+            };
+            assert!(target.exists(), "{}: {link}", document.display());
+            let found = anchor.is_empty() || anchors(&target).iter().any(|name| name == anchor);
+            assert!(found, "{}: {link}", document.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 50);
 }
