@@ -1,4 +1,4 @@
-//! What stands in `events/`, beyond what the destination's, the source's and explain's tests read.
+//! The inputs in `events/` that the tests of `destination`, `source` and `explain` do not read.
 
 use serde_json::json;
 
@@ -6,7 +6,8 @@ use crate::destination;
 use crate::sandbox::{EXPECTED, Sandbox, compare, events, inputs};
 use crate::source::tracks;
 
-/// Every SQS event in `events/retry` is answered and becomes calls of both upstreams as expected.
+/// Every SQS event in `events/retry` gets the expected response and becomes the expected
+/// calls to both upstreams.
 #[tokio::test]
 async fn every_queue_event_becomes_the_right_calls() {
     let files = inputs("retry");
@@ -26,7 +27,7 @@ async fn every_queue_event_becomes_the_right_calls() {
     }
 }
 
-/// A batch that Lambda gave up is sent by `redrive --file` as expected.
+/// `redrive --file` sends a batch that Lambda gave up on.
 #[tokio::test]
 async fn a_failed_batch_becomes_the_right_track_calls() {
     let sandbox = Sandbox::start();

@@ -1,4 +1,4 @@
-//! What an event would do is told without doing it.
+//! `explain` shows what an event would do, and sends nothing.
 
 use reqwest::Method;
 use serde_json::{Value, json};

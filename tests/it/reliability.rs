@@ -228,7 +228,7 @@ async fn reliability() {
     row("12 answers are garbage, two of them of 100 MB", &garbage);
 
     let queues = figures("queues", json!([{"status": 503}]), &["sqs"], async |sandbox| {
-        refused(sandbox, 20).await
+        refused(sandbox, 20).await;
     })
     .await;
     once(&queues);
