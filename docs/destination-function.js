@@ -1,6 +1,6 @@
 // A Destination Function that sends raw events to /webhook/{app_code}.
 //
-// Settings of the function: `endpoint`, e.g. https://….execute-api.eu-central-1.amazonaws.com/webhook/XXXXX-XXXXX,
+// The function needs two settings: `endpoint`, e.g. https://….execute-api.eu-central-1.amazonaws.com/webhook/XXXXX-XXXXX,
 // and `sharedSecret` (encrypted), the webhook.shared_secret of the application's secret.
 
 async function deliver(events, settings) {
@@ -21,7 +21,7 @@ async function deliver(events, settings) {
   try {
     answer = JSON.parse(text)
   } catch (_) {
-    // An empty body: the status says it all.
+    // The body is empty: only the status counts.
   }
   if (Array.isArray(answer)) return answer
   const message = (answer && answer.message) || `HTTP ${response.status}`

@@ -1,21 +1,21 @@
-//! What Segment sends, and what Pushwoosh then receives.
+//! Requests from Segment, and the calls that Pushwoosh receives.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::{Answer, Sandbox, compare, events};
+use crate::sandbox::{HttpResponse, Sandbox, compare, inputs};
 
-/// How long the stricter of Segment's clients waits for an answer.
+/// How long the stricter of Segment's clients waits for a response.
 const SEGMENT_PATIENCE: Duration = Duration::from_secs(5);
 
 fn apps() -> Value {
     json!({"APP-1": {"pushwoosh": {"api_token": "KEY"}, "sandbox": {"unknown_tags": ["unknown"]}}})
 }
 
-/// The calls as the golden files hold them. Offsets of time zones depend on the day of the test.
-fn calls(calls: &[Value]) -> Value {
+/// The calls as the expectations hold them. Offsets of time zones depend on the day of the test.
+pub(crate) fn calls(calls: &[Value]) -> Value {
     let calls = calls.iter().map(|call| {
         let mut body = call["body"].clone();
         for field in ["timezone", "tz_offset"] {
@@ -28,34 +28,46 @@ fn calls(calls: &[Value]) -> Value {
     Value::Array(calls.collect())
 }
 
-/// Every request in `events/destination/*.http`, byte for byte as its sender wrote it, is answered
-/// and becomes calls as the `.json` file beside it says. `UPDATE_EVENTS=1` writes those files; look
-/// at what changed.
+/// Every request in `events/destination/*.http`, byte for byte as its sender wrote it, gets the
+/// expected response and becomes the expected calls.
 #[tokio::test]
 async fn every_request_form_becomes_the_right_calls() {
     let sandbox = Sandbox::with_apps("forms", &apps());
-    let mut files: Vec<_> = std::fs::read_dir(events("destination"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "http"));
-    files.sort();
+    let files = inputs("destination");
     assert!(files.len() > 30);
     for file in files {
         sandbox.clear("pushwoosh").await;
         let before = sandbox.outcomes("destination").await;
-        let answer = sandbox.raw(&std::fs::read(&file).unwrap());
+        let response = sandbox.raw(&std::fs::read(&file).unwrap());
         let after = sandbox.outcomes("destination").await;
         let found = json!({
-            "answer": {"status": answer.status, "body": answer.body},
+            "response": {"status": response.status, "body": response.body},
             "outcomes": difference(&before, &after),
             "calls": calls(&in_order(sandbox.calls("pushwoosh").await)),
         });
-        compare(&file.with_extension("json"), &found);
+        compare(&file, &found);
     }
 }
 
-/// Calls of a stage run together; the golden files hold them by path.
+/// Every event of API Gateway in `events/api-gateway`, one per route, is answered and becomes calls
+/// as expected.
+#[tokio::test]
+async fn every_gateway_event_becomes_the_right_calls() {
+    let files = inputs("api-gateway");
+    assert!(files.len() >= 5);
+    for file in files {
+        let sandbox = Sandbox::start();
+        let response = sandbox.invoke("destination", std::fs::read(&file).unwrap()).await;
+        let found = json!({
+            "response": response,
+            "outcomes": sandbox.outcomes("destination").await,
+            "calls": calls(&in_order(sandbox.calls("pushwoosh").await)),
+        });
+        compare(&file, &found);
+    }
+}
+
+/// Calls of a stage run at the same time; the expectations hold them in the order of their paths.
 fn in_order(mut calls: Vec<Value>) -> Vec<Value> {
     calls.sort_by_key(|call| (call["path"].to_string(), call["body"].to_string()));
     calls
@@ -69,43 +81,43 @@ fn difference(before: &Value, after: &Value) -> Value {
     Value::Object(counts.collect())
 }
 
-fn answer(status: u16, body: &str) -> Answer {
-    Answer { status, body: body.to_owned() }
+fn response(status: u16, body: &str) -> HttpResponse {
+    HttpResponse { status, body: body.to_owned() }
 }
 
 #[tokio::test]
-async fn callers_are_told_what_is_wrong_with_their_credentials() {
+async fn wrong_credentials_get_a_clear_response() {
     let sandbox = Sandbox::start();
     let ping = async |application: &str, token: &str| {
         sandbox
             .send_as(Method::POST, "/integration-segment/v1/ping", "{}", application, token)
             .await
     };
-    assert_eq!(ping("DEMO0-00001", "demo-token").await, answer(200, ""));
-    assert_eq!(ping(" DEMO0-00001 ", " demo-token ").await, answer(200, ""));
+    assert_eq!(ping("DEMO0-00001", "demo-token").await, response(200, ""));
+    assert_eq!(ping(" DEMO0-00001 ", " demo-token ").await, response(200, ""));
     for token in ["wrong", "", "demo-token2", "demo-write-key"] {
         assert_eq!(
             ping("DEMO0-00001", token).await,
-            answer(401, r#"{"message":"unauthorized"}"#),
+            response(401, r#"{"message":"unauthorized"}"#),
             "{token}"
         );
     }
     for application in ["OTHER", "../DEMO0-00001", "%2e"] {
-        let refused = answer(400, r#"{"message":"application not found"}"#);
+        let refused = response(400, r#"{"message":"application not found"}"#);
         assert_eq!(ping(application, "demo-token").await, refused, "{application}");
     }
     assert_eq!(
         ping("", "demo-token").await,
-        answer(400, r#"{"message":"missing application code"}"#)
+        response(400, r#"{"message":"missing application code"}"#)
     );
     assert!(sandbox.calls("pushwoosh").await.is_empty());
 }
 
 #[tokio::test]
-async fn bad_requests_get_a_clear_answer() {
+async fn bad_requests_get_a_clear_response() {
     let sandbox = Sandbox::start();
     let failure = |action: &str, message: &str| {
-        answer(
+        response(
             400,
             &json!({"action": action, "status": "failure", "error": {"message": message}})
                 .to_string(),
@@ -123,14 +135,14 @@ async fn bad_requests_get_a_clear_answer() {
         post("delete-user", "[1]").await,
         failure("delete user", "a JSON object is expected")
     );
-    assert_eq!(post("other", "{}").await, answer(404, r#"{"message":"not found"}"#));
+    assert_eq!(post("other", "{}").await, response(404, r#"{"message":"not found"}"#));
     let get = sandbox.send(Method::GET, "/integration-segment/v1/ping", "").await;
     assert_eq!(get.status, 405);
     let large = sandbox
         .send(Method::POST, "/integration-segment/v1/track-user", vec![b'x'; 6_300_000])
         .await;
-    assert_eq!(large, answer(413, r#"{"message":"Request Entity Too Large"}"#));
-    // What could not be decoded is kept for the operator, bytes and all.
+    assert_eq!(large, response(413, r#"{"message":"Request Entity Too Large"}"#));
+    // Bodies that cannot be decoded are kept with their bytes.
     let rejects = sandbox.queue("rejects").await;
     let nope = rejects.iter().find(|reject| reject["body"]["raw"] == "nope").unwrap();
     assert_eq!(nope["body"]["reason"], "not_json");
@@ -144,8 +156,8 @@ async fn a_key_may_be_rotated_on_either_side_first() {
     assert_eq!(sandbox.post("track-user", &identify).await.status, 200);
     let rotated = json!({"pushwoosh": {"api_token": "new-token"}});
     sandbox.send(Method::PUT, "/_sandbox/secrets/DEMO0-00001", rotated.to_string()).await;
-    // Segment still presents the key of before, Pushwoosh takes only the new one: the item is
-    // delivered as soon as a function has read the secret again.
+    // Segment still presents the previous key, Pushwoosh accepts only the new one. The item is
+    // delivered once a function has read the secret again.
     assert_eq!(sandbox.post("track-user", &identify).await.status, 200);
     sandbox
         .until("the item is delivered with the new key", async |sandbox| {
@@ -167,7 +179,7 @@ async fn a_key_may_be_rotated_on_either_side_first() {
 }
 
 #[tokio::test]
-async fn a_broken_secret_turns_callers_away_for_now_and_only_its_own() {
+async fn a_broken_secret_gives_503_to_its_own_application_only() {
     let sandbox = Sandbox::with_apps(
         "broken",
         &json!({"BROKEN": "no JSON", "EMPTY": {}, "GOOD": {"pushwoosh": {"api_token": "t"}}}),
@@ -181,7 +193,7 @@ async fn a_broken_secret_turns_callers_away_for_now_and_only_its_own() {
     assert_eq!((ping("BROKEN").await, ping("EMPTY").await, ping("GOOD").await), (503, 503, 200));
 }
 
-/// 1,000 events of 4 MB with a bad one among them, as large as Segment sends.
+/// Segment's largest batch: 1,000 events in 4 MB, one of them bad.
 #[tokio::test]
 async fn the_largest_batch_is_delivered_in_bounded_memory() {
     let sandbox = Sandbox::start();
@@ -190,7 +202,7 @@ async fn the_largest_batch_is_delivered_in_bounded_memory() {
         .map(|n| json!({"user_id": format!("u{n}"), "device_platform": "ios", "name": "E", "attributes": {"n": n, "filler": filler}}))
         .collect();
     batch[500]["device_platform"] = json!(null);
-    assert_eq!(sandbox.post("post-events", &json!({ "events": batch })).await, answer(200, ""));
+    assert_eq!(sandbox.post("post-events", &json!({ "events": batch })).await, response(200, ""));
     let calls = sandbox.calls("pushwoosh").await;
     let mut seen: Vec<u64> = calls
         .iter()
@@ -205,9 +217,9 @@ async fn the_largest_batch_is_delivered_in_bounded_memory() {
     assert!(kilobytes < 64 * 1024, "peak memory is {kilobytes} kB");
 }
 
-/// Whatever a batch is made of, every item ends as it must, and a reject names its place in it.
+/// In random batches, every item gets the right outcome, and a reject names its index in the batch.
 #[tokio::test]
-async fn any_batch_adds_up() {
+async fn the_outcomes_of_any_batch_add_up() {
     let sandbox = Sandbox::start();
     let mut random = fastrand::Rng::with_seed(7);
     let mut expected = Map::new();
@@ -249,7 +261,7 @@ async fn any_batch_adds_up() {
         }
         assert_eq!(
             sandbox.post("post-events", &json!({ "events": events })).await,
-            answer(200, "")
+            response(200, "")
         );
         let rejects = sandbox.queue("rejects").await;
         let last: Vec<(usize, Value)> = rejects[rejects.len() - rejected.len()..]
@@ -267,9 +279,10 @@ async fn any_batch_adds_up() {
     assert_eq!(sandbox.outcomes("destination").await, Value::Object(expected));
 }
 
-/// Objects may be nested as deeply as Segment lets them; what is deeper harms only itself.
+/// Objects may be nested as deeply as Segment allows. An event with deeper ones is rejected; its
+/// neighbours are delivered.
 #[tokio::test]
-async fn deep_nesting_is_kept_and_too_deep_nesting_is_alone() {
+async fn too_deep_nesting_rejects_only_its_own_event() {
     let sandbox = Sandbox::start();
     let event = |name: &str, depth: usize| {
         let nested = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
@@ -280,7 +293,7 @@ async fn deep_nesting_is_kept_and_too_deep_nesting_is_alone() {
     let body =
         format!(r#"{{"events":[{},{},{}]}}"#, event("A", 100), event("B", 5_000), event("C", 1));
     let sent = sandbox.send(Method::POST, "/integration-segment/v1/post-events", body).await;
-    assert_eq!(sent, answer(200, ""));
+    assert_eq!(sent, response(200, ""));
     let calls = in_order(sandbox.calls("pushwoosh").await);
     let deep = |index: usize| {
         calls[index]["body"]["request"]["attributes"]["deep"].as_str().unwrap().len()
@@ -289,16 +302,16 @@ async fn deep_nesting_is_kept_and_too_deep_nesting_is_alone() {
     assert_eq!(sandbox.outcomes("destination").await, json!({"delivered": 2, "rejected": 1}));
 }
 
-/// Pushwoosh's refusals, in both forms that it is known to use.
+/// Pushwoosh refuses for good in two forms: HTTP 400, and 200 with a status in the body.
 #[tokio::test]
-async fn what_pushwoosh_refuses_for_good_is_kept_with_its_answer() {
+async fn items_that_pushwoosh_refuses_for_good_are_rejected() {
     let sandbox = Sandbox::start();
     for http in [200, 400] {
         let refusal =
             json!({"status_code": 210, "status_message": "argument error", "response": null});
         sandbox.faults("pushwoosh", &json!([{"status": http, "body": refusal, "times": 1}])).await;
         let identify = json!({"user_id": "u1", "attributes": {"a": 1}});
-        assert_eq!(sandbox.post("track-user", &identify).await, answer(200, ""));
+        assert_eq!(sandbox.post("track-user", &identify).await, response(200, ""));
     }
     let rejects = sandbox.queue("rejects").await;
     assert_eq!(rejects.len(), 2);
@@ -312,15 +325,15 @@ async fn what_pushwoosh_refuses_for_good_is_kept_with_its_answer() {
     assert!(sandbox.queue("retry").await.is_empty());
 }
 
-/// A tag that Pushwoosh skips is named in the log and counted, and the rest is saved.
+/// A tag that Pushwoosh skips is logged and counted; the other tags are saved.
 #[tokio::test]
-async fn skipped_tags_are_told_to_the_operator() {
+async fn skipped_tags_are_logged_and_counted() {
     let sandbox = Sandbox::with_apps("skipped", &apps());
     let identify = json!({"user_id": "u1", "attributes": {"known": 1, "unknown": 2}}).to_string();
     let path = "/integration-segment/v1/track-user";
     assert_eq!(
         sandbox.send_as(Method::POST, path, identify, "APP-1", "KEY").await,
-        answer(200, "")
+        response(200, "")
     );
     assert_eq!(sandbox.outcomes("destination").await, json!({"delivered": 1}));
     let logs = sandbox.get("logs").await;
@@ -330,9 +343,9 @@ async fn skipped_tags_are_told_to_the_operator() {
     assert_eq!(sandbox.get("state").await["metrics"]["destination"]["SkippedTags"], 1);
 }
 
-/// The answer comes before Segment gives up, whatever Pushwoosh does; what it did not take is kept.
+/// The destination responds before Segment's time-out, whatever Pushwoosh does.
 #[tokio::test]
-async fn the_caller_is_answered_in_time_whatever_pushwoosh_does() {
+async fn the_response_is_in_time_whatever_pushwoosh_does() {
     let sandbox = Sandbox::start();
     let event = json!({"events": [{"user_id": "u", "device_platform": "ios", "name": "E"}]});
     for fault in [
@@ -346,6 +359,10 @@ async fn the_caller_is_answered_in_time_whatever_pushwoosh_does() {
         sandbox.faults("pushwoosh", &json!([fault])).await;
         let sent =
             tokio::time::timeout(SEGMENT_PATIENCE, sandbox.post("post-events", &event)).await;
-        assert_eq!(sent.expect("Segment has given up"), answer(200, ""), "{fault}");
+        assert_eq!(
+            sent.expect("no response before Segment's time-out"),
+            response(200, ""),
+            "{fault}"
+        );
     }
 }

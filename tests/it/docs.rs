@@ -1,19 +1,98 @@
-//! Tables in the documentation come from the code. `UPDATE_DOCS=1 cargo test --test it docs` writes
-//! them.
+//! Tables in the documentation come from the code: `just docs` writes them, and without it the tests
+//! compare them. Everything else in a document is written by hand.
+//!
+//! A table stands between two lines, `<!-- table: NAME -->` and `<!-- end -->`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use mapping::profile::TAG_FIELDS;
+use mapping::tracking_log::{MessageEvent, Record};
 use mapping::{Disposition, Plan, Platform, Reason, event, profile, value};
+use platform::application::{PUSHWOOSH_BASE_URL, SEGMENT_EU_URL, SEGMENT_US_URL};
 use platform::settings::VARIABLES;
 use serde_json::{Value, json};
 
-use crate::sandbox::docs;
+use crate::sandbox::root;
+
+/// Writes or compares the tables of a document in `docs/`, all of them at once.
+fn compare(document: &str, tables: &[(&str, String)]) {
+    update(document, tables, true);
+}
+
+/// Writes the tables of a document with `UPDATE_DOCS=1`; otherwise compares them, or only looks for
+/// their places where figures differ from run to run.
+pub(crate) fn update(document: &str, tables: &[(&str, String)], compared: bool) {
+    let file = root().join("docs").join(document);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let filled = fill(&text, tables).unwrap_or_else(|problem| panic!("{document}: {problem}"));
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, filled).unwrap();
+    } else if compared {
+        assert_eq!(text, filled, "{document} is out of date: run `just docs`");
+    }
+}
+
+/// A document with its tables replaced. Every marker must have its table, every table its marker.
+fn fill(text: &str, tables: &[(&str, String)]) -> Result<String, String> {
+    let mut tables: BTreeMap<&str, &String> =
+        tables.iter().map(|(name, table)| (*name, table)).collect();
+    let (mut filled, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("<!-- table: ") {
+        let (name, after) = after.split_once(" -->\n").ok_or("a marker does not end")?;
+        let table = tables
+            .remove(name)
+            .ok_or_else(|| format!("the table {name} is unknown, or marked twice"))?;
+        let (old, after) = after
+            .split_once("<!-- end -->\n")
+            .ok_or_else(|| format!("the table {name} does not end"))?;
+        if old.contains("<!-- table: ") {
+            return Err(format!("the table {name} does not end"));
+        }
+        write!(filled, "{before}<!-- table: {name} -->\n{table}<!-- end -->\n").unwrap();
+        rest = after;
+    }
+    match tables.keys().next() {
+        Some(name) => Err(format!("the table {name} has no marker")),
+        None if rest.contains("<!-- end -->") => Err("an end without a table".to_owned()),
+        None => Ok(filled + rest),
+    }
+}
+
+#[test]
+fn only_the_marked_parts_of_a_document_are_replaced() {
+    let text = "a\n<!-- table: x -->\nold\n<!-- end -->\nb\n<!-- table: y -->\n<!-- end -->\n";
+    let tables = [("x", "new\n".to_owned()), ("y", "y\n".to_owned())];
+    let filled = "a\n<!-- table: x -->\nnew\n<!-- end -->\nb\n<!-- table: y -->\ny\n<!-- end -->\n";
+    assert_eq!(fill(text, &tables).unwrap(), filled);
+    assert_eq!(fill(filled, &tables).unwrap(), filled);
+}
+
+#[test]
+fn unknown_and_missing_markers_are_refused() {
+    let table = [("x", String::new())];
+    for (text, problem) in [
+        ("", "the table x has no marker"),
+        ("<!-- table: y -->\n<!-- end -->\n", "the table y is unknown"),
+        ("<!-- table: x -->\n", "the table x does not end"),
+        ("<!-- table: x", "a marker does not end"),
+        ("<!-- table: x -->\n<!-- end -->\n<!-- end -->\n", "an end without a table"),
+        ("<!-- table: x -->\n<!-- table: x -->\n<!-- end -->\n", "the table x does not end"),
+        (
+            "<!-- table: x -->\n<!-- end -->\n<!-- table: x -->\n<!-- end -->\n",
+            "the table x is unknown, or marked twice",
+        ),
+    ] {
+        let refused = fill(text, &table).unwrap_err();
+        assert!(refused.contains(problem), "{text}: {refused}");
+    }
+}
 
 const APPLICATION: &str = "XXXXX-XXXXX";
 
-/// In summer, so that an offset shows whether the day was looked at.
+/// In summer, so that the offset of a time zone shows daylight saving time.
 fn now() -> Timestamp {
     "2026-07-01T00:00:00Z".parse().unwrap()
 }
@@ -40,7 +119,7 @@ fn places(plan: &Plan) -> BTreeMap<String, Value> {
     places
 }
 
-/// What of a plan follows a field, as a row of a table: what is different with another value.
+/// A row of a table: the places of the plan that differ when the field has another value.
 fn row(table: &mut String, field: &str, sample: &Value, plan: &Plan, other: &Plan) {
     let (usual, other) = (places(plan), places(other));
     let differs = usual.iter().filter(|(place, value)| other.get(*place) != Some(value));
@@ -49,28 +128,35 @@ fn row(table: &mut String, field: &str, sample: &Value, plan: &Plan, other: &Pla
     writeln!(table, "| `{field}` | `{sample}` | {} |", follows.join("<br>")).unwrap();
 }
 
-fn profile_table() -> String {
-    let fields = [
+/// The fields of a profile, each with an example and another value that changes what it becomes.
+fn profile_fields() -> Vec<(&'static str, Value, Value)> {
+    let mut fields = vec![
         ("attributes.NAME", json!("shoes"), json!("hats")),
         ("user_id", json!("u1"), json!("u2")),
         ("device_id", json!("D1"), json!("D2")),
         ("device_platform", json!("ios"), json!("android")),
         ("device_token", json!("tok"), json!("kot")),
         ("email", json!("a@b.c"), json!("d@e.f")),
-        ("language", json!("en-US"), json!("de")),
-        ("country", json!("US"), json!("DE")),
-        ("city", json!("SF"), json!("B")),
-        (
-            "current_location",
-            json!({"latitude": 51.5, "longitude": 0}),
-            json!({"latitude": 1, "longitude": 2}),
-        ),
-        ("timezone", json!("Europe/Berlin"), json!("Asia/Tokyo")),
-        ("app_version", json!("1.0"), json!("2")),
-        ("device_model", json!("iPhone7,2"), json!("x")),
-        ("device_os_version", json!("17"), json!("18")),
-        ("user_agent", json!("UA"), json!("AU")),
     ];
+    for field in TAG_FIELDS {
+        let (example, other) = match field.name {
+            "language" => (json!(field.example), json!("de")),
+            "timezone" => (json!(field.example), json!("Asia/Tokyo")),
+            "current_location" => {
+                let example = serde_json::from_str(field.example).unwrap();
+                (example, json!({"latitude": 1, "longitude": 2}))
+            }
+            _ => (json!(field.example), json!("another")),
+        };
+        if fields.iter().all(|(name, _, _)| *name != field.name) {
+            fields.push((field.name, example, other));
+        }
+    }
+    fields
+}
+
+fn profile_table() -> String {
+    let fields = profile_fields();
     let put = |body: &mut Value, field: &str, value: &Value| match field.split_once('.') {
         Some((object, name)) => body[object] = json!({ name: value }),
         None => body[field] = value.clone(),
@@ -111,12 +197,13 @@ fn event_table() -> String {
     table
 }
 
-/// The presets as they stand, a row per field.
+/// The presets, one table each with a row per field.
 fn preset_tables() -> String {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/segment_language/src/presets.json");
+    let file = root().join("shared/segment_language/src/presets.json");
     let presets: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-    let mut text = String::new();
+    let mut tables = Vec::new();
     for preset in presets.as_array().unwrap() {
+        let mut text = String::new();
         let (name, action) = (&preset["name"], &preset["action"]);
         let trigger = preset["subscribe"].as_str().unwrap();
         writeln!(
@@ -129,9 +216,9 @@ fn preset_tables() -> String {
         for (field, mapping) in preset["mapping"].as_object().unwrap() {
             writeln!(text, "| `{field}` | `{mapping}` |").unwrap();
         }
-        text.push('\n');
+        tables.push(text);
     }
-    text
+    tables.join("\n")
 }
 
 fn value_table() -> String {
@@ -168,86 +255,50 @@ fn platform_table() -> String {
 
 #[test]
 fn mapping() {
-    let text = format!(
-        "# Mapping\n\n\
-Written from the code by `UPDATE_DOCS=1 cargo test --test it docs`. The rules are in `shared/mapping`.\n\n\
-## A profile: `track-user`\n\n\
-The device and the e-mail address are registered together, then the tags are set; with up to 50 tags that is three calls at most.\n\
-More tags are sent in further calls of 50. The header `no-auto-tags` keeps Pushwoosh from taking Lambda's address for the user's.\n\n{}\n\
-* `external_id` is read where `user_id` is missing. `false` as an id is nobody: Segment's client makes it of `context.device: false`.\n\
-* With a token the device is registered (`registerDevice`), without one it is linked to the user (`registerUser`).\n\
-* A user id alone sets the user's tags, a device id alone that device's. An e-mail address alone is its own device.\n\
-* With an unknown platform the device is left out; the user's tags are set all the same.\n\
-* An attribute with the name of one of these tags wins over the profile field: the customer chose it.\n\
-* A time zone becomes the offset of that moment, in seconds. Tags that do not exist in Pushwoosh are skipped there; the log names them.\n\n\
-## An event: `post-events`\n\n{}\n\
-* `external_id` is read where `user_id` is missing; `app_code` and `app_id` are not needed, since the header names the application.\n\
-* Names stay as they came. An event without a time gets that of its arrival. Attributes that are null are left out.\n\
-* Without a known platform, or without both ids, an event is disregarded: [OPERATIONS](OPERATIONS.md#reasons).\n\n\
-## A deletion: `delete-user`\n\n\
-`external_id`, or `user_id`, becomes `deleteUser` with `application` and `user_id`. Who is not there counts as deleted.\n\n\
-## Raw Segment events\n\n\
-They go through mappings in Segment's own language first; how, and how to change them: [WEBHOOK](WEBHOOK.md). These are on from the start.\n\n{}\
-## Values of tags and attributes\n\n{}\n\
-Null removes a tag. Elements of a list become texts.\n\n\
-## Times\n\n\
-RFC 3339; unix seconds, milliseconds or microseconds as number or text; dates without a zone are UTC (`2026-01-02`, `2026/01/02 03:04`,\n\
-`Jan 2 2026`, `01/02/2026`); RFC 2822.\n\n\
-## Platforms\n\n\
-Read in any case: the names below, `web` (as Chrome) and the numbers.\n\n{}\n\
-## The topic\n\n\
-Records of `channels-tracking-log` and what they become: [TRACKING_LOG](TRACKING_LOG.md).\n",
-        profile_table(),
-        event_table(),
-        preset_tables(),
-        value_table(),
-        platform_table(),
-    );
-    docs("MAPPING.md", &text, true);
+    let tables = [
+        ("profile", profile_table()),
+        ("event", event_table()),
+        ("presets", preset_tables()),
+        ("values", value_table()),
+        ("platforms", platform_table()),
+    ];
+    compare("MAPPING.md", &tables);
 }
 
 #[test]
 fn configuration() {
-    let mut table = String::from("| variable | default | accepted | |\n|---|---|---|---|\n");
+    let mut variables = String::from("| variable | default | accepted | |\n|---|---|---|---|\n");
     for variable in VARIABLES {
         let default =
             variable.default.map_or("required".to_owned(), |default| format!("`{default}`"));
         writeln!(
-            table,
+            variables,
             "| `{}` | {default} | {} | {} |",
             variable.name, variable.expected, variable.doc
         )
         .unwrap();
     }
-    let text = format!(
-        "# Configuration\n\n\
-Written from the code by `UPDATE_DOCS=1 cargo test --test it docs`.\n\n\
-## Environment\n\n\
-`template.yaml` sets all of them, most from its parameters. What is wrong is told at start, all of it at once; an unknown `PWSEG_…` is\n\
-warned about. No key is ever in the environment.\n\n{table}\n\
-## An application's secret\n\n\
-JSON in AWS Secrets Manager, by default one secret per application, named `segment-pushwoosh/` and the application code.\n\n\
-```json\n\
-{{\n  \"pushwoosh\": {{\"api_token\": \"…\", \"base_url\": \"https://api.pushwoosh.com\"}},\n  \
-\"segment\": {{\"write_key\": \"…\", \"region\": \"us\", \"events\": \"Push Sent, Email Bounced\"}},\n  \
-\"webhook\": {{\"shared_secret\": \"…\"}}\n}}\n```\n\n\
-| field | | |\n|---|---|---|\n\
-| `pushwoosh.api_token` | needed for the destination | The API token of Pushwoosh; Segment presents the same as its API key. |\n\
-| `pushwoosh.base_url` | `{}` | Another host of Pushwoosh. |\n\
-| `segment.write_key` | needed for the source | Write key of the source in Segment. |\n\
-| `segment.region` | `us` | `us` sends to `{}`, `eu` to `{}`. |\n\
-| `segment.base_url` | by region | Another host of Segment, up to and including `/v1`. |\n\
-| `segment.events` | all | Events to export, with commas between, in any case. |\n\
-| `webhook.shared_secret` | route closed | A text, or a list of texts during a rotation. |\n\
-| `mappings` | the two presets | Mappings of raw events: [WEBHOOK](WEBHOOK.md#mappings). |\n\n\
-### Rotation\n\n\
-Put a new version into the secret. Within `PWSEG_SECRET_TTL_S` it is used; a call that Pushwoosh or Segment refuses for its key makes the\n\
-function read it at once. Whoever still presents the key of before is let in while Secrets Manager keeps it as `AWSPREVIOUS`.\n",
-        platform::application::PUSHWOOSH_BASE_URL,
-        platform::application::SEGMENT_US_URL,
-        platform::application::SEGMENT_EU_URL,
+    let hosts = format!(
+        "| upstream | host |\n|---|---|\n\
+         | Pushwoosh | `{PUSHWOOSH_BASE_URL}` |\n\
+         | Segment, region `us` | `{SEGMENT_US_URL}` |\n\
+         | Segment, region `eu` | `{SEGMENT_EU_URL}` |\n"
     );
-    docs("CONFIGURATION.md", &text, true);
+    compare("CONFIGURATION.md", &[("variables", variables), ("hosts", hosts)]);
+}
+
+#[test]
+fn tracking_log() {
+    let mut table = String::from("| event | `message_type` |\n|---|---|\n");
+    for event in MessageEvent::ALL {
+        let record = json!({"event_name": event.name(), "timestamp": 1, "application_code": "A", "hwid": "H"});
+        let record = record.to_string();
+        let track = Record::read(record.as_bytes()).unwrap().to_track(&[]).unwrap();
+        let track = serde_json::to_value(&track).unwrap();
+        let message_type = track["properties"]["message_type"].as_str().unwrap();
+        writeln!(table, "| `{}` | {message_type} |", event.name()).unwrap();
+    }
+    compare("TRACKING_LOG.md", &[("events", table)]);
 }
 
 #[test]
@@ -268,11 +319,7 @@ fn reasons() {
         )
         .unwrap();
     }
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/OPERATIONS.md");
-    let text = std::fs::read_to_string(file).unwrap();
-    let (before, rest) = text.split_once("<!-- reasons -->\n").unwrap();
-    let (_, after) = rest.split_once("<!-- end -->").unwrap();
-    docs("OPERATIONS.md", &format!("{before}<!-- reasons -->\n{table}<!-- end -->{after}"), true);
+    compare("OPERATIONS.md", &[("reasons", table)]);
 }
 
 /// Every reason has a code of its own.
@@ -281,4 +328,50 @@ fn codes_are_unique() {
     let codes: std::collections::HashSet<_> =
         Reason::ALL.iter().map(|reason| reason.code()).collect();
     assert_eq!(codes.len(), Reason::ALL.len());
+}
+
+/// The repository's documents: Markdown at the top, in `docs/` and beside what it describes.
+fn documents() -> Vec<PathBuf> {
+    let directories = ["", "docs", "docs/adr", "events", "bench"];
+    let entries = directories.iter().flat_map(|name| std::fs::read_dir(root().join(name)).unwrap());
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "md"));
+    files
+}
+
+/// The anchors of a document's headings, as GitHub forms them.
+fn anchors(document: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(document).unwrap();
+    let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+    let anchor = |heading: &str| -> String {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+/// Links between the documents lead to a file, and to a heading of it.
+#[test]
+fn links_have_a_target() {
+    let mut seen = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() {
+                document.clone()
+            } else {
+                document.parent().unwrap().join(file)
+            };
+            assert!(target.exists(), "{}: {link}", document.display());
+            let found = anchor.is_empty() || anchors(&target).iter().any(|name| name == anchor);
+            assert!(found, "{}: {link}", document.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 50);
 }

@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and waits in real time"
@@ -10,6 +11,7 @@
 
 mod destination;
 mod docs;
+mod events;
 mod explain;
 mod queries;
 mod redrive;

@@ -1,7 +1,7 @@
 //! Nothing is lost. Each scenario breaks something while events and records come in, heals it, and
 //! counts every distinct one at the other end.
 //!
-//! `UPDATE_DOCS=1 cargo test -p sandbox --test it reliability` writes `docs/RELIABILITY.md`.
+//! `UPDATE_DOCS=1 cargo test --test it reliability` writes the table of `docs/RELIABILITY.md`.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -10,7 +10,8 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::sandbox::{Sandbox, docs};
+use crate::docs;
+use crate::sandbox::Sandbox;
 
 const EVENTS: usize = 500;
 const EVENTS_PER_REQUEST: usize = 50;
@@ -227,7 +228,7 @@ async fn reliability() {
     row("12 answers are garbage, two of them of 100 MB", &garbage);
 
     let queues = figures("queues", json!([{"status": 503}]), &["sqs"], async |sandbox| {
-        refused(sandbox, 20).await
+        refused(sandbox, 20).await;
     })
     .await;
     once(&queues);
@@ -240,16 +241,8 @@ async fn reliability() {
     let killed = killed().await;
     row("processes killed with SIGKILL in the middle", &killed);
 
-    let text = format!(
-        "# Reliability\n\n\
-         What tests/it/reliability.rs counted: {EVENTS} events to Pushwoosh and {RECORDS} records to Segment, sent while something is\n\
-         broken that heals later, in the sandbox with the real functions. Written by\n\
-         `UPDATE_DOCS=1 cargo test -p sandbox --test it reliability`; the test fails when anything is missing.\n\n\
-         Repeated events are those whose first attempt was not answered, so that nobody can know whether it counted. Repeated Track\n\
-         calls carry the same `messageId`, by which Segment removes them; they are counted here before it does.\n\n\
-         | | events | arrived | repeated | records | arrived | repeated |\n|---|---|---|---|---|---|---|\n{table}"
-    );
-    docs("RELIABILITY.md", &text, false);
+    let header = "| | events | arrived | repeated | records | arrived | repeated |\n|---|---|---|---|---|---|---|\n";
+    docs::update("RELIABILITY.md", &[("reliability", format!("{header}{table}"))], false);
 }
 
 async fn at_once_refused(sandbox: &Sandbox) {

@@ -1,4 +1,4 @@
-//! A running sandbox, and a method for each thing a test does with it.
+//! Starts a sandbox and drives it: one method for each thing that a test does.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -11,53 +11,64 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha1::Sha1;
 
-/// What tests wait for comes within this time, or never.
+/// Longest time that a test waits for something.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How often they look.
+/// Pause between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A sandbox of its own for a test; it ends with the test.
+/// A test's own sandbox; it ends with the test.
 pub(crate) struct Sandbox {
     child: Child,
     pub(crate) url: String,
     client: reqwest::Client,
 }
 
-/// An answer that was read to its end.
+/// A response that was read to its end.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     pub(crate) body: String,
 }
 
-/// A file of `events/`.
-pub(crate) fn events(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(path)
+/// The workspace's directory.
+pub(crate) fn root() -> &'static Path {
+    // The tests belong to the package `cli`.
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Holds what was found against a golden file. `UPDATE_EVENTS=1` writes it; look at what changed.
-pub(crate) fn compare(file: &Path, found: &Value) {
+/// A file of `events/`.
+pub(crate) fn events(path: &str) -> PathBuf {
+    root().join("events").join(path)
+}
+
+/// How the name of an expectation ends.
+pub(crate) const EXPECTED: &str = ".expected.json";
+
+/// The inputs of a directory of `events/`, in the order of their names: every file that is not an
+/// expectation.
+pub(crate) fn inputs(directory: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(events(directory)).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| !file.to_str().unwrap().ends_with(EXPECTED));
+    files.sort();
+    files
+}
+
+/// Compares what became of an input with `NAME.expected.json` beside it. `UPDATE_EVENTS=1` writes
+/// that file; read the difference before you commit it.
+pub(crate) fn compare(input: &Path, found: &Value) {
+    let file = input.with_extension(EXPECTED.trim_start_matches('.'));
     if std::env::var_os("UPDATE_EVENTS").is_some() {
         std::fs::write(file, format!("{found:#}\n")).unwrap();
         return;
     }
-    let expected: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let text = std::fs::read(&file).unwrap_or_else(|_| panic!("{} is missing", file.display()));
+    let expected: Value = serde_json::from_slice(&text).unwrap();
     assert_eq!(*found, expected, "{}", file.display());
 }
 
-/// Holds a document against what the code says, or only writes it where its figures vary.
-/// `UPDATE_DOCS=1` writes it.
-pub(crate) fn docs(name: &str, text: &str, compared: bool) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&file, text).unwrap();
-    } else if compared {
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "{}", file.display());
-    }
-}
-
-/// A command: what it prints, and whether it ends well.
+/// Runs a command: whether it succeeds, and what it prints.
 pub(crate) fn command(arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_segment-pushwoosh"));
     let output = command.args(arguments).output().unwrap();
@@ -66,7 +77,7 @@ pub(crate) fn command(arguments: &[&str]) -> (bool, String) {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        // It takes its functions with it.
+        // The sandbox ends its functions.
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().ok();
         self.child.wait().ok();
@@ -74,19 +85,19 @@ impl Drop for Sandbox {
 }
 
 impl Sandbox {
-    /// The demo application.
+    /// Starts a sandbox with the demo application.
     pub(crate) fn start() -> Self {
         Self::with(&[])
     }
 
-    /// These applications.
+    /// Starts a sandbox with these applications.
     pub(crate) fn with_apps(name: &str, apps: &Value) -> Self {
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.json"));
         std::fs::write(&file, apps.to_string()).unwrap();
         Self::with(&["--apps", file.to_str().unwrap()])
     }
 
-    /// With these flags.
+    /// Starts a sandbox with these flags.
     pub(crate) fn with(flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_segment-pushwoosh"))
             .args(["serve", "--listen", "127.0.0.1:0"])
@@ -100,22 +111,22 @@ impl Sandbox {
         let url = line
             .trim()
             .strip_prefix("ready ")
-            .expect("the sandbox says that it is ready")
+            .expect("the sandbox prints that it is ready")
             .to_owned();
         Self { child, url, client: reqwest::Client::new() }
     }
 
-    /// Any request.
+    /// Sends a request of the demo application.
     pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
         body: impl Into<reqwest::Body>,
-    ) -> Answer {
+    ) -> HttpResponse {
         self.send_as(method, path, body, "DEMO0-00001", "demo-token").await
     }
 
-    /// A request of an application with a key.
+    /// Sends a request of an application with a key.
     pub(crate) async fn send_as(
         &self,
         method: Method,
@@ -123,7 +134,7 @@ impl Sandbox {
         body: impl Into<reqwest::Body>,
         application: &str,
         token: &str,
-    ) -> Answer {
+    ) -> HttpResponse {
         let mut request = self.client.request(method, format!("{}{path}", self.url)).body(body);
         request = request.header("content-type", "application/json");
         if !application.is_empty() {
@@ -133,17 +144,17 @@ impl Sandbox {
             request = request.header("authorization", format!("Token {token}"));
         }
         let response = request.send().await.unwrap();
-        Answer { status: response.status().as_u16(), body: response.text().await.unwrap() }
+        HttpResponse { status: response.status().as_u16(), body: response.text().await.unwrap() }
     }
 
-    /// A request of Segment's destination.
-    pub(crate) async fn post(&self, action: &str, body: &Value) -> Answer {
+    /// Sends a request of Segment's destination.
+    pub(crate) async fn post(&self, action: &str, body: &Value) -> HttpResponse {
         self.send(Method::POST, &format!("/integration-segment/v1/{action}"), body.to_string())
             .await
     }
 
-    /// Raw Segment events, signed as Segment signs them.
-    pub(crate) async fn webhook(&self, body: &str, secret: &str, signed: &str) -> Answer {
+    /// Sends raw Segment events with the signature of `signed`.
+    pub(crate) async fn webhook(&self, body: &str, secret: &str, signed: &str) -> HttpResponse {
         let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).unwrap();
         mac.update(signed.as_bytes());
         let request = self
@@ -152,40 +163,40 @@ impl Sandbox {
             .header("x-signature", hex::encode(mac.finalize().into_bytes()))
             .body(body.to_owned());
         let response = request.send().await.unwrap();
-        Answer { status: response.status().as_u16(), body: response.text().await.unwrap() }
+        HttpResponse { status: response.status().as_u16(), body: response.text().await.unwrap() }
     }
 
-    /// The bytes of a request, as they were captured; the peer closes the connection.
-    pub(crate) fn raw(&self, request: &[u8]) -> Answer {
+    /// Sends the bytes of a captured request; the sandbox closes the connection.
+    pub(crate) fn raw(&self, request: &[u8]) -> HttpResponse {
         let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
         stream.write_all(request).unwrap();
         let mut response = String::new();
         stream.read_to_string(&mut response).unwrap();
         let (head, body) = response.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, body: body.to_owned() }
+        HttpResponse { status, body: body.to_owned() }
     }
 
-    /// Records onto the topic, one per element.
+    /// Appends records to the topic, one per element.
     pub(crate) async fn produce(&self, records: &[Value]) {
         let lines: Vec<String> = records.iter().map(Value::to_string).collect();
         self.produce_raw(lines.join("\n")).await;
     }
 
-    /// Lines onto the topic, as they are.
+    /// Appends lines to the topic unchanged.
     pub(crate) async fn produce_raw(&self, lines: impl Into<reqwest::Body>) {
         let answer = self.send(Method::POST, "/_sandbox/topics/channels-tracking-log", lines).await;
         assert_eq!(answer.status, 202);
     }
 
-    /// One of the sandbox's own routes.
+    /// Gets one of the sandbox's own routes.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let answer = self.send(Method::GET, &format!("/_sandbox/{path}"), "").await;
         assert_eq!(answer.status, 200, "{path}");
         serde_json::from_str(&answer.body).unwrap()
     }
 
-    /// Another command against this sandbox: what it prints, and whether it ends well.
+    /// Runs a command against this sandbox: whether it succeeds, and what it prints.
     pub(crate) fn command(&self, arguments: &[&str]) -> (bool, String) {
         command(&[arguments, &["--sandbox", &self.url]].concat())
     }
@@ -200,7 +211,7 @@ impl Sandbox {
         self.send(Method::DELETE, &format!("/_sandbox/upstream/{upstream}"), "").await;
     }
 
-    /// Makes an upstream fail; an empty list heals it.
+    /// Sets the faults of an upstream; an empty list clears them.
     pub(crate) async fn faults(&self, upstream: &str, faults: &Value) {
         let path = format!("/_sandbox/upstream/{upstream}/faults");
         let answer = self.send(Method::PUT, &path, faults.to_string()).await;
@@ -212,7 +223,14 @@ impl Sandbox {
         self.get(&format!("queues/{queue}")).await.as_array().unwrap().clone()
     }
 
-    /// Waits until something is so, and returns it.
+    /// Invokes a function with an event, as AWS does, and returns its response.
+    pub(crate) async fn invoke(&self, function: &str, event: Vec<u8>) -> Value {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let answer = self.send(Method::POST, &path, event).await;
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// Waits until `look` finds something, and returns it.
     pub(crate) async fn until<T>(
         &self,
         what: &str,
@@ -227,7 +245,7 @@ impl Sandbox {
             }
             assert!(
                 started.elapsed() < PATIENCE,
-                "waited in vain: {what}; state: {}",
+                "timed out waiting until {what}; state: {}",
                 self.get("state").await
             );
         }
@@ -241,8 +259,8 @@ impl Sandbox {
         .await;
     }
 
-    /// How items ended in a function, once all its invocations are counted: the line with the
-    /// counts may arrive after the answer.
+    /// The outcomes of a function's items. Waits until all its invocations are counted, because the
+    /// line with the counts may arrive after the response.
     pub(crate) async fn outcomes(&self, function: &str) -> Value {
         self.until("all invocations are counted", async |sandbox| {
             let state = sandbox.get("state").await;

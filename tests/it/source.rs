@@ -1,11 +1,11 @@
-//! What lies on the topic, and what Segment then receives.
+//! Records on the topic, and the Track calls that Segment receives.
 
 use std::collections::HashSet;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::sandbox::{Sandbox, compare, events};
+use crate::sandbox::{Sandbox, compare, events, inputs};
 
 fn record(event: &str, number: usize) -> Value {
     json!({
@@ -15,8 +15,8 @@ fn record(event: &str, number: usize) -> Value {
     })
 }
 
-/// The Track calls of all batches that Segment took.
-async fn tracks(sandbox: &Sandbox) -> Vec<Value> {
+/// The Track calls of all batches that Segment accepted.
+pub(crate) async fn tracks(sandbox: &Sandbox) -> Vec<Value> {
     let calls = sandbox.calls("segment").await;
     let taken = calls.iter().filter(|call| call["status"] == 200);
     taken.flat_map(|call| call["body"]["batch"].as_array().unwrap().clone()).collect()
@@ -31,12 +31,12 @@ async fn the_exported_records_become_one_batch_and_the_others_are_skipped() {
     let calls = sandbox.calls("segment").await;
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0]["path"], "/v1/batch");
-    compare(&events("source/batch.json"), &calls[0]["body"]["batch"]);
+    compare(&events("source/records.ndjson"), &calls[0]["body"]["batch"]);
     assert!(!calls[0]["body"].to_string().contains("personal"));
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_harms_nobody() {
+async fn unusable_records_do_not_affect_the_others() {
     let sandbox = Sandbox::start();
     let good = record("Push Sent", 1).to_string();
     let mut lines = Vec::new();
@@ -97,10 +97,10 @@ async fn an_application_chooses_its_events() {
     assert_eq!(events, ["Push Sent", "Email Bounced"]);
 }
 
-/// Calls fail in any order, and so does the queue that they would be parked on: the event source
-/// mapping brings back exactly the records that are reported, until nothing is missing.
+/// Calls fail at random, and so does the queue that they would be parked on. The event source
+/// mapping delivers the reported records again until nothing is missing.
 #[tokio::test]
-async fn whatever_fails_at_random_the_topic_drains_without_loss() {
+async fn random_faults_lose_no_record() {
     futures::future::join_all((1..=3).map(drain)).await;
 }
 
@@ -127,7 +127,7 @@ async fn drain(seed: u64) {
         sandbox.produce(part).await;
     }
     sandbox
-        .until("nothing is under way", async |sandbox| {
+        .until("the topic and the retry queue are empty", async |sandbox| {
             let state = sandbox.get("state").await;
             (state["topic"]["lag"] == 0 && state["queues"]["retry"] == 0).then_some(())
         })
@@ -139,34 +139,29 @@ async fn drain(seed: u64) {
     assert_eq!(sandbox.get("on-failure").await, json!([]), "seed {seed}");
 }
 
-/// Every event in `events/source/msk-*.json` is answered as its `.expected.json` says, and becomes
-/// that batch.
+/// Every Kafka event in `events/source/msk-*.json` gets the
+/// expected response and becomes the expected Track calls.
 #[tokio::test]
 async fn every_kafka_event_becomes_its_batch() {
-    let mut files: Vec<_> =
-        std::fs::read_dir(events("source")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| {
-        let name = file.file_name().unwrap().to_str().unwrap();
-        name.starts_with("msk-") && !name.ends_with(".expected.json")
-    });
+    let mut files = inputs("source");
+    files.retain(|file| file.file_name().unwrap().to_str().unwrap().starts_with("msk-"));
     assert!(files.len() >= 3);
     for file in files {
         let sandbox = Sandbox::start();
-        let event = std::fs::read(&file).unwrap();
-        let answer =
-            sandbox.send(Method::POST, "/2015-03-31/functions/source/invocations", event).await;
+        let response = sandbox.invoke("source", std::fs::read(&file).unwrap()).await;
         let found = json!({
-            "response": serde_json::from_str::<Value>(&answer.body).unwrap(),
+            "response": response,
             "outcomes": sandbox.outcomes("source").await,
             "tracks": tracks(&sandbox).await,
         });
-        compare(&file.with_extension("expected.json"), &found);
+        compare(&file, &found);
     }
 }
 
-/// On-demand pollers read no list of failures: the whole batch comes again until all of it is taken.
+/// On-demand pollers ignore the list of failures: they deliver the whole batch again until the
+/// function succeeds.
 #[tokio::test]
-async fn without_a_partial_batch_response_nothing_is_lost_either() {
+async fn on_demand_pollers_lose_no_record() {
     let sandbox = Sandbox::with(&["--on-demand"]);
     sandbox.faults("segment", &json!([{"status": 503}])).await;
     sandbox.faults("sqs", &json!([{"status": 500}])).await;
@@ -180,7 +175,7 @@ async fn without_a_partial_batch_response_nothing_is_lost_either() {
     assert_eq!(sandbox.get("state").await["topic"]["lag"], 100);
     sandbox.faults("segment", &json!([])).await;
     sandbox.faults("sqs", &json!([])).await;
-    // Segment's circuit may still be open: then the calls are parked, and come with their retry.
+    // If Segment's circuit breaker is still open, the calls are parked, and arrive with their retry.
     sandbox
         .until("every call has arrived", async |sandbox| {
             let tracks = tracks(sandbox).await;
@@ -192,9 +187,9 @@ async fn without_a_partial_batch_response_nothing_is_lost_either() {
     assert_eq!(sandbox.get("state").await["topic"]["lag"], 0);
 }
 
-/// Large records are cut into invocations of at most 6 MB, and what Segment gets stays small.
+/// Large records are split into invocations of at most 6 MB; their payloads are not sent to Segment.
 #[tokio::test]
-async fn megabytes_of_payload_stay_behind() {
+async fn large_payloads_are_not_sent() {
     let sandbox = Sandbox::start();
     let payload = "x".repeat(300_000);
     let records: Vec<Value> = (0..50)

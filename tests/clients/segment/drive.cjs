@@ -3,7 +3,7 @@
 //
 //   node drive.cjs http://127.0.0.1:8787
 //
-// Ends with a non-zero code at the first thing that is not as it must be.
+// Exits with a non-zero code at the first difference.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -15,8 +15,8 @@ const { join } = require('node:path')
 
 const base = new URL(process.argv[2] ?? 'http://127.0.0.1:8787')
 
-// The destination's host is fixed in its code. Its HTTP client takes the global agent, so that an
-// agent which connects elsewhere leads it to the sandbox; the Host header stays.
+// The destination's host is fixed in its code. Its HTTP client uses the global agent, so an agent that connects
+// to the sandbox redirects it. The Host header stays the same.
 https.globalAgent = new (class extends http.Agent {
   protocol = 'https:'
   defaultPort = 443
@@ -34,7 +34,7 @@ const subscriptions = definition.presets.map((preset) => ({ ...preset }))
 
 const webhook = new Destination(require('@segment/action-destinations/dist/destinations/webhook').default)
 
-/** The snippet as Segment runs it: with these names around it. */
+/** The snippet as Segment runs it: with these names in scope. */
 const destinationFunction = (() => {
   const named = (name) => class extends Error { name = name }
   const given = { fetch, crypto: require('node:crypto'), RetryError: named('RetryError'), ValidationError: named('ValidationError') }
@@ -153,7 +153,7 @@ const steps = {
     assert.deepEqual(await received(), [['setTags', { application: 'DEMO0-00001', userId: 'u1', tags }]])
   },
 
-  'identify with nulls wherever Segment lets them through': async () => {
+  'identify with nulls wherever Segment allows them': async () => {
     await send(event('identify', { traits: null, context: { device: null, location: null, app: null, os: null } }))
     assert.deepEqual(await received(), [])
   },
@@ -179,7 +179,7 @@ const steps = {
     assert.deepEqual(await received(), [postEvent('Home', { url: 'https://example.com' }), postEvent('Start')])
   },
 
-  'track without a device is taken, and disregarded': async () => {
+  'track without a device is accepted, and skipped': async () => {
     await send(event('track', { event: 'E', context: {} }))
     assert.deepEqual(await received(), [])
   },
@@ -195,7 +195,7 @@ const steps = {
     assert.equal(error.response.status, 401)
   },
 
-  'a batch of 100 with two that cannot be used': async () => {
+  'a batch of 100 with two unusable events': async () => {
     const events = Array.from({ length: 100 }, (_, n) => event('track', { event: `E${n}`, userId: `u${n}` }))
     events[10].context = {}
     events[20].event = 'Bad time'

@@ -1,10 +1,10 @@
-// Holds the mapping engine against Segment's own on generated cases.
+// Compares the mapping engine with Segment's own on generated cases.
 //
 //   node engine.cjs [CASES] [SEED]
 //
-// Mappings over all directives but @liquid, triggers, coercions, and the bodies that the presets make of real
-// events; what both give must be equal, and
-// where one fails the other must too. Ends with a non-zero code at any difference.
+// The cases are mappings with all directives except @liquid, triggers, coercions, and the bodies that the presets
+// produce for real events. Both engines must give the same result or both must fail. Exits with a non-zero code at any
+// difference.
 'use strict'
 
 const { spawnSync } = require('node:child_process')
@@ -99,7 +99,7 @@ const mapping = (depth, always = false) => {
   }
   return one(() => plain(depth), () => some(3, () => mapping(depth - 1)), scalar)()
 }
-/** Now and then something that Segment does not take. */
+/** Sometimes something that Segment does not accept. */
 const broken = (whole) => {
   if (!chance(0.08)) return whole
   return { ...whole, broken: one({ '@nope': 1 }, { '@path': 5 }, { '@path': '$.a', k: 1 }, { '@if': {} }, { '@merge': { objects: 1 } }, { '@replace': { value: 'a' } }, [{ '@nope': 1 }], { '@path': '$.a', '@template': 'b' }) }
@@ -130,7 +130,7 @@ const TYPES = ['string', 'number', 'integer', 'boolean', 'datetime', 'object']
 const DATES = ['2026', '2026-1', '2026/01/02', '01/02/2026', '20260102', '2026-02-30', '2026-13-45', '2026-001', 'today', '10:00', '20260102T030405Z', '2026-W01-1', '2026-01-02T03:04:05.123456789Z', 'Fri, 02 Jan 2026 03:04:05 GMT', 'Jan 2 2026', '2026-01-02 03:04', '1e21', '1767323045.5', 'NaN', 'Infinity']
 const coercible = () => one(() => scalar(), () => one(...DATES), () => some(2, scalar), () => object(), () => [value(1)])()
 
-/** As JSON. Half of a character outside the basic plane, which is no text in Rust, becomes U+FFFD. */
+/** As JSON. Half of a surrogate pair, which Rust cannot represent as text, becomes U+FFFD. */
 const normal = (output) => (output === undefined ? undefined : JSON.parse(JSON.stringify(output).replace(/\\ud[89a-f][0-9a-f]{2}/g, '\ufffd')))
 const attempt = (make) => {
   try {
@@ -140,7 +140,7 @@ const attempt = (make) => {
   }
 }
 
-/** An event as sources send it, now and then with something else in the place of anything. */
+/** An event as sources send it, sometimes with another value in any place. */
 const odd = (usual) => (chance(0.12) ? one(value(2), null, '', false, 0, [], undefined) : usual)
 const realEvent = () => ({
   type: one('track', 'page', 'screen', 'identify'), messageId: 'm', userId: odd('u1'), event: odd('Order Completed'), name: odd('Home'),
@@ -200,7 +200,7 @@ const cases = Array.from({ length: CASES }, (_, index) => {
       return { kind: 'body', action, mapping: defaults(action), mode: action === 'trackEvent' ? one('single', 'batch') : 'single', input: realEvent() }
     }
   ][index % 5]()
-  // What both read is the text.
+  // Both engines read the JSON text.
   return JSON.parse(JSON.stringify(made))
 })
 
@@ -214,7 +214,7 @@ const counts = {}
 const differences = []
 cases.forEach((one, index) => {
   const theirs = attempt(() => engines[one.kind](one))
-  // Bodies are the same to the byte, the order of their keys too.
+  // Bodies must be equal byte for byte, including the order of their keys.
   const equal = one.kind === 'body' ? (a, b) => JSON.stringify(a) === JSON.stringify(b) : isDeepStrictEqual
   const same = theirs.error !== undefined ? lines[index].error !== undefined : equal(lines[index], theirs)
   const count = (counts[one.kind] ??= { cases: 0, failing: 0, different: 0 })

@@ -1,0 +1,78 @@
+# Commands that people expect. Each is one line that also works without `just`; what CI runs is a script in ci/.
+
+# List the recipes.
+default:
+    @just --list
+
+# Run the system on this machine, or a command of it: `just run explain FILE`.
+run *ARGS:
+    cargo run -- {{ ARGS }}
+
+# Run all tests that need nothing but Rust. Arguments go to `cargo test`.
+test *ARGS:
+    ci/test {{ ARGS }}
+
+# Check formatting, lints and the crates' documentation.
+lint:
+    ci/lint
+
+# Format the code.
+fmt:
+    cargo fmt --all
+
+# Write the generated tables of the documents.
+docs:
+    ci/docs
+
+# Write the expectations in events/.
+events:
+    ci/events
+
+# Measure the mapping engine beside Segment's own (Node 20).
+bench:
+    bench/run
+
+# Run Segment's own client and mapping engine against ours (Node 20).
+clients:
+    ci/segment-client
+    ci/segment-engine
+
+# Install the Python tools into target/venv (Python 3.11).
+tools:
+    ci/tools
+
+# Renew the pinned versions of the Python tools: `just pin --upgrade`.
+pin *ARGS:
+    ci/pin {{ ARGS }}
+
+# Build the functions as they are deployed, and check their size and behaviour (needs `just tools`).
+package:
+    ci/build-lambda
+
+# Validate the SAM template and compare it with the code (needs `just tools`).
+template:
+    ci/template
+
+# Test SQS and Secrets Manager against moto (needs `just tools`).
+moto:
+    ci/moto
+
+# Read the topic from a real broker (needs `just tools` and make).
+kafka:
+    ci/kafka
+
+# Lint and test the feature `otel`.
+otel:
+    ci/otel
+
+# Check licences, bans and sources of the dependencies.
+deny:
+    ci/deny
+
+# Change the code in small ways and look whether tests notice: `just mutants --package mapping`, `just mutants --changed`.
+mutants *ARGS:
+    ci/mutants {{ ARGS }}
+
+# Run everything that must pass before a change is merged.
+ci:
+    .ci/run
