@@ -21,10 +21,10 @@
 pub mod aws;
 //pub mod dynamodb;
 pub mod faults;
-//pub mod kafka;
+pub mod kafka;
 //pub mod lambda;
 //pub mod pushwoosh;
-//pub mod queue_mapping;
+pub mod queue_mapping;
 pub mod reply;
 //pub mod secrets_manager;
 //pub mod segment;
