@@ -17,17 +17,17 @@
 //! * [`upstream`], [`aws`]: how a call to an upstream or to an AWS service is answered, faults included.
 //! * [`reply`]: an answer, ready for a connection.
 
-//pub mod api_gateway;
+pub mod api_gateway;
 pub mod aws;
 //pub mod dynamodb;
 pub mod faults;
 pub mod kafka;
 //pub mod lambda;
-//pub mod pushwoosh;
+pub mod pushwoosh;
 pub mod queue_mapping;
 pub mod reply;
-//pub mod secrets_manager;
-//pub mod segment;
+pub mod secrets_manager;
+pub mod segment;
 pub mod sqs;
 mod time;
 pub mod upstream;
