@@ -80,6 +80,11 @@ pub struct Pushwoosh {
 }
 
 impl Pushwoosh {
+    /// Pushwoosh without applications.
+    pub fn new(options: Options) -> Self {
+        Self { options, ..Self::default() }
+    }
+
     /// Sets up an application, or changes it.
     pub fn set_account(&mut self, application: &str, account: Account) {
         self.accounts.insert(application.to_owned(), account);

@@ -108,6 +108,11 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// Segment without sources.
+    pub fn new(options: Options) -> Self {
+        Self { options, ..Self::default() }
+    }
+
     /// Sets or removes the write key of an application's source.
     pub fn set_key(&mut self, application: &str, key: Option<String>) {
         match key {
