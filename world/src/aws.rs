@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::faults::{Fault, Faults};
 use crate::reply::{Exchange, Reply};
@@ -20,12 +20,14 @@ pub struct ServiceError {
     pub code: &'static str,
     /// Message.
     pub message: String,
+    /// Further members of the error, e.g. `Item` of `ConditionalCheckFailedException`.
+    pub details: Map<String, Value>,
 }
 
 impl ServiceError {
     /// An error.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), details: Map::new() }
     }
 
     /// An operation that the model does not have.
@@ -63,12 +65,14 @@ pub fn exchange(
     let reply = match (fault.status, result) {
         (Some(status), _) => {
             let code = fault.code.as_deref().unwrap_or("InternalFailure");
-            error(status, code, "a fault of the sandbox")
+            error(status, code, "a fault of the sandbox", Map::new())
         }
         (None, Some(Ok(output))) => {
             Reply::new(200, "application/x-amz-json-1.0", output.to_string())
         }
-        (None, Some(Err(ServiceError { code, message }))) => error(400, code, &message),
+        (None, Some(Err(ServiceError { code, message, details }))) => {
+            error(400, code, &message, details)
+        }
         (None, None) => Reply { status: 200, headers: Vec::new(), body: Vec::new() },
     };
     Exchange::new(reply, &fault)
@@ -79,8 +83,11 @@ pub fn target(header: &str) -> (&str, &str) {
     header.split_once('.').unwrap_or_default()
 }
 
-fn error(status: u16, code: &str, message: &str) -> Reply {
-    let body = json!({"__type": code, "Message": message, "message": message});
+fn error(status: u16, code: &str, message: &str, details: Map<String, Value>) -> Reply {
+    let mut body = json!({"__type": code, "Message": message, "message": message});
+    if let Value::Object(body) = &mut body {
+        body.extend(details);
+    }
     let mut reply = Reply::new(status, "application/x-amz-json-1.0", body.to_string());
     reply.headers.push(("x-amzn-errortype", code.to_owned()));
     reply

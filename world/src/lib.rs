@@ -19,10 +19,10 @@
 
 pub mod api_gateway;
 pub mod aws;
-//pub mod dynamodb;
+pub mod dynamodb;
 pub mod faults;
 pub mod kafka;
-//pub mod lambda;
+pub mod lambda;
 pub mod pushwoosh;
 pub mod queue_mapping;
 pub mod reply;

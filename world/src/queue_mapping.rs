@@ -188,7 +188,7 @@ mod tests {
             let (mapping, mut rng) =
                 (QueueMapping { return_after, ..mapping() }, Rng::with_seed(1));
             mapping.settle(&mut sqs, &batch, None, start(), &mut rng);
-            let early = after(start(), comes_back - Duration::from_millis(1));
+            let early = after(start(), comes_back.saturating_sub(Duration::from_millis(1)));
             assert!(mapping.poll(&mut sqs, early, &mut rng).unwrap().is_none());
             let again = mapping.poll(&mut sqs, after(start(), comes_back), &mut rng).unwrap();
             assert_eq!(again.unwrap().messages.len(), 2);

@@ -185,7 +185,7 @@ impl Sqs {
                 "VisibilityTimeout must be between 0 and 43200",
             ));
         }
-        let (received, dead) = queue.receive(request, &chances, now, rng)?;
+        let queue::Taken { received, dead } = queue.receive(request, &chances, now, rng)?;
         let policy = queue.attributes.redrive.clone();
         if let Some(policy) = policy
             && let Some(dead_letters) = self.queues.get_mut(&policy.dead_letter_queue)

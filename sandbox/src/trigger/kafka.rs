@@ -26,7 +26,7 @@ const MAX_GIVEN_UP: usize = 100;
 #[derive(Debug)]
 pub(crate) struct Topic {
     mapping: TopicMapping,
-    topic: Mutex<world::kafka::Topic>,
+    log: Mutex<world::kafka::Topic>,
     /// What the event source mapping gave up, as it would lie in S3.
     given_up: Mutex<VecDeque<Value>>,
     arrived: Notify,
@@ -41,20 +41,20 @@ impl Topic {
             TopicMapping::provisioned(TOPIC, "source", TOPIC_BATCH_SIZE, TOPIC_MAX_RETRIES)
         };
         let topic = world::kafka::Topic::new(TOPIC, PARTITIONS, StartingPosition::TrimHorizon);
-        let (topic, given_up) = (Mutex::new(topic), Mutex::default());
-        Self { mapping, topic, given_up, arrived: Notify::new() }
+        let (log, given_up) = (Mutex::new(topic), Mutex::default());
+        Self { mapping, log, given_up, arrived: Notify::new() }
     }
 
     /// Appends record values, as one request of a producer.
     pub(crate) fn append(&self, values: impl IntoIterator<Item = Option<Bytes>>) -> usize {
-        let number = lock(&self.topic).append(values, Timestamp::now());
+        let number = lock(&self.log).append(values, Timestamp::now());
         self.arrived.notify_one();
         number
     }
 
     /// For `/_sandbox/state`.
     pub(crate) fn state(&self) -> Value {
-        let topic = lock(&self.topic);
+        let topic = lock(&self.log);
         let partitions = topic.progress().into_iter().enumerate().map(|(number, partition)| {
             json!({"partition": number, "end_offset": partition.end,
                    "committed_offset": partition.committed, "lag": partition.end - partition.committed})
@@ -71,7 +71,7 @@ impl Topic {
     pub(crate) async fn poll(&self, function: &Function) {
         loop {
             let arrived = self.arrived.notified();
-            let batch = self.mapping.next_batch(&mut lock(&self.topic));
+            let batch = self.mapping.next_batch(&mut lock(&self.log));
             if batch.is_empty() {
                 arrived.await;
                 // The first record opens the window.
@@ -79,7 +79,7 @@ impl Topic {
                 continue;
             }
             self.deliver(function, batch.clone()).await;
-            let mut topic = lock(&self.topic);
+            let mut topic = lock(&self.log);
             topic.commit(&batch);
             topic.trim(0);
         }

@@ -75,7 +75,7 @@ fn unknown_tags_are_skipped_and_the_others_are_set() {
 // help 36360128237213: setTags answers 200 when the request is queued.
 #[test]
 fn tags_are_set_after_the_answer() {
-    let options = Options { queue_delay: Duration::from_secs(60), ..Options::default() };
+    let options = Options { queue_delay: Duration::from_mins(1), ..Options::default() };
     let mut pushwoosh = pushwoosh(options);
     set_tags(&mut pushwoosh, 1, start());
     assert_eq!((pushwoosh.user(CODE, "u"), pushwoosh.queued()), (None, 1));
@@ -90,7 +90,7 @@ fn tags_are_set_after_the_answer() {
 fn whether_the_queue_keeps_the_order_is_an_option() {
     let last = |queue_in_order| {
         let options =
-            Options { queue_delay: Duration::from_secs(60), queue_in_order, ..Options::default() };
+            Options { queue_delay: Duration::from_mins(1), queue_in_order, ..Options::default() };
         let mut pushwoosh = pushwoosh(options);
         let mut rng = Rng::with_seed(1);
         (0..50).any(|_| {

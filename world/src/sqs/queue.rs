@@ -118,6 +118,15 @@ pub struct Receive {
     pub long_poll: bool,
 }
 
+/// What a receive takes.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// For the consumer.
+    pub(super) received: Vec<Received>,
+    /// For the dead-letter queue.
+    pub(super) dead: Vec<(u64, Message)>,
+}
+
 /// What became of all messages of a queue so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -296,7 +305,7 @@ impl Queue {
         chances: &Chances,
         now: Timestamp,
         rng: &mut Rng,
-    ) -> Result<(Vec<Received>, Vec<(u64, Message)>), ServiceError> {
+    ) -> Result<Taken, ServiceError> {
         let room = self.room_in_flight(now);
         if room == 0 && !request.long_poll {
             return Err(ServiceError::new(
@@ -338,7 +347,7 @@ impl Queue {
         let dead = dead.into_iter().filter_map(|id| self.move_out(id)).collect();
         let until = after(now, request.visibility.unwrap_or(self.attributes.visibility));
         let received = visible.into_iter().filter_map(|id| self.hand_out(id, until, now));
-        Ok((received.collect(), dead))
+        Ok(Taken { received: received.collect(), dead })
     }
 
     fn hand_out(&mut self, id: u64, until: Timestamp, now: Timestamp) -> Option<Received> {
