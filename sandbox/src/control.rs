@@ -151,6 +151,7 @@ impl Control {
             "segment" => segment.set_faults(list),
             "sqs" => aws.queues.set_faults(list),
             "secretsmanager" => aws.set_secrets_faults(list),
+            "dynamodb" => aws.set_table_faults(list),
             _ => return not_found(),
         }
         http::empty(204)
@@ -179,7 +180,7 @@ impl Control {
         let queues = self.standins.aws.queues.lengths();
         json!({
             "topic": self.topic.state(), "outcomes": self.logs.outcomes(), "metrics": self.logs.metrics(),
-            "queues": queues, "functions": functions, "aws": {"endpoint": self.standins.aws.url},
+            "queues": queues, "functions": functions, "aws": self.standins.aws.state(),
         })
     }
 }

@@ -9,7 +9,7 @@
 //! * `functions`: how a function is run in a process.
 //! * `lambda`: the Lambda runtime API and the processes of the functions.
 //! * `trigger`: what invokes functions: HTTP gateway, Kafka and SQS event source mappings.
-//! * `standin`: serves the models of Secrets Manager, SQS, Pushwoosh and Segment.
+//! * `standin`: serves the models of Secrets Manager, SQS, DynamoDB, Pushwoosh and Segment.
 //! * `apps`: the applications' secrets.
 //! * `control`: the routes below `/_sandbox`, and the page.
 //! * `logs`: what the functions write.

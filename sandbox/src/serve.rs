@@ -207,6 +207,7 @@ fn environment(
         ("AWS_SECRET_ACCESS_KEY", "sandbox".to_owned()),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws.to_owned()),
         ("AWS_ENDPOINT_URL_SQS", aws.to_owned()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", aws.to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();

@@ -132,7 +132,9 @@ fn updates_change_what_they_name() {
     let item = update(&mut dynamodb, "SET n = n + :v, o = n, tags.color = :v", &two).unwrap();
     assert_eq!((&item["n"]["N"], &item["o"]["N"]), (&json!("3"), &json!("1")), "read before");
     assert_eq!(item["tags"]["M"]["color"]["N"], "2");
-    let item = update(&mut dynamodb, "REMOVE o, tags.color ADD n :v", &two).unwrap();
+    let item = update(&mut dynamodb, "SET o = :v, p = o + :v", &two).unwrap();
+    assert_eq!(item["p"]["N"], "3", "read before");
+    let item = update(&mut dynamodb, "REMOVE o, p, tags.color ADD n :v", &two).unwrap();
     assert_eq!(item, json!({"pk": {"S": "a"}, "n": {"N": "5"}, "tags": {"M": {}}}));
     let set = json!({":s": {"SS": ["x", "y"]}});
     update(&mut dynamodb, "ADD labels :s", &set).unwrap();
