@@ -54,7 +54,7 @@ fn placeholder<'t>(text: &'t str, open: &str, close: &str) -> Option<(&'t str, &
             Some(after) if !key.is_empty() => return Some((before, key, after)),
             // The openings between here and the brace have the same brace, so they fail too. Skipping
             // them keeps the time linear.
-            _ => searched = text.len() - end.len() + 1,
+            _ => searched = text.len() - end.len(),
         }
     }
 }
