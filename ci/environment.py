@@ -1,6 +1,8 @@
 """Prints the variables that the translated template gives each function: function -> name -> value.
 
-References to parameters become their defaults; what only a deployment knows becomes its logical id.
+    python ci/environment.py target/translated/template.json
+
+References to parameters become their defaults, references to resources the resources' logical ids.
 """
 
 import json
@@ -22,12 +24,12 @@ def holds(condition):
     return holds(template["Conditions"][condition["Condition"]])
 
 
-def value(of):
-    if not isinstance(of, dict):
-        return of
-    if "Ref" in of:
-        return parameters.get(of["Ref"], of["Ref"])
-    condition, then, otherwise = of["Fn::If"]
+def value(expression):
+    if not isinstance(expression, dict):
+        return expression
+    if "Ref" in expression:
+        return parameters.get(expression["Ref"], expression["Ref"])
+    condition, then, otherwise = expression["Fn::If"]
     return value(then if holds(template["Conditions"][condition]) else otherwise)
 
 
@@ -35,5 +37,5 @@ functions = {}
 for name, resource in template["Resources"].items():
     if resource["Type"] == "AWS::Lambda::Function":
         variables = resource["Properties"]["Environment"]["Variables"]
-        functions[name.lower()] = {variable: str(value(of)) for variable, of in variables.items()}
+        functions[name.lower()] = {variable: str(value(expression)) for variable, expression in variables.items()}
 print(json.dumps(functions, indent=1))

@@ -1,13 +1,12 @@
-"""Draws docs/dashboard.svg: the dashboard of template.yaml, filled with the metrics of a sandbox under load.
+"""Draws docs/dashboard.svg: the dashboard of deploy/observability.yaml with the metrics of a sandbox under load.
 
-    python ci/render_dashboard.py target/translated.json
+    ci/template && cargo build && target/venv/bin/python ci/render_dashboard.py target/translated/observability.json
 
-Seconds stand for the minutes of a real one. What the sandbox has no metric for (AWS's own about pollers, throttles,
-concurrency) stays empty.
+One second of the sandbox is drawn as one minute. Metrics that the sandbox does not have (AWS's metrics of pollers,
+throttles and concurrency) are drawn as 0.
 """
 
 import json
-import re
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 SECONDS = 60
 UNIT = 46  # pixels of a dashboard's column and row
+COLUMNS = 24  # of a dashboard
 COLORS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"]
 
 
@@ -32,7 +32,7 @@ def call(url, path, body=None, method=None, **headers):
 
 
 def load(url, second):
-    """One second of traffic: events, now and then one without a platform, records; an outage in the middle."""
+    """One second of traffic: events, some of them without a platform, and records. Pushwoosh fails for a while."""
     if second in (25, 38):
         faults = [{"status": 503}] if second == 25 else []
         call(url, "/_sandbox/upstream/pushwoosh/faults", json.dumps(faults), "PUT")
@@ -50,7 +50,7 @@ def load(url, second):
 
 
 def measure():
-    """A sample per second of a sandbox under load."""
+    """The state of a sandbox under load, once per second."""
     command = [ROOT / "target/debug/segment-pushwoosh", "serve", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as sandbox:
         url = sandbox.stdout.readline().split()[1]
@@ -66,14 +66,14 @@ def measure():
 
 def series(samples, metric):
     """The values of a dashboard's metric, one per second."""
-    options = metric[-1] if isinstance(metric[-1], dict) else {}
+    options = metric[-1]
     namespace, name, _, dimension = metric[:4]
+    # Where the dashboard refers to a parameter of the template, the parameter's name.
+    if isinstance(dimension, dict):
+        dimension = dimension["Ref"]
 
-    def total(sample, function, of):
-        return sample["metrics"].get(function, {}).get(of, 0)
-
-    def growth(function, of):
-        totals = [total(sample, function, of) for sample in samples]
+    def growth(function, counter):
+        totals = [sample["metrics"].get(function, {}).get(counter, 0) for sample in samples]
         return [now - before for before, now in zip([0, *totals], totals)]
 
     if namespace == "SegmentPushwoosh":
@@ -81,7 +81,7 @@ def series(samples, metric):
         if options.get("stat") == "Average":
             values = [value / max(1, count) for value, count in zip(values, growth(dimension, "Invocations"))]
         return values
-    function = {"${DestinationName}": "destination", "${SourceName}": "source", "${Retry}": "retry"}.get(dimension)
+    function = dimension.lower()
     if name == "Duration":
         counts = growth(function, "Invocations")
         return [value / max(1, count) for value, count in zip(growth(function, "DurationMs"), counts)]
@@ -92,7 +92,7 @@ def series(samples, metric):
     if name == "OffsetLag":
         return [sample["topic"]["lag"] for sample in samples]
     if name == "ApproximateNumberOfMessagesVisible":
-        queue = {"Retry": "retry", "Dead": "dead", "Rejec": "rejects"}[dimension[2:7].replace("DeadQ", "Dead")]
+        queue = dimension.removesuffix("Queue").lower()
         return [sample["queues"][queue] for sample in samples]
     return [0] * len(samples)
 
@@ -106,9 +106,21 @@ def reasons(samples):
     return found
 
 
-def draw(widget, samples):
+def place(widgets):
+    """The widgets' columns and rows: each at the next free place, as CloudWatch does without x and y."""
+    places = []
+    column = row = 0
+    for widget in widgets:
+        if column + widget["width"] > COLUMNS:
+            column, row = 0, row + height
+        places.append((column, row))
+        column, height = column + widget["width"], widget["height"]
+    return places
+
+
+def draw(widget, column, row, samples):
     """A widget as SVG: title, lines or stacked areas, legend."""
-    x, y, width, height = (widget[key] * UNIT for key in ("x", "y", "width", "height"))
+    x, y, width, height = (cells * UNIT for cells in (column, row, widget["width"], widget["height"]))
     out = [f'<g transform="translate({x + 4} {y + 4})"><rect width="{width - 8}" height="{height - 8}" rx="6" fill="#fff" stroke="#d5dbdb"/>']
     properties = widget["properties"]
     if widget["type"] == "text":
@@ -119,8 +131,8 @@ def draw(widget, samples):
         if isinstance(metric[0], dict):
             lines += [(name, values, None) for name, values in reasons(samples)]
         else:
-            options = metric[-1] if isinstance(metric[-1], dict) else {}
-            lines.append((options.get("label", metric[1]), series(samples, metric), options.get("color")))
+            options = metric[-1]
+            lines.append((options["label"], series(samples, metric), options.get("color")))
     legend = 1 + sum(24 + 6.2 * len(label) for label, _, _ in lines) // (width - 60)
     left, top, wide, high = 44, 34, width - 66, height - 66 - 15 * legend
     stacked = properties.get("stacked")
@@ -134,10 +146,10 @@ def draw(widget, samples):
     for index, (_, values, color) in enumerate(lines):
         color = color or COLORS[index % len(COLORS)]
         tops = [below + value for below, value in zip(floor, values)] if stacked else values
-        place = lambda index, value: f"{left + wide * index / (len(samples) - 1):.1f},{top + high * (1 - value / most):.1f}"
-        points = [place(at, value) for at, value in enumerate(tops)]
+        point = lambda index, value: f"{left + wide * index / (len(samples) - 1):.1f},{top + high * (1 - value / most):.1f}"
+        points = [point(at, value) for at, value in enumerate(tops)]
         if stacked:
-            back = [place(at, value) for at, value in reversed(list(enumerate(floor)))]
+            back = [point(at, value) for at, value in reversed(list(enumerate(floor)))]
             out.append(f'<polygon points="{" ".join(points + back)}" fill="{color}" fill-opacity="0.75"/>')
             floor = tops
         else:
@@ -153,11 +165,11 @@ def draw(widget, samples):
 
 
 template = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
-widgets = json.loads(re.sub(r"\$\{AWS::\w+\}", "", body))["widgets"]
+widgets = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::ToJsonString"]["widgets"]
+places = place(widgets)
 samples = measure()
-right = max(widget["x"] + widget["width"] for widget in widgets) * UNIT
-bottom = max(widget["y"] + widget["height"] for widget in widgets) * UNIT
-drawn = "\n".join(draw(widget, samples) for widget in widgets)
+right = COLUMNS * UNIT
+bottom = max(row + widget["height"] for (_, row), widget in zip(places, widgets)) * UNIT
+drawn = "\n".join(draw(widget, *cell, samples) for widget, cell in zip(widgets, places))
 svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right} {bottom}" font-family="system-ui, sans-serif" fill="#16191f"><rect width="{right}" height="{bottom}" fill="#f2f3f3"/>\n{drawn}\n</svg>\n'
 (ROOT / "docs/dashboard.svg").write_text(svg, encoding="utf-8")

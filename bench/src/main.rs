@@ -15,6 +15,7 @@ use serde_json::Value;
 /// Long enough for the clock, short enough for several rounds.
 const ROUND: Duration = Duration::from_secs(2);
 
+#[expect(clippy::disallowed_methods, reason = "real time is what is measured")]
 fn main() -> Result<()> {
     let file = std::env::args().nth(1).context("a file with one event per line is expected")?;
     let text = std::fs::read_to_string(&file).with_context(|| format!("{file} cannot be read"))?;

@@ -28,7 +28,7 @@ enum Command {
     CheckSecret(CheckSecret),
     /// Show how a user or device id appears in logs
     HashId(HashId),
-    /// Send again what was set aside
+    /// Send rejected items again
     Redrive(Redrive),
     /// Run one function as Lambda would
     #[command(hide = true)]

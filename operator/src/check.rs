@@ -98,7 +98,7 @@ fn abilities(application: &Application, secret: &Value) -> Vec<String> {
     let source = match &application.segment {
         Some(segment) => {
             let events = segment.events.as_ref().map_or_else(
-                || "all seven events".to_owned(),
+                || "all events".to_owned(),
                 |events| {
                     let names: Vec<&str> = events.iter().map(|event| event.name()).collect();
                     names.join(", ")

@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use jiff::Timestamp;
-use mapping::explain::{Attempt, CallTrace, Dropped, Explanation, Input, Setting};
+use mapping::explain::{CallTrace, Dropped, Explanation, MappingAttempt};
+use mapping::tracking_log::OptionalProperty;
+use mapping::{ItemKind, Rules};
 use platform::Application;
-use segment_language::subscription::{self, presets};
+use platform::clock::Clock;
+use segment_language::subscription;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::terminal::{print, say};
+use crate::track_properties::TrackProperties;
 
 /// The application that inputs are taken to belong to where none is named: the sandbox's demo.
 pub const DEMO_APPLICATION: &str = "DEMO0-00001";
@@ -27,20 +30,22 @@ pub struct Explain {
     mapping: Option<PathBuf>,
     /// Take it for this, rather than for what it looks like
     #[arg(long = "as", value_name = "KIND", value_parser = kind)]
-    kind: Option<Input>,
+    kind: Option<ItemKind>,
     /// Application code
     #[arg(long, value_name = "CODE", default_value = DEMO_APPLICATION)]
     app: String,
     /// One line of JSON per item
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    track_properties: TrackProperties,
 }
 
-fn kind(name: &str) -> Result<Input> {
-    let names = Input::ALL.map(Input::name).join(", ");
-    Input::ALL
+fn kind(name: &str) -> Result<ItemKind> {
+    let names = ItemKind::ALL.map(ItemKind::name).join(", ");
+    ItemKind::ALL
         .into_iter()
-        .find(|input| input.name() == name)
+        .find(|kind| kind.name() == name)
         .with_context(|| format!("one of {names} is expected"))
 }
 
@@ -59,8 +64,16 @@ pub fn explain(flags: &Explain) -> Result<()> {
                 .with_context(|| format!("--mapping {} is not JSON", file.display()))
         })
         .transpose()?;
-    let Explained { explained, warnings } =
-        all(&items, flags.kind, &flags.app, None, mapping.as_ref())?;
+    let Explained { explained, warnings } = all(
+        &items,
+        &Question {
+            kind: flags.kind,
+            code: &flags.app,
+            application: None,
+            mapping: mapping.as_ref(),
+            track_properties: &flags.track_properties.read()?.unwrap_or_default(),
+        },
+    )?;
     for warning in warnings {
         say(&format!("warning: {warning}"));
     }
@@ -101,7 +114,7 @@ pub fn items(text: &str) -> Result<Vec<Value>> {
     Ok(items)
 }
 
-/// Explanations, and what is wrong or will surprise in the mappings that they were made with.
+/// Explanations, and problems of the mappings that they were made with.
 #[derive(Debug, Serialize)]
 pub struct Explained {
     /// One for each item, in their order.
@@ -110,35 +123,39 @@ pub struct Explained {
     pub warnings: Vec<String>,
 }
 
-/// Explains items, with the application's mappings or with others.
-pub fn all(
-    items: &[Value],
-    kind: Option<Input>,
-    code: &str,
-    application: Option<&Application>,
-    mapping: Option<&Value>,
-) -> Result<Explained> {
+/// With what items are explained.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// What they are; without it, what they look like.
+    pub kind: Option<ItemKind>,
+    /// Code of their application.
+    pub code: &'a str,
+    /// Its settings, where they are known.
+    pub application: Option<&'a Application>,
+    /// Mappings in place of the application's.
+    pub mapping: Option<&'a Value>,
+    /// Properties of Track calls beyond the usual ones.
+    pub track_properties: &'a [OptionalProperty],
+}
+
+/// Explains items.
+pub fn all(items: &[Value], question: &Question<'_>) -> Result<Explained> {
+    let Question { kind, code, application, mapping, track_properties } = *question;
     let read = mapping.map(subscription::read_any);
-    let subscriptions = match (&read, application) {
-        (Some(read), _) => read.subscriptions.as_slice(),
-        (None, Some(application)) => application.subscriptions(),
-        (None, None) => presets(),
+    let now = Clock::system().wall();
+    let mut rules = match application {
+        Some(application) => application.rules(track_properties, now),
+        None => Rules { track_properties, now, ..Rules::of_presets(code) },
     };
-    if subscriptions.is_empty()
-        && let Some(read) = &read
-    {
-        bail!("no mapping can be used: {}", read.problems.join("; "));
+    if let Some(read) = &read {
+        if read.subscriptions.is_empty() {
+            bail!("no mapping can be used: {}", read.problems.join("; "));
+        }
+        rules.subscriptions = &read.subscriptions;
     }
-    let exported = application.and_then(|application| application.segment.as_ref());
-    let setting = Setting {
-        application: code,
-        subscriptions,
-        exported: exported.and_then(|segment| segment.events.as_deref()),
-        now: Timestamp::now(),
-    };
     let explained = items.iter().map(|item| {
-        let input = kind.unwrap_or_else(|| Input::of(item));
-        mapping::explain::explain(input, item, setting)
+        let kind = kind.unwrap_or_else(|| ItemKind::recognise(item));
+        mapping::explain::explain(kind, item, &rules)
     });
     Ok(Explained {
         explained: explained.collect(),
@@ -158,12 +175,12 @@ fn human(explanation: &Explanation) -> Result<String> {
     if explanation.calls.is_empty() {
         lines.push("  nothing is sent".to_owned());
     }
-    // Those of the mappings are told with them.
-    let told = |dropped: &Dropped| {
+    // Reasons of a single mapping are shown with that mapping.
+    let shown = |dropped: &Dropped| {
         let mut of_mappings = explanation.mappings.iter();
         of_mappings.any(|attempt| attempt.dropped.as_ref() == Some(dropped))
     };
-    for dropped in explanation.drops.iter().filter(|dropped| !told(dropped)) {
+    for dropped in explanation.drops.iter().filter(|dropped| !shown(dropped)) {
         drop_reason(dropped, &mut lines);
     }
     for (title, parts) in [
@@ -177,7 +194,7 @@ fn human(explanation: &Explanation) -> Result<String> {
     Ok(lines.join("\n"))
 }
 
-fn attempted(attempt: &Attempt, lines: &mut Vec<String>) {
+fn attempted(attempt: &MappingAttempt, lines: &mut Vec<String>) {
     let trigger = if attempt.trigger.is_empty() { "every event" } else { &attempt.trigger };
     let selected = if attempt.selected { "selected" } else { "not selected" };
     lines.push(format!(
@@ -219,6 +236,6 @@ fn called(call: &CallTrace, lines: &mut Vec<String>) -> Result<()> {
 fn drop_reason(dropped: &Dropped, lines: &mut Vec<String>) {
     lines.push(format!(
         "  {}: {} ({}). {}",
-        dropped.outcome, dropped.reason, dropped.message, dropped.cure
+        dropped.outcome, dropped.reason, dropped.message, dropped.remedy
     ));
 }

@@ -1,11 +1,12 @@
 //! What the people who run the integration need: to see what an input would do, to check settings, and
-//! to send again what was set aside. Against AWS, or against a running sandbox.
+//! to send rejected items again. Against AWS, or against a running sandbox.
 //!
 //! # Layout
 //! * [`check`]: what is wrong with an application's secret.
 //! * [`explain`]: what an event, a request body or a record would do.
 //! * [`hash_id`]: how a user or device id appears in logs.
-//! * [`redrive`]: sends again what was set aside.
+//! * [`redrive`]: sends rejected items again.
+//! * [`track_properties`]: the flag for the optional properties of Track calls.
 //! * [`terminal`]: lines for people, and lines for programs.
 
 pub mod check;
@@ -13,3 +14,4 @@ pub mod explain;
 pub mod hash_id;
 pub mod redrive;
 pub mod terminal;
+pub mod track_properties;

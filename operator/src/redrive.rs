@@ -1,10 +1,11 @@
-//! Sends again what was set aside: items of the rejects queue, and batches that Lambda gave up.
+//! Redrives: sends items of the rejects queue again, and batches that ended in the failure bucket.
 //!
 //! Invariants: nothing is sent from here; what can be sent now goes to the retry queue, and from
 //! there the same way as everything else. An item keeps its idempotency: a Track call its
 //! `messageId`, work that was parked before its bytes. What still cannot be sent stays where it is.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -16,20 +17,27 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use jiff::Timestamp;
-use mapping::tracking_log::Record;
-use mapping::{deletion, event, profile, segment_event};
-use platform::message::{self, Kind, Parked, Reject, Work};
+use mapping::tracking_log::{OptionalProperty, Record};
+use mapping::{Cause, Item, ItemKind, Origin, Parked, Rules, Work};
+use platform::clock::Clock;
+use platform::message::{self, Reject};
 use platform::secrets::Secrets;
 use platform::settings;
+use platform::transport::{self, Transport};
 use serde_json::Value;
+use source::event::MskEvent;
 
 use crate::terminal::{print, say};
+use crate::track_properties::TrackProperties;
 
 /// Rejects stay invisible to others for this long while they are worked on.
 const VISIBILITY: Duration = Duration::from_mins(2);
 
-/// A redrive is over sooner.
+/// Longer than a redrive takes.
 const SECRETS_ARE_FRESH: Duration = Duration::from_hours(1);
+
+/// Largest state of a sandbox that is read.
+const MAX_STATE_BYTES: usize = 1024 * 1024;
 
 /// Messages of one receive.
 const BATCH: i32 = 10;
@@ -55,47 +63,54 @@ pub struct Redrive {
     /// Id of the applications' secrets, whose mappings raw Segment events go through
     #[arg(long, value_name = "ID", default_value = settings::DEFAULT_SECRET_ID)]
     secret_id: String,
+    #[command(flatten)]
+    track_properties: TrackProperties,
 }
 
-/// Where the queues are.
-struct Queues {
+/// What a redrive works with.
+struct Job {
     client: Client,
     rejects: String,
     retry: String,
     secrets: Secrets,
+    track_properties: Vec<OptionalProperty>,
+    clock: Clock,
+    dry_run: bool,
 }
 
-/// Redrives, and tells how many items were moved and how many stay.
+/// Redrives, and says how many items were moved and how many stay.
 pub async fn redrive(flags: Redrive) -> Result<()> {
-    let queues = queues(&flags).await?;
+    let job = job(&flags).await?;
     let (moved, stay) = match &flags.file {
         Some(file) => {
             let text = std::fs::read_to_string(file)
                 .with_context(|| format!("{} cannot be read", file.display()))?;
-            given_up(&queues, &text, flags.dry_run).await?
+            given_up(&job, &text).await?
         }
-        None => rejects(&queues, flags.dry_run).await?,
+        None => rejects(&job).await?,
     };
     let moved_word = if flags.dry_run { "would be sent again" } else { "on the retry queue" };
     say(&format!("{moved} {moved_word}, {stay} cannot be sent as they are"));
     Ok(())
 }
 
-async fn queues(flags: &Redrive) -> Result<Queues> {
-    let config = platform::aws::config().await;
+async fn job(flags: &Redrive) -> Result<Job> {
+    let (clock, transport) = (Clock::system(), transport::system()?);
+    let config = platform::aws::config(&clock, &transport).await;
     if let (Some(rejects), Some(retry)) = (&flags.rejects_queue_url, &flags.retry_queue_url) {
-        return Ok(Queues {
-            client: Client::new(&config),
-            rejects: rejects.clone(),
-            retry: retry.clone(),
-            secrets: secrets(&config, flags),
-        });
+        let track_properties = flags.track_properties.read()?.unwrap_or_default();
+        let queues = (rejects.clone(), retry.clone());
+        return Ok(Job::new(&config, queues, track_properties, clock, flags));
     }
-    let url = format!("{}/_sandbox/state", flags.sandbox.trim_end_matches('/'));
-    let state = reqwest::get(&url).await.with_context(|| format!("no sandbox answers at {}: start one with `cargo run`, or give --rejects-queue-url and --retry-queue-url", flags.sandbox))?;
-    let state: Value = serde_json::from_slice(&state.bytes().await?)?;
-    let endpoint =
-        state.pointer("/aws/endpoint").and_then(Value::as_str).context("this is no sandbox")?;
+    let state = state(&flags.sandbox, &transport).await?;
+    let endpoint = state
+        .pointer("/aws/endpoint")
+        .and_then(Value::as_str)
+        .context("no sandbox answers at this address")?;
+    let track_properties = flags.track_properties.read()?.or_else(|| {
+        let names = state.pointer("/functions/source/track_properties").and_then(Value::as_str);
+        settings::track_properties(names?)
+    });
     let credentials = Credentials::new("sandbox", "sandbox", None, None, "sandbox");
     let config = config
         .into_builder()
@@ -104,28 +119,48 @@ async fn queues(flags: &Redrive) -> Result<Queues> {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build();
     let queue = |name: &str| format!("{endpoint}/123456789012/{name}");
-    Ok(Queues {
-        client: Client::new(&config),
-        rejects: queue("rejects"),
-        retry: queue("retry"),
-        secrets: secrets(&config, flags),
-    })
+    let queues = (queue("rejects"), queue("retry"));
+    Ok(Job::new(&config, queues, track_properties.unwrap_or_default(), clock, flags))
 }
 
-fn secrets(config: &SdkConfig, flags: &Redrive) -> Secrets {
-    Secrets::new(aws_sdk_secretsmanager::Client::new(config), &flags.secret_id, SECRETS_ARE_FRESH)
+/// What a running sandbox says of itself.
+async fn state(sandbox: &str, transport: &Arc<dyn Transport>) -> Result<Value> {
+    let url = format!("{}/_sandbox/state", sandbox.trim_end_matches('/'));
+    let request =
+        http::Request::get(url).body(bytes::Bytes::new()).context("--sandbox must be a URL")?;
+    let answer = transport.send(request, MAX_STATE_BYTES).await;
+    let answer = answer.with_context(|| format!("no sandbox answers at {sandbox}: start one with `cargo run`, or give --rejects-queue-url and --retry-queue-url"))?;
+    serde_json::from_slice(&answer.body?).context("no sandbox answers at this address")
+}
+
+impl Job {
+    fn new(
+        config: &SdkConfig,
+        (rejects, retry): (String, String),
+        track_properties: Vec<OptionalProperty>,
+        clock: Clock,
+        flags: &Redrive,
+    ) -> Self {
+        let secrets = aws_sdk_secretsmanager::Client::new(config);
+        Self {
+            client: Client::new(config),
+            rejects,
+            retry,
+            secrets: Secrets::new(secrets, &flags.secret_id, SECRETS_ARE_FRESH, clock.clone()),
+            track_properties,
+            clock,
+            dry_run: flags.dry_run,
+        }
+    }
 }
 
 /// Works through the rejects queue once.
-async fn rejects(queues: &Queues, dry_run: bool) -> Result<(usize, usize)> {
+async fn rejects(job: &Job) -> Result<(usize, usize)> {
     let (mut moved, mut stay) = (0, 0);
     let mut seen = Vec::new();
     loop {
-        let request = queues
-            .client
-            .receive_message()
-            .queue_url(&queues.rejects)
-            .max_number_of_messages(BATCH);
+        let request =
+            job.client.receive_message().queue_url(&job.rejects).max_number_of_messages(BATCH);
         let received =
             request.visibility_timeout(i32::try_from(VISIBILITY.as_secs())?).send().await;
         let messages =
@@ -134,20 +169,20 @@ async fn rejects(queues: &Queues, dry_run: bool) -> Result<(usize, usize)> {
             break;
         }
         for message in messages {
-            let done = reject(queues, &message, dry_run).await?;
+            let done = reject(job, &message).await?;
             if done {
                 moved += 1;
             } else {
                 stay += 1;
             }
-            if dry_run || !done {
+            if job.dry_run || !done {
                 seen.extend(message.receipt_handle);
             }
         }
     }
     // What stays is there for the next one who looks.
     for receipt in seen {
-        let request = queues.client.change_message_visibility().queue_url(&queues.rejects);
+        let request = job.client.change_message_visibility().queue_url(&job.rejects);
         request
             .receipt_handle(receipt)
             .visibility_timeout(0)
@@ -158,19 +193,19 @@ async fn rejects(queues: &Queues, dry_run: bool) -> Result<(usize, usize)> {
     Ok((moved, stay))
 }
 
-/// One message of the rejects queue; tells whether it can be sent.
-async fn reject(queues: &Queues, message: &Message, dry_run: bool) -> Result<bool> {
+/// Redrives one message of the rejects queue. Returns whether it can be sent.
+async fn reject(job: &Job, message: &Message) -> Result<bool> {
     let body = message.body().unwrap_or_default();
     let Some(reject) = message::decode::<Reject>(body) else {
-        print("a message that is no reject: it stays");
+        print("a message that is not a reject: it stays");
         return Ok(false);
     };
-    match work(queues, &reject).await {
+    match plan_reject(job, &reject).await {
         Ok(parked) => {
             show(&reject.origin, &parked)?;
-            if !dry_run {
-                park(queues, &parked).await?;
-                let delete = queues.client.delete_message().queue_url(&queues.rejects);
+            if !job.dry_run {
+                park(job, &parked).await?;
+                let delete = job.client.delete_message().queue_url(&job.rejects);
                 delete
                     .set_receipt_handle(message.receipt_handle.clone())
                     .send()
@@ -187,46 +222,50 @@ async fn reject(queues: &Queues, message: &Message, dry_run: bool) -> Result<boo
 }
 
 /// What a reject would send if it came in now.
-async fn work(queues: &Queues, reject: &Reject) -> Result<Parked> {
-    let raw = reject.raw();
-    let application = reject.application.as_deref();
-    let code = || application.context("its application is not known");
-    match reject.kind {
-        Kind::Parked => {
-            let parked: Parked = serde_json::from_slice(&raw).context("it cannot be read")?;
-            Ok(Parked { first_seen: Timestamp::now(), ..parked })
-        }
-        Kind::Event => Ok(again(code()?, Work::Pushwoosh(event::plan(code()?, &raw, reject.at)?))),
-        Kind::Profile => {
-            Ok(again(code()?, Work::Pushwoosh(profile::plan(code()?, &raw, reject.at)?)))
-        }
-        Kind::Deletion => Ok(again(code()?, Work::Pushwoosh(deletion::plan(code()?, &raw)?))),
-        Kind::Record => record(&raw),
-        Kind::SegmentEvent => {
-            let application = queues.secrets.application(code()?).await;
-            let application = application.context("its application's mappings cannot be read")?;
-            let mapped =
-                segment_event::plan(code()?, application.subscriptions(), &raw, reject.at)?;
-            Ok(again(code()?, Work::Pushwoosh(mapped.plan)))
-        }
+async fn plan_reject(job: &Job, reject: &Reject) -> Result<Parked> {
+    let bytes = reject.raw();
+    if reject.kind == ItemKind::Parked {
+        return Ok(Parked { first_seen: job.clock.wall(), ..Parked::read(&bytes)? });
     }
+    let (kind, application) = (reject.kind, reject.application.as_deref());
+    let origin = Origin::Message(&reject.origin);
+    plan(job, Item { kind, application, origin, bytes: &bytes }, reject.at).await
 }
 
-fn record(raw: &[u8]) -> Result<Parked> {
-    let record =
-        Record::read(raw).map_err(|reason| anyhow::anyhow!("{reason}: {}", reason.cure()))?;
-    let track =
-        record.to_track(&[]).map_err(|reason| anyhow::anyhow!("{reason}: {}", reason.cure()))?;
-    let application = record.application().unwrap_or_default();
-    Ok(again(application, Work::Segment(vec![serde_json::value::to_raw_value(&track)?])))
-}
-
-fn again(application: &str, work: Work) -> Parked {
-    Parked { attempts: 0, ..Parked::new(application, work, "redrive") }
+/// What an item would send. It counts as received at `at`, when it came in first.
+async fn plan(job: &Job, item: Item<'_>, at: Timestamp) -> Result<Parked> {
+    let named = match item.kind {
+        ItemKind::Record => {
+            let record = Record::read(item.bytes).map_err(mapping::Refusal::from)?;
+            record.application().ok().map(str::to_owned)
+        }
+        _ => item.application.map(str::to_owned),
+    };
+    let code = named.context("its application is not known")?;
+    // Only raw events are mapped by the application's own rules. Which events it exports is asked when
+    // its Track calls are retried.
+    let application = match item.kind {
+        ItemKind::RawEvent => Some(
+            job.secrets
+                .application(&code)
+                .await
+                .context("its application's mappings cannot be read")?,
+        ),
+        _ => None,
+    };
+    let presets =
+        Rules { track_properties: &job.track_properties, now: at, ..Rules::of_presets(&code) };
+    let rules = match &application {
+        Some(application) => application.rules(&job.track_properties, at),
+        None => presets,
+    };
+    let planned = item.plan(&rules)?;
+    let parked = Parked::new(&code, planned.work, Cause::Redriven, job.clock.wall());
+    Ok(Parked { attempts: 0, ..parked })
 }
 
 /// The records of a batch that Lambda gave up.
-async fn given_up(queues: &Queues, text: &str, dry_run: bool) -> Result<(usize, usize)> {
+async fn given_up(job: &Job, text: &str) -> Result<(usize, usize)> {
     let object: Value = serde_json::from_str(text).context("the file is not JSON")?;
     // S3 holds the event as text, a Kafka destination as an object.
     let event: Value = match object
@@ -236,18 +275,26 @@ async fn given_up(queues: &Queues, text: &str, dry_run: bool) -> Result<(usize, 
         Value::String(event) => serde_json::from_str(event).context("the payload is not JSON")?,
         event => event.clone(),
     };
-    let event: source::msk::Event =
-        serde_json::from_value(event).context("the payload is no Kafka event")?;
+    let event: MskEvent =
+        serde_json::from_value(event).context("the payload is not a Kafka event")?;
     let (mut moved, mut stay) = (0, 0);
     for (partition, records) in event.records {
         for one in records {
-            let origin = format!("{partition}-{}", one.offset);
+            let origin = Origin::Record(&partition, one.offset);
             let value = one.value.and_then(|value| STANDARD.decode(value).ok());
-            match value.context("it has no value").and_then(|value| record(&value)) {
+            let planned = match &value {
+                Some(bytes) => {
+                    let (kind, application) = (ItemKind::Record, None);
+                    let item = Item { kind, application, origin, bytes };
+                    plan(job, item, job.clock.wall()).await
+                }
+                None => Err(anyhow::anyhow!("it has no value")),
+            };
+            match planned {
                 Ok(parked) => {
-                    show(&origin, &parked)?;
-                    if !dry_run {
-                        park(queues, &parked).await?;
+                    show(&origin.to_string(), &parked)?;
+                    if !job.dry_run {
+                        park(job, &parked).await?;
                     }
                     moved += 1;
                 }
@@ -261,12 +308,11 @@ async fn given_up(queues: &Queues, text: &str, dry_run: bool) -> Result<(usize, 
     Ok((moved, stay))
 }
 
-async fn park(queues: &Queues, parked: &Parked) -> Result<()> {
+async fn park(job: &Job, parked: &Parked) -> Result<()> {
     let body = message::encode(parked).context("it is larger than a message may be")?;
-    queues
-        .client
+    job.client
         .send_message()
-        .queue_url(&queues.retry)
+        .queue_url(&job.retry)
         .message_body(body)
         .send()
         .await

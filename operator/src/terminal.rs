@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 /// A line for the person at the terminal.
 pub fn say(line: &str) {
-    // Nobody is left to tell where this fails.
+    // There is no other place to report a failure to.
     writeln!(std::io::stderr().lock(), "{line}").ok();
 }
 

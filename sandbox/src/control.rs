@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::Method;
-use operator::explain::{self, DEMO_APPLICATION};
+use mapping::tracking_log::OptionalProperty;
+use operator::explain::{self, DEMO_APPLICATION, Question};
+use platform::settings;
 use serde_json::{Map, Value, json};
 
 use crate::deployed::TOPIC;
@@ -128,14 +130,26 @@ impl Control {
         let items = match asked.get("input") {
             Some(Value::String(text)) => explain::items(text),
             Some(input) => Ok(mapping::explain::items(input.clone())),
-            None => Err(anyhow::anyhow!("input is missing")),
+            None => Err(anyhow::anyhow!("input is required")),
         };
-        let explained =
-            items.and_then(|items| explain::all(&items, None, code, application.as_ref(), mapping));
+        let question = Question {
+            kind: None,
+            code,
+            application: application.as_ref(),
+            mapping,
+            track_properties: &self.track_properties(),
+        };
+        let explained = items.and_then(|items| explain::all(&items, &question));
         match explained {
             Ok(explained) => http::json(200, &json!(explained)),
             Err(error) => http::json(400, &json!({ "message": format!("{error:#}") })),
         }
+    }
+
+    /// What the source's setting asks for.
+    fn track_properties(&self) -> Vec<OptionalProperty> {
+        let names = self.functions.iter().find_map(|function| function.track_properties.as_deref());
+        names.and_then(settings::track_properties).unwrap_or_default()
     }
 
     fn set_faults(&self, upstream: &str, body: &[u8]) -> Response {

@@ -45,6 +45,8 @@ pub(crate) struct FunctionError(pub(crate) String);
 #[derive(Debug)]
 pub(crate) struct Function {
     pub(crate) name: &'static str,
+    /// `PWSEG_TRACK_PROPERTIES` of its environment, where it is set.
+    pub(crate) track_properties: Option<String>,
     timeout: Duration,
     state: Mutex<State>,
     work: Notify,
@@ -74,9 +76,14 @@ struct Invocation {
 
 impl Function {
     /// A function with this time limit.
-    pub(crate) fn new(name: &'static str, timeout: Duration) -> Arc<Self> {
+    pub(crate) fn new(
+        name: &'static str,
+        timeout: Duration,
+        track_properties: Option<String>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name,
+            track_properties,
             timeout,
             state: Mutex::default(),
             work: Notify::new(),
@@ -124,6 +131,7 @@ impl Function {
             "pid": self.pid.load(Ordering::Relaxed),
             "invocations": self.invocations.load(Ordering::Relaxed),
             "cold_starts": self.cold_starts.load(Ordering::Relaxed),
+            "track_properties": self.track_properties,
         })
     }
 

@@ -12,6 +12,11 @@
 //! * `control`: the routes below `/_sandbox`, and the page.
 //! * `logs`: what the functions write.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the sandbox is the real world: it runs in real time"
+)]
+
 mod apps;
 mod control;
 pub mod deployed;

@@ -126,9 +126,10 @@ async fn start(
 ) -> Result<Vec<Arc<Function>>> {
     let mut functions = Vec::new();
     for Deployed { name, timeout } in FUNCTIONS {
-        let function = Function::new(name, timeout);
         let api = local().await?;
         let environment = environment(name, api.local_addr()?, aws_url, flags)?;
+        let track_properties = environment.get("PWSEG_TRACK_PROPERTIES").cloned();
+        let function = Function::new(name, timeout, track_properties);
         let mut bootstraps = flags.bootstrap.iter().filter(|(function, _)| function == name);
         let bootstrap = bootstraps.next_back().map(|(_, file)| file.clone());
         let command = command(name, bootstrap, environment)?;

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use mapping::tracking_log::{Event, Record};
+use mapping::tracking_log::{MessageEvent, Record};
 use mapping::{Disposition, Plan, Platform, Reason, event, profile, value};
 use platform::application::{PUSHWOOSH_BASE_URL, SEGMENT_EU_URL, SEGMENT_US_URL};
 use platform::settings::VARIABLES;
@@ -282,7 +282,7 @@ fn configuration() {
 #[test]
 fn tracking_log() {
     let mut table = String::from("| event | `message_type` |\n|---|---|\n");
-    for event in Event::ALL {
+    for event in MessageEvent::ALL {
         let record = json!({"event_name": event.name(), "timestamp": 1, "application_code": "A", "hwid": "H"});
         let record = record.to_string();
         let track = Record::read(record.as_bytes()).unwrap().to_track(&[]).unwrap();
@@ -307,7 +307,7 @@ fn reasons() {
             "| `{}` | {disposition} | {} | {} |",
             reason.code(),
             reason.cause(),
-            reason.cure()
+            reason.remedy()
         )
         .unwrap();
     }

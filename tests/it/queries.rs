@@ -1,4 +1,4 @@
-//! The saved queries of `template.yaml` find what an operator looks for.
+//! The saved queries of `deploy/observability.yaml` find what an operator looks for.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ fn names() -> BTreeSet<String> {
         "level",
         "error",
     ];
-    let template = include_str!("../../template.yaml");
+    let template = include_str!("../../deploy/observability.yaml");
     let mut names = BTreeSet::new();
     for query in template.split("QueryString: |\n").skip(1) {
         let lines = query.lines().take_while(|line| line.starts_with("        "));

@@ -1,7 +1,7 @@
 //! The schema for producers, held against what the source reads.
 
 use mapping::Reason;
-use mapping::tracking_log::{Extra, Record, Track};
+use mapping::tracking_log::{OptionalProperty, Record, Track};
 use serde_json::{Value, json};
 
 use crate::sandbox::events;
@@ -12,7 +12,7 @@ fn schema() -> Value {
 
 fn track(record: &Value) -> Result<Track, Reason> {
     let bytes = record.to_string();
-    Record::read(bytes.as_bytes())?.to_track(&[Extra::MessageCode, Extra::CampaignId])
+    Record::read(bytes.as_bytes())?.to_track(OptionalProperty::ALL)
 }
 
 fn full() -> Value {

@@ -21,8 +21,8 @@ fn a_secret_says_what_each_function_will_do_with_it() {
         "https://api.pushwoosh.com",
         "open to 2 shared secret(s), with 2 preset mapping(s)",
         "https://events.eu1.segmentapis.com/v1: Push Sent",
-        "warning: segment.events names an event that does not exist: nonsense",
-        "warning: nobody reads webhook.secret",
+        "warning: segment.events names an unknown event: nonsense",
+        "warning: unknown field webhook.secret",
     ] {
         assert!(said.contains(part), "{part} in {said}");
     }
@@ -42,8 +42,8 @@ fn what_cannot_be_used_is_named() {
     for (secret, part) in [
         ("", ""),
         ("[]", "must be a JSON object"),
-        ("{}", "pushwoosh.api_token or segment.write_key is missing"),
-        (r#"{"pushwoosh":{"api_token":""}}"#, "pushwoosh.api_token must be a text"),
+        ("{}", "pushwoosh.api_token or segment.write_key is required"),
+        (r#"{"pushwoosh":{"api_token":""}}"#, "pushwoosh.api_token is required"),
     ] {
         let (ok, said) = check("secret-bad.json", secret);
         assert!(!ok && said.contains(part), "{secret}: {said}");

@@ -1,61 +1,49 @@
-//! The routes of the deployed API.
+//! The endpoints, one file each. `route.rs` lists them.
 
-pub mod delete_user;
-pub mod ping;
-pub mod post_events;
-pub mod track_user;
-pub mod webhook;
+pub(crate) mod delete_user;
+pub(crate) mod ping;
+pub(crate) mod post_events;
+pub(crate) mod track_user;
+pub(crate) mod webhook;
 
 use mapping::Outcome;
 
-use crate::answer::Answer;
-use crate::items::Processed;
-use crate::request::Request;
-use crate::{Destination, Invocation};
+use crate::event::HttpResponse;
+use crate::process::ItemResult;
 
-/// Path of the routes that Segment's destination calls.
-const BASE: &str = "/integration-segment/v1/";
+/// The only method of Segment's client.
+const POST: &[&str] = &["POST"];
 
-/// Path of the route for raw Segment events, up to the application code.
-const WEBHOOK: &str = "/webhook/";
-
-/// Answers a request.
-pub async fn route(
-    destination: &Destination,
-    request: &Request,
-    invocation: &Invocation,
-) -> Answer {
-    if let Some(code) = request.path.strip_prefix(WEBHOOK) {
-        return webhook::answer(destination, code, request, invocation).await;
-    }
-    let Some(action) = request
-        .path
-        .strip_prefix(BASE)
-        .filter(|action| matches!(*action, "ping" | "track-user" | "post-events" | "delete-user"))
-    else {
-        return Answer::message(404, "not found");
-    };
-    if request.method != "POST" {
-        return Answer::message(405, "method not allowed: send a POST");
-    }
-    let application = match destination.authenticate(request).await {
-        Ok(application) => application,
-        Err(answer) => return answer,
-    };
-    match action {
-        "track-user" => track_user::answer(destination, &application, request, invocation).await,
-        "post-events" => post_events::answer(destination, &application, request, invocation).await,
-        "delete-user" => delete_user::answer(destination, &application, request, invocation).await,
-        _ => ping::answer(),
+/// The response to a request of one item. An item that cannot be decoded is named; one that was
+/// refused later is not, since Segment could do nothing about it.
+fn respond_to_one(result: Option<&ItemResult>, action: &str) -> HttpResponse {
+    match result {
+        Some(ItemResult { outcome: Outcome::Failed(_), .. }) => HttpResponse::unavailable(),
+        Some(ItemResult { undecodable: Some(message), .. }) => {
+            HttpResponse::failure(action, message)
+        }
+        Some(_) | None => HttpResponse::ok(),
     }
 }
 
-/// The answer to a request of one item. One that cannot be decoded is told; one that was refused
-/// later is not, since Segment could do nothing about it.
-fn single(processed: &Processed, action: &str) -> Answer {
-    match (processed.outcome, &processed.undecodable) {
-        (Outcome::Failed, _) => Answer::unavailable(),
-        (_, Some(message)) => Answer::failure(action, message),
-        _ => Answer::ok(),
+#[cfg(test)]
+mod tests {
+    use mapping::{Cause, Reason};
+
+    use super::*;
+
+    #[test]
+    fn one_item_is_answered_by_how_it_ended() {
+        let status = |outcome: Outcome, undecodable: Option<&str>| {
+            let result = ItemResult { outcome, undecodable: undecodable.map(str::to_owned) };
+            respond_to_one(Some(&result), "act").status_code
+        };
+        assert_eq!(status(Outcome::Delivered, None), 200);
+        assert_eq!(status(Outcome::Parked(Cause::Timeout), None), 200);
+        assert_eq!(status(Reason::NoIdentity.into(), None), 200);
+        assert_eq!(status(Reason::RefusedByPushwoosh.into(), None), 200);
+        assert_eq!(status(Reason::NotJson.into(), Some("JSON is expected")), 400);
+        assert_eq!(status(Outcome::Failed(Cause::QueueUnavailable), Some("m")), 503);
+        assert_eq!(respond_to_one(None, "act").status_code, 200);
     }
 }

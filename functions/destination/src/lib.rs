@@ -1,114 +1,332 @@
 //! Segment calls an HTTP API; its requests become calls of Pushwoosh.
 //!
-//! Invariants: every item of a request ends in one outcome, and the request is answered within the
-//! time budget whatever Pushwoosh does. An item that cannot be used never harms the items beside
-//! it. 503 is answered only where something could be neither delivered nor kept, so that Segment
-//! brings it again.
+//! Invariants: every item of a request ends in one outcome, and the request is answered within the time
+//! budget whatever Pushwoosh does. An item that cannot be used never harms the items beside it. 503 is
+//! answered only where something could be neither delivered nor kept, so that Segment resends it.
 //!
 //! # Layout
-//! * [`request`], [`answer`]: the HTTP side of an API Gateway event.
-//! * [`auth`]: which application, and whether the caller holds its key.
-//! * [`endpoints`]: one file per route.
-//! * [`items`]: what happens to the items of a request, the same for every route.
-//! * [`signature`]: whether a webhook's sender holds the shared secret.
-//! * `recent`, `seen`: items that need not be sent again when they come again.
+//! * [`event`]: what invokes the function, and what it answers.
+//! * [`route`]: which endpoint a request is for; [`endpoint`]: what one is; `endpoints`: a file each.
+//! * `caller`: which application, and whether the caller holds its key; [`signature`]: whether a
+//!   webhook's sender holds the shared secret.
+//! * `process`: from items to outcomes, the same for every route.
+//! * `recent`, `seen`: items that were sent before and need not be sent again.
 
-pub mod answer;
-pub mod auth;
-pub mod endpoints;
-pub mod items;
+mod caller;
+pub mod endpoint;
+mod endpoints;
+pub mod event;
+mod process;
 mod recent;
-pub mod request;
+pub mod route;
 mod seen;
 pub mod signature;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use platform::clock::Instant;
 use platform::queues::Queues;
 use platform::secrets::Secrets;
 use platform::settings::Settings;
-use platform::telemetry::{self, Count, Tally};
+use platform::{Deadlines, Function, Invocation, Platform};
 use pushwoosh::delivery::Delivery;
-use tokio::time::Instant;
 
-use crate::answer::Answer;
-use crate::request::Request;
+use crate::endpoint::{Body, Credential};
+use crate::event::{HttpRequest, HttpResponse};
+use crate::route::Route;
 
 /// Part of the time budget that is kept for parking what could not be sent.
 const PARKING_TIME: Duration = Duration::from_secs(1);
 
-/// Kept for the way back through Lambda and API Gateway.
-const ANSWER_TIME: Duration = Duration::from_millis(150);
+/// Reserved for response overhead: the way back through Lambda and API Gateway.
+const RESPONSE_TIME: Duration = Duration::from_millis(150);
 
 /// The function's state, shared by all invocations of a process.
 #[derive(Debug)]
 pub struct Destination {
-    settings: Settings,
+    settings: Arc<Settings>,
     secrets: Arc<Secrets>,
     delivery: Delivery,
-    queues: Queues,
+    queues: Arc<Queues>,
     recent: recent::Recent,
     seen: seen::Seen,
 }
 
-/// One request's limits and counters.
-#[derive(Debug)]
-pub struct Invocation {
-    /// Id of the request, the origin of its rejects.
-    pub request_id: String,
-    /// Until then calls to Pushwoosh may take.
-    pub upstream_deadline: Instant,
-    /// Until then everything must be done.
-    pub deadline: Instant,
-    /// Outcomes of its items.
-    pub tally: Tally,
-}
+impl Function for Destination {
+    const NAME: &'static str = "destination";
+    type Event = ApiGatewayV2httpRequest;
+    type Response = HttpResponse;
+    type Error = Infallible;
 
-/// Starts the function and serves invocations until the environment is shut down.
-pub async fn run() -> Result<(), Error> {
-    telemetry::init();
-    let settings = Settings::from_env()?;
-    let config = platform::aws::config().await;
-    let secrets = Arc::new(Secrets::from_settings(&config, &settings));
-    let client = pushwoosh::Client::new(platform::upstream::http_client()?);
-    let destination = Arc::new(Destination {
-        delivery: Delivery::new(client, Arc::clone(&secrets)),
-        queues: Queues::from_settings(&config, &settings),
-        recent: recent::Recent::default(),
-        seen: seen::Seen::default(),
-        secrets,
-        settings,
-    });
-    let handler = service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
-        let destination = Arc::clone(&destination);
-        // Boxed: the future is large, and nested deeper than the compiler follows.
-        Box::pin(async move { Ok::<_, Error>(destination.handle(event).await) })
-    });
-    lambda_runtime::run_concurrent(handler).await
+    fn new(platform: Platform) -> Self {
+        Self {
+            delivery: Delivery::new(&platform),
+            recent: recent::Recent::default(),
+            seen: seen::Seen::default(),
+            settings: platform.settings,
+            secrets: platform.secrets,
+            queues: platform.queues,
+        }
+    }
+
+    /// The time budget is the setting's: Segment waits for 5 to 10 seconds, whatever Lambda allows.
+    fn deadlines(&self, now: Instant, _: Duration) -> Deadlines {
+        let budget = self.settings.time_budget;
+        Deadlines {
+            upstream: now + budget.saturating_sub(PARKING_TIME),
+            end: now + budget.saturating_sub(RESPONSE_TIME),
+        }
+    }
+
+    async fn handle(
+        &self,
+        event: ApiGatewayV2httpRequest,
+        invocation: &Invocation,
+    ) -> Result<HttpResponse, Infallible> {
+        Ok(match HttpRequest::read(event) {
+            Ok(request) => {
+                self.respond(&request, invocation).await.unwrap_or_else(|response| response)
+            }
+            Err(response) => response,
+        })
+    }
 }
 
 impl Destination {
-    /// Answers one API Gateway event.
-    pub async fn handle(&self, event: LambdaEvent<ApiGatewayV2httpRequest>) -> Answer {
-        let started = Instant::now();
-        let budget = self.settings.time_budget;
-        let invocation = Invocation {
-            request_id: event.context.request_id,
-            upstream_deadline: started + budget.saturating_sub(PARKING_TIME),
-            deadline: started + budget.saturating_sub(ANSWER_TIME),
-            tally: Tally::default(),
+    /// The response to a request. An error is the response to one that is not worked on.
+    async fn respond(
+        &self,
+        request: &HttpRequest,
+        invocation: &Invocation,
+    ) -> Result<HttpResponse, HttpResponse> {
+        let (route, code) = Route::find(&request.method, &request.path)?;
+        let endpoint = route.endpoint();
+        let body = (endpoint.split)(&request.body);
+        let application = match endpoint.credential {
+            Credential::ApiKey => caller::by_api_key(&self.secrets, request).await?,
+            Credential::Signature => {
+                let first = body.as_ref().ok().and_then(Body::first_of_list);
+                caller::by_signature(&self.secrets, code, request, first).await?
+            }
         };
-        let answer = match Request::read(event.payload) {
-            Ok(request) => endpoints::route(self, &request, &invocation).await,
-            Err(answer) => answer,
+        // Only now: an unauthenticated caller learns nothing about the body.
+        let body = body?;
+        let results = match endpoint.kind {
+            Some(kind) => self.process(&application, kind, body.items(), invocation).await,
+            None => Vec::new(),
         };
-        let tally = &invocation.tally;
-        tally.time(Count::DurationMs, started.elapsed());
-        tally.add(Count::SecretsStale, self.secrets.take_stale());
-        tally.report("destination");
-        answer
+        Ok((endpoint.respond)(&body, &results))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hmac::{Hmac, KeyInit, Mac};
+    use mapping::{Outcome, Reason};
+    use platform::telemetry::Tally;
+    use platform::testing::{Reply, World};
+    use serde_json::{Value, json};
+    use sha1::Sha1;
+
+    use super::*;
+
+    struct Answered {
+        response: HttpResponse,
+        tally: Tally,
+    }
+
+    impl Answered {
+        fn outcomes(&self) -> Vec<(&'static str, u64)> {
+            let mut by_code = Vec::new();
+            for (outcome, number) in self.tally.outcomes() {
+                by_code.push((outcome.code(), number));
+            }
+            by_code
+        }
+    }
+
+    async fn invoke(destination: &Destination, world: &World, event: Value) -> Answered {
+        let now = world.now();
+        let deadlines = destination.deadlines(now, Duration::from_secs(29));
+        let invocation = Invocation::begin("request", &world.platform.clock, deadlines);
+        let event = serde_json::from_value(event).unwrap();
+        let Ok(response) = destination.handle(event, &invocation).await;
+        Answered { response, tally: invocation.tally }
+    }
+
+    fn event(path: &str, headers: &Value, body: &str) -> Value {
+        json!({"rawPath": path, "headers": headers, "body": body,
+            "requestContext": {"http": {"method": "POST"}}})
+    }
+
+    fn call(action: &str, body: &Value) -> Value {
+        let headers = json!({"x-pw-appcode": "A", "authorization": "Token token"});
+        event(&format!("/integration-segment/v1/{action}"), &headers, &body.to_string())
+    }
+
+    fn webhook(body: &Value) -> Value {
+        let body = body.to_string();
+        let mut mac = Hmac::<Sha1>::new_from_slice(b"secret").unwrap();
+        mac.update(body.as_bytes());
+        let signature = hex::encode(mac.finalize().into_bytes());
+        event("/webhook/A", &json!({ "x-signature": signature }), &body)
+    }
+
+    fn posted(user: &str) -> Value {
+        json!({"user_id": user, "device_platform": "ios", "name": "E"})
+    }
+
+    fn setup() -> (World, Destination) {
+        let world = World::new(&[]);
+        let destination = Destination::new(world.platform.clone());
+        (world, destination)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_budget_leaves_time_for_the_queues_and_for_the_way_back() {
+        let (world, destination) = setup();
+        let now = world.now();
+        let deadlines = destination.deadlines(now, Duration::from_secs(29));
+        assert_eq!(deadlines.upstream.since(now), Duration::from_secs(3));
+        assert_eq!(deadlines.end.since(now), Duration::from_millis(3_850));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ping_needs_the_key() {
+        let (world, destination) = setup();
+        let answered = invoke(&destination, &world, call("ping", &json!("any body"))).await;
+        assert_eq!((answered.response.status_code, answered.outcomes()), (200, vec![]));
+        let wrong = event("/integration-segment/v1/ping", &json!({"x-pw-appcode": "A"}), "");
+        assert_eq!(invoke(&destination, &world, wrong).await.response.status_code, 401);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unauthenticated_caller_learns_nothing_about_the_body() {
+        let (world, destination) = setup();
+        let headers = json!({"x-pw-appcode": "A", "authorization": "Token wrong"});
+        let bad = event("/integration-segment/v1/post-events", &headers, "no json");
+        assert_eq!(invoke(&destination, &world, bad).await.response.status_code, 401);
+        let bad = call("post-events", &json!("no object"));
+        assert_eq!(invoke(&destination, &world, bad).await.response.status_code, 400);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bad_item_harms_no_other_and_is_rejected_with_its_bytes() {
+        let (world, destination) = setup();
+        let nameless = json!({"user_id": "u", "device_platform": "ios"});
+        let nobody = json!({"device_platform": "ios", "name": "E"});
+        let body = json!({"events": [posted("u1"), nameless, nobody, posted("u2")]});
+        let answered = invoke(&destination, &world, call("post-events", &body)).await;
+        assert_eq!(answered.response.status_code, 200);
+        assert_eq!(answered.outcomes(), [("delivered", 2), ("disregarded", 1), ("rejected", 1)]);
+        assert_eq!(world.requests().len(), 2);
+        let [(queue, entry)] = world.messages().try_into().unwrap();
+        let reject: Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!((queue.as_str(), &reject["reason"]), ("rejects", &json!("no_event_name")));
+        assert_eq!(reject["origin"], "request 1");
+        assert_eq!(reject["raw"], nameless.to_string());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_pushwoosh_cannot_take_now_is_parked_for_as_long_as_it_says() {
+        let (world, destination) = setup();
+        world.upstream(|_| Reply::Limited(429, "120"));
+        let body = json!({"events": [posted("u1")]});
+        let answered = invoke(&destination, &world, call("post-events", &body)).await;
+        assert_eq!(
+            (answered.response.status_code, answered.outcomes()),
+            (200, vec![("parked", 1)])
+        );
+        let [(queue, entry)] = world.messages().try_into().unwrap();
+        assert_eq!((queue.as_str(), &entry["DelaySeconds"]), ("retry", &json!(120)));
+        let parked: Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!((&parked["cause"], &parked["attempts"]), (&json!("http_429"), &json!(1)));
+        // Segment may not repeat a deletion: it is answered like everything else.
+        let deletion = call("delete-user", &json!({"external_id": "u1"}));
+        assert_eq!(invoke(&destination, &world, deletion).await.response.status_code, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_pushwoosh_refuses_for_good_is_rejected() {
+        let (world, destination) = setup();
+        world.upstream(|_| Reply::Status(400, json!({"status_code": 210})));
+        let profile = json!({"user_id": "u", "attributes": {"a": 1}});
+        let answered = invoke(&destination, &world, call("track-user", &profile)).await;
+        // Segment could do nothing about it.
+        assert_eq!(
+            (answered.response.status_code, answered.outcomes()),
+            (200, vec![("rejected", 1)])
+        );
+        assert_eq!(world.messages()[0].0, "rejects");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_no_queue_takes_fails_the_request_and_is_not_sent_twice() {
+        let (world, destination) = setup();
+        world.upstream(|request| {
+            let down = String::from_utf8_lossy(request.body()).contains("u2");
+            Reply::Status(if down { 503 } else { 200 }, json!({"status_code": 200}))
+        });
+        world.sqs(Reply::Status(500, json!({})));
+        let body = json!({"events": [posted("u1"), posted("u2")]});
+        let answered = invoke(&destination, &world, call("post-events", &body)).await;
+        assert_eq!(answered.response.status_code, 503);
+        assert_eq!(answered.outcomes(), [("delivered", 1), ("failed", 1)]);
+        // Segment resends all of it.
+        world.upstream(|_| Reply::Status(200, json!({"status_code": 200})));
+        let before = world.requests().len();
+        let answered = invoke(&destination, &world, call("post-events", &body)).await;
+        assert_eq!(
+            (answered.response.status_code, answered.outcomes()),
+            (200, vec![("delivered", 2)])
+        );
+        assert_eq!(world.requests().len() - before, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_was_sent_is_a_duplicate_and_one_that_was_not_may_come_again() {
+        let (world, destination) = setup();
+        let track = json!({"type": "track", "userId": "u1", "event": "E", "messageId": "m1",
+            "timestamp": "2026-01-02T03:04:05Z", "context": {"device": {"id": "d", "type": "ios"}}});
+        let mut nameless = track.clone();
+        nameless["event"] = Value::Null;
+        let answered = invoke(&destination, &world, webhook(&nameless)).await;
+        assert_eq!(answered.response.status_code, 400);
+        let both = json!([track, track]);
+        let answered = invoke(&destination, &world, webhook(&both)).await;
+        assert_eq!(answered.response.body, r#"[{"status":200},{"status":200}]"#);
+        let duplicate = Outcome::from(Reason::Duplicate);
+        assert_eq!(answered.tally.outcomes()[&duplicate], 1);
+        let answered = invoke(&destination, &world, webhook(&track)).await;
+        assert_eq!(
+            (answered.response.status_code, answered.outcomes()),
+            (200, vec![("disregarded", 1)])
+        );
+        assert_eq!(world.requests().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_answer_comes_within_the_budget_whatever_pushwoosh_does() {
+        let (world, destination) = setup();
+        world.upstream(|_| Reply::Hang);
+        let before = world.now();
+        let events: Vec<Value> = (0..200).map(|n| posted(&n.to_string())).collect();
+        let body = json!({ "events": events });
+        let answered = invoke(&destination, &world, call("post-events", &body)).await;
+        assert_eq!((answered.response.status_code, answered.outcomes()[0].0), (200, "parked"));
+        assert!(world.now().since(before) <= Duration::from_secs(4));
+        assert_eq!(world.messages().len(), 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_no_base64_is_refused() {
+        let (world, destination) = setup();
+        let mut broken = call("ping", &json!({}));
+        broken["isBase64Encoded"] = true.into();
+        broken["body"] = "?".into();
+        assert_eq!(invoke(&destination, &world, broken).await.response.status_code, 400);
     }
 }

@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    destination::run().await
+    platform::function::run::<destination::Destination>().await
 }

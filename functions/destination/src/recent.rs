@@ -1,8 +1,7 @@
-//! Items that were delivered by a request which failed as a whole.
+//! Items that were delivered in a request that then failed as a whole.
 //!
-//! Segment brings such a request again, with everything in it, and Pushwoosh would record the
-//! delivered events twice. This process knows better. It is a courtesy, not a guarantee: another
-//! process does not know.
+//! Segment resends such a request with everything in it, and Pushwoosh would record the delivered
+//! events twice. Best effort: the memory is per process.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,15 +9,15 @@ use std::sync::Mutex;
 use mapping::Outcome;
 use sha2::{Digest, Sha256};
 
-/// Beyond this all is forgotten: the requests of an hour in which SQS is down.
+/// Beyond this everything is dropped: the requests of an hour in which SQS is down.
 const MAX_ITEMS: usize = 100_000;
 
-/// How often each item was delivered in vain.
+/// How often each item was delivered in a request that then failed.
 #[derive(Debug, Default)]
 pub(crate) struct Recent(Mutex<HashMap<[u8; 32], u32>>);
 
 impl Recent {
-    /// Whether an item was delivered before; it is then forgotten once.
+    /// Whether an item was delivered before; each delivery answers once.
     pub(crate) fn take(&self, application: &str, item: &[u8]) -> bool {
         let mut recent = self.lock();
         if recent.is_empty() {
@@ -46,7 +45,7 @@ impl Recent {
             recent.clear();
         }
         for (item, outcome) in items {
-            if outcome != Outcome::Failed {
+            if !outcome.is_failed() {
                 *recent.entry(key(application, item)).or_default() += 1;
             }
         }
@@ -68,14 +67,19 @@ pub(crate) fn key(application: &str, item: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use mapping::Cause;
+
     use super::*;
 
     #[test]
     fn an_item_is_known_as_often_as_it_was_delivered() {
         let recent = Recent::default();
         assert!(!recent.take("A", b"1"));
-        let items: [(&[u8], _); 3] =
-            [(b"1", Outcome::Delivered), (b"1", Outcome::Parked), (b"2", Outcome::Failed)];
+        let items: [(&[u8], _); 3] = [
+            (b"1", Outcome::Delivered),
+            (b"1", Outcome::Parked(Cause::Timeout)),
+            (b"2", Outcome::Failed(Cause::QueueUnavailable)),
+        ];
         recent.remember("A", items.into_iter());
         assert!(!recent.take("B", b"1"));
         assert!(recent.take("A", b"1") && recent.take("A", b"1"));

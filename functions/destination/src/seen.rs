@@ -1,10 +1,13 @@
-//! Events that came before, by their `messageId`.
+//! Raw events that came before, by their `messageId`.
 //!
-//! Webhooks carry no time that is signed, so that a repeated request cannot be told from a new one
-//! but by its events. It is a courtesy, not a guarantee: another process does not know.
+//! Webhooks carry no time that is signed, so that a repeated request cannot be told from a new one but
+//! by its events. Best effort: the memory is per process. Items of other kinds have no `messageId`.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
+
+use mapping::{Item, ItemKind};
+use serde::Deserialize;
 
 use crate::recent::key;
 
@@ -22,10 +25,12 @@ struct Generations {
 }
 
 impl Seen {
-    /// Claims an event; false where it was claimed before.
-    pub(crate) fn claim(&self, application: &str, message_id: &str) -> bool {
+    /// Claims an item; false where it was claimed before.
+    pub(crate) fn claim(&self, application: &str, item: &Item<'_>) -> bool {
+        let Some(key) = event_key(application, item) else {
+            return true;
+        };
         let mut generations = self.lock();
-        let key = key(application, message_id.as_bytes());
         if generations.before.contains(&key) || !generations.now.insert(key) {
             return false;
         }
@@ -35,12 +40,13 @@ impl Seen {
         true
     }
 
-    /// Gives an event free: it was not sent.
-    pub(crate) fn release(&self, application: &str, message_id: &str) {
-        let mut generations = self.lock();
-        let key = key(application, message_id.as_bytes());
-        generations.now.remove(&key);
-        generations.before.remove(&key);
+    /// Releases the claim: the item was not sent.
+    pub(crate) fn release(&self, application: &str, item: &Item<'_>) {
+        if let Some(key) = event_key(application, item) {
+            let mut generations = self.lock();
+            generations.now.remove(&key);
+            generations.before.remove(&key);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Generations> {
@@ -48,27 +54,66 @@ impl Seen {
     }
 }
 
+/// What a raw event is known by; nothing for other items and for events without a `messageId`.
+fn event_key(application: &str, item: &Item<'_>) -> Option<[u8; 32]> {
+    #[derive(Deserialize)]
+    struct Event {
+        #[serde(rename = "messageId")]
+        message_id: Option<String>,
+    }
+    if item.kind != ItemKind::RawEvent {
+        return None;
+    }
+    let event: Event = serde_json::from_slice(item.bytes).ok()?;
+    let id = event.message_id.filter(|id| !id.is_empty())?;
+    Some(key(application, id.as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
+    use mapping::Origin;
+
     use super::*;
+
+    fn item(kind: ItemKind, bytes: &[u8]) -> Item<'_> {
+        Item { kind, application: Some("A"), origin: Origin::Request("r", 0), bytes }
+    }
+
+    fn claim(seen: &Seen, application: &str, id: &str) -> bool {
+        let event = format!(r#"{{"messageId":"{id}"}}"#);
+        seen.claim(application, &item(ItemKind::RawEvent, event.as_bytes()))
+    }
 
     #[test]
     fn an_event_is_claimed_once_until_it_is_released() {
         let seen = Seen::default();
-        assert!(seen.claim("A", "m1"));
-        assert!(!seen.claim("A", "m1") && seen.claim("B", "m1"));
-        seen.release("A", "m1");
-        assert!(seen.claim("A", "m1"));
+        assert!(claim(&seen, "A", "m1"));
+        assert!(!claim(&seen, "A", "m1") && claim(&seen, "B", "m1"));
+        seen.release("A", &item(ItemKind::RawEvent, br#"{"messageId":"m1"}"#));
+        assert!(claim(&seen, "A", "m1"));
+    }
+
+    #[test]
+    fn what_has_no_message_id_is_always_new() {
+        let seen = Seen::default();
+        for bytes in [r#"{"messageId":""}"#, r#"{"messageId":null}"#, "{}", "no json"] {
+            for _ in 0..2 {
+                assert!(seen.claim("A", &item(ItemKind::RawEvent, bytes.as_bytes())), "{bytes}");
+            }
+        }
+        for _ in 0..2 {
+            assert!(seen.claim("A", &item(ItemKind::Event, br#"{"messageId":"m1"}"#)));
+        }
     }
 
     #[test]
     fn memory_is_bounded_and_the_newest_events_are_known() {
         let seen = Seen::default();
         for number in 0..3 * GENERATION {
-            assert!(seen.claim("A", &number.to_string()));
+            assert!(claim(&seen, "A", &number.to_string()));
         }
-        assert!(!seen.claim("A", &(3 * GENERATION - 1).to_string()));
-        assert!(!seen.claim("A", &(2 * GENERATION).to_string()));
+        assert!(!claim(&seen, "A", &(3 * GENERATION - 1).to_string()));
+        assert!(!claim(&seen, "A", &(2 * GENERATION).to_string()));
         let generations = seen.lock();
         assert!(generations.now.len() + generations.before.len() <= 2 * GENERATION);
     }

@@ -31,7 +31,7 @@ pub fn is_valid(
         mac.verify_slice(&digest).is_ok()
     };
     secrets.iter().any(|secret| {
-        // Both, always: how long it takes tells nothing.
+        // Both are always computed: the time taken must not depend on the input.
         let whole = signs(secret, body);
         let element = first.is_some_and(|first| signs(secret, first));
         whole | element

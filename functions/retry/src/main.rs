@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    retry::run().await
+    platform::function::run::<retry::Retry>().await
 }

@@ -1,32 +1,34 @@
 //! Records of Pushwoosh's topic `channels-tracking-log` become Track calls of Segment.
 //!
-//! Invariants: every record ends in one outcome; a record that could be neither delivered nor kept
-//! is reported by exactly the key and offset it came with. Everything ends two seconds before the
+//! Invariants: every record ends in one outcome; a record that could be neither delivered nor kept is
+//! reported by exactly the key and offset it came with. Everything ends two seconds before the
 //! invocation does. Where nothing at all worked, or where the event source mapping reads no
-//! partial-batch response, the invocation fails instead, so that Lambda brings the whole batch
-//! again; Segment removes the repeats by their `messageId`.
+//! partial-batch response, the invocation fails instead, so that Lambda resends the whole batch; Segment
+//! removes the repeats by their `messageId`.
 //!
 //! # Layout
-//! * [`msk`]: the event and the answer.
-//! * `batch`: one batch, from records to outcomes.
-//! * `sort`: which of its records are to be sent, and for whom.
+//! * [`event`]: what invokes the function, and what it answers.
+//! * `classify`: which records are to be sent, and for whom.
+//! * `process`: from records to outcomes.
+//! * `kept`: something for a queue, and the records that it stands for.
 
-mod batch;
-pub mod msk;
-mod sort;
+mod classify;
+pub mod event;
+mod kept;
+mod process;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
+use lambda_runtime::Diagnostic;
+use platform::clock::Instant;
 use platform::queues::Queues;
 use platform::secrets::Secrets;
 use platform::settings::Settings;
-use platform::telemetry::{self, Count, Tally};
+use platform::{Deadlines, Function, Invocation, Platform};
 use segment::delivery::Delivery;
-use tokio::time::Instant;
 
-use crate::msk::{BatchItemFailure, Event, Response};
+use crate::event::{BatchItemFailure, BatchResponse, MskEvent};
 
 /// Kept before the invocation's deadline, for the answer.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
@@ -37,13 +39,13 @@ const PARKING_TIME: Duration = Duration::from_secs(3);
 /// The function's state, shared by all invocations of a process.
 #[derive(Debug)]
 pub struct Source {
-    settings: Settings,
+    settings: Arc<Settings>,
     secrets: Arc<Secrets>,
     delivery: Delivery,
-    queues: Queues,
+    queues: Arc<Queues>,
 }
 
-/// The batch has to come again as a whole.
+/// Lambda must resend the batch as a whole.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BatchFailed {
     failed: usize,
@@ -56,57 +58,283 @@ impl From<BatchFailed> for Diagnostic {
         Self {
             error_type: "BatchFailed".to_owned(),
             error_message: format!(
-                "{failed} of {of} records could be neither delivered nor parked; the batch comes again"
+                "{failed} of {of} records could be neither delivered nor parked; Lambda resends the batch"
             ),
         }
     }
 }
 
-/// Starts the function and serves invocations until the environment is shut down.
-pub async fn run() -> Result<(), Error> {
-    telemetry::init();
-    let settings = Settings::from_env()?;
-    let config = platform::aws::config().await;
-    let client = segment::Client::new(platform::upstream::http_client()?, settings.segment_gzip);
-    let source = Arc::new(Source {
-        delivery: Delivery::new(client, settings.segment_concurrency),
-        secrets: Arc::new(Secrets::from_settings(&config, &settings)),
-        queues: Queues::from_settings(&config, &settings),
-        settings,
-    });
-    let handler = service_fn(move |event: LambdaEvent<Event>| {
-        let source = Arc::clone(&source);
-        // Boxed: the future is large, and nested deeper than the compiler follows.
-        Box::pin(async move { source.handle(event).await })
-    });
-    lambda_runtime::run_concurrent(handler).await
-}
+impl Function for Source {
+    const NAME: &'static str = "source";
+    type Event = MskEvent;
+    type Response = BatchResponse;
+    type Error = BatchFailed;
 
-impl Source {
-    /// Works on one event.
-    pub async fn handle(&self, event: LambdaEvent<Event>) -> Result<Response, BatchFailed> {
-        let started = Instant::now();
-        let tally = Tally::default();
-        let end = started + remaining(&event.context).saturating_sub(ANSWER_TIME);
-        let upstream_end = end.checked_sub(PARKING_TIME).unwrap_or(started).max(started);
-        let of = event.payload.records.values().map(Vec::len).sum();
-        let failed = batch::process(self, event.payload, upstream_end, end, &tally).await;
-        tally.time(Count::DurationMs, started.elapsed());
-        tally.add(Count::SecretsStale, self.secrets.take_stale());
-        tally.report("source");
-        let whole_batch =
-            !failed.is_empty() && (failed.len() == of || !self.settings.partial_batch_response);
-        if whole_batch {
+    fn new(platform: Platform) -> Self {
+        Self {
+            delivery: Delivery::new(&platform),
+            settings: platform.settings,
+            secrets: platform.secrets,
+            queues: platform.queues,
+        }
+    }
+
+    fn deadlines(&self, now: Instant, left: Duration) -> Deadlines {
+        Deadlines::within(now, left.saturating_sub(ANSWER_TIME), PARKING_TIME)
+    }
+
+    async fn handle(
+        &self,
+        event: MskEvent,
+        invocation: &Invocation,
+    ) -> Result<BatchResponse, BatchFailed> {
+        let of = event.records.values().map(Vec::len).sum();
+        let failed = process::process(self, event, invocation).await;
+        let partial = self.settings.partial_batch_response && failed.len() < of;
+        if !failed.is_empty() && !partial {
             return Err(BatchFailed { failed: failed.len(), of });
         }
-        let batch_item_failures =
+        let failures =
             failed.into_iter().map(|item_identifier| BatchItemFailure { item_identifier });
-        Ok(Response { batch_item_failures: batch_item_failures.collect() })
+        Ok(BatchResponse { batch_item_failures: failures.collect() })
     }
 }
 
-/// What is left of the invocation's time.
-fn remaining(context: &Context) -> Duration {
-    let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(context.deadline);
-    deadline.duration_since(SystemTime::now()).unwrap_or_default()
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use platform::telemetry::Tally;
+    use platform::testing::{Reply, World, application};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const PARTIAL: &[(&str, &str)] = &[("PWSEG_PARTIAL_BATCH_RESPONSE", "true")];
+
+    fn record(code: &str, hwid: &str) -> Value {
+        json!({"event_name": "Push Sent", "timestamp": 1_769_860_800, "application_code": code,
+            "message_code": "M", "hwid": hwid, "user_id": "u"})
+    }
+
+    /// A record whose Track call holds the HWID.
+    fn anonymous(hwid: &str) -> Value {
+        let mut record = record("A", hwid);
+        record["user_id"] = "".into();
+        record
+    }
+
+    /// Records of one partition, offsets from 10.
+    fn event(values: &[Value]) -> MskEvent {
+        let records = values.iter().enumerate().map(|(index, value)| {
+            let value =
+                value.as_str().map_or_else(|| STANDARD.encode(value.to_string()), str::to_owned);
+            json!({"offset": 10 + index, "value": value})
+        });
+        let records: Vec<Value> = records.collect();
+        serde_json::from_value(json!({"records": {"topic-0": records}})).unwrap()
+    }
+
+    async fn invoke(
+        source: &Source,
+        world: &World,
+        event: MskEvent,
+    ) -> (Result<Vec<i64>, BatchFailed>, Tally) {
+        let deadlines = source.deadlines(world.now(), Duration::from_secs(60));
+        let invocation = Invocation::begin("request", &world.platform.clock, deadlines);
+        let result = source.handle(event, &invocation).await.map(|response| {
+            let failures = response.batch_item_failures.into_iter();
+            failures.map(|failure| failure.item_identifier.offset).collect()
+        });
+        (result, invocation.tally)
+    }
+
+    fn setup(settings: &[(&str, &str)]) -> (World, Source) {
+        let world = World::new(settings);
+        let source = Source::new(world.platform.clone());
+        (world, source)
+    }
+
+    fn outcomes(tally: &Tally) -> Vec<(&'static str, u64)> {
+        tally.outcomes().iter().map(|(outcome, number)| (outcome.code(), *number)).collect()
+    }
+
+    /// The events that the upstream received, by write key.
+    fn sent(world: &World) -> Vec<(String, usize)> {
+        let batch = |request: &platform::transport::Request| {
+            let body: Value = serde_json::from_slice(request.body()).unwrap();
+            let calls = body["batch"].as_array().unwrap().len();
+            (body["writeKey"].as_str().unwrap().to_owned(), calls)
+        };
+        let mut sent: Vec<_> = world.requests().iter().map(batch).collect();
+        sent.sort();
+        sent
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_is_kept_for_parking_and_for_the_answer() {
+        let (world, source) = setup(&[]);
+        let now = world.now();
+        let deadlines = source.deadlines(now, Duration::from_secs(60));
+        assert_eq!(deadlines.end.since(now), Duration::from_secs(58));
+        assert_eq!(deadlines.upstream.since(now), Duration::from_secs(55));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn records_go_to_their_applications_and_others_are_skipped() {
+        let (world, source) = setup(&[]);
+        world.secret("B", &application("token", "other"));
+        world.secret("C", &json!({"pushwoosh": {"api_token": "t"}}));
+        let mut opened = record("A", "h4");
+        opened["event_name"] = "Push Opened".into();
+        let mut timeless = record("A", "h5");
+        timeless["timestamp"] = Value::Null;
+        let values = [
+            record("A", "h1"),
+            record("B", "h1"),
+            record("A", "h2"),
+            record("A", "h1"),
+            record("C", "h1"),
+            record("X", "h1"),
+            opened,
+            timeless,
+            json!("?"),
+        ];
+        let (result, tally) = invoke(&source, &world, event(&values)).await;
+        assert_eq!(result, Ok(vec![]));
+        assert_eq!(sent(&world), [("key".to_owned(), 2), ("other".to_owned(), 1)]);
+        let by_reason: Vec<_> = tally
+            .outcomes()
+            .into_iter()
+            .filter_map(|(outcome, number)| Some((outcome.reason()?.code(), number)))
+            .collect();
+        let expected = [
+            ("not_configured", 2),
+            ("event_not_exported", 1),
+            ("duplicate", 1),
+            ("not_base64", 1),
+            ("bad_timestamp", 1),
+        ];
+        assert_eq!(by_reason, expected);
+        let rejects: Vec<Value> = world
+            .messages()
+            .iter()
+            .map(|(queue, entry)| {
+                assert_eq!(queue, "rejects");
+                serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap()
+            })
+            .collect();
+        assert_eq!(
+            (&rejects[0]["origin"], &rejects[1]["origin"]),
+            (&json!("topic-0-17"), &json!("topic-0-18"))
+        );
+        assert_eq!((&rejects[0]["kind"], &rejects[1]["raw"]), (&json!("record"), &json!("?")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_application_exports_the_events_that_it_names() {
+        let (world, source) = setup(&[]);
+        let mut secret = application("token", "key");
+        secret["segment"]["events"] = "Email Sent".into();
+        world.secret("A", &secret);
+        let (result, tally) = invoke(&source, &world, event(&[record("A", "h")])).await;
+        assert_eq!((result, outcomes(&tally)), (Ok(vec![]), vec![("disregarded", 1)]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_segment_cannot_take_now_is_parked_together() {
+        let (world, source) = setup(&[]);
+        world.upstream(|_| Reply::Limited(429, "120"));
+        let (result, tally) =
+            invoke(&source, &world, event(&[record("A", "h1"), record("A", "h2")])).await;
+        assert_eq!((result, outcomes(&tally)), (Ok(vec![]), vec![("parked", 2)]));
+        let [(queue, entry)] = world.messages().try_into().unwrap();
+        assert_eq!((queue.as_str(), &entry["DelaySeconds"]), ("retry", &json!(120)));
+        let parked: Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!(parked["work"]["segment"].as_array().unwrap().len(), 2);
+        assert_eq!((&parked["application"], &parked["cause"]), (&json!("A"), &json!("http_429")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_of_parked_calls_stays_within_the_limit_of_the_queue() {
+        let (world, source) = setup(&[]);
+        world.upstream(|_| Reply::Limited(429, "1"));
+        let values: Vec<Value> =
+            (0..40).map(|n| anonymous(&format!("{n}{}", "x".repeat(10_000)))).collect();
+        let (result, tally) = invoke(&source, &world, event(&values)).await;
+        assert_eq!((result, outcomes(&tally)), (Ok(vec![]), vec![("parked", 40)]));
+        let bodies: Vec<String> = world
+            .messages()
+            .iter()
+            .map(|(_, entry)| entry["MessageBody"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(bodies.len(), 2);
+        assert!(bodies.iter().all(|body| body.len() <= platform::message::MAX_BYTES
+            && body.starts_with("{\"application\"")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn records_of_an_application_whose_settings_cannot_be_read_are_parked_unsent() {
+        let (world, source) = setup(&[]);
+        world.secrets_manager("A", Reply::Status(503, json!({})));
+        let (result, tally) = invoke(&source, &world, event(&[record("A", "h1")])).await;
+        assert_eq!((result, outcomes(&tally)), (Ok(vec![]), vec![("parked", 1)]));
+        assert_eq!(world.requests().len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_segment_refuses_is_rejected_alone() {
+        let (world, source) = setup(&[]);
+        world.upstream(|request| {
+            let bad = String::from_utf8_lossy(request.body()).contains("h2");
+            Reply::Status(if bad { 400 } else { 200 }, json!({}))
+        });
+        let values = [anonymous("h1"), anonymous("h2"), anonymous(&"x".repeat(40_000))];
+        let (result, tally) = invoke(&source, &world, event(&values)).await;
+        assert_eq!(result, Ok(vec![]));
+        assert_eq!(outcomes(&tally), [("delivered", 1), ("rejected", 1), ("rejected", 1)]);
+        let reasons: Vec<Value> = world
+            .messages()
+            .iter()
+            .map(|(_, entry)| {
+                let reject: Value =
+                    serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+                reject["reason"].clone()
+            })
+            .collect();
+        assert_eq!(reasons, ["refused_by_segment", "too_large"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_that_nobody_keeps_is_reported_by_its_offset() {
+        let (world, source) = setup(PARTIAL);
+        world.upstream(|request| {
+            let down = String::from_utf8_lossy(request.body()).contains("\"other\"");
+            if down { Reply::Broken } else { Reply::Status(200, json!({})) }
+        });
+        world.secret("B", &application("token", "other"));
+        world.sqs(Reply::Status(500, json!({})));
+        let values = [record("A", "h1"), record("B", "h1"), record("B", "h2")];
+        let (result, tally) = invoke(&source, &world, event(&values)).await;
+        assert_eq!(result, Ok(vec![11, 12]));
+        assert_eq!(outcomes(&tally), [("delivered", 1), ("failed", 2)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_batch_fails_as_a_whole_where_nothing_else_is_read_or_nothing_worked() {
+        for (settings, values, failed) in [
+            (&[][..], vec![record("A", "h1"), json!({})], 1),
+            (PARTIAL, vec![record("A", "h1")], 1),
+        ] {
+            let (world, source) = setup(settings);
+            world.upstream(|_| Reply::Broken);
+            world.sqs(Reply::Status(500, json!({})));
+            let of = values.len();
+            let (result, _) = invoke(&source, &world, event(&values)).await;
+            assert_eq!(result, Err(BatchFailed { failed, of }));
+        }
+        let diagnostic = Diagnostic::from(BatchFailed { failed: 1, of: 2 });
+        assert_eq!(diagnostic.error_type, "BatchFailed");
+        assert!(diagnostic.error_message.starts_with("1 of 2 records"));
+    }
 }

@@ -86,7 +86,9 @@ fn settle(queue: &Queue, messages: &[Received], answer: &[u8], again: Duration) 
             }
         }
         None => {
-            messages.iter().for_each(|message| queue.change_visibility(&message.receipt, again))
+            for message in messages {
+                queue.change_visibility(&message.receipt, again);
+            }
         }
     }
 }

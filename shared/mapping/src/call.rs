@@ -4,7 +4,7 @@
 //! is. Methods and shapes: <https://docs.pushwoosh.com/developer/api-reference/device-api>.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// A method of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ impl Method {
     }
 
     /// Whether the body goes inside `{"request": …}`; the v2 Device API takes it bare.
-    pub fn enveloped(self) -> bool {
+    fn enveloped(self) -> bool {
         self != Self::DeleteUser
     }
 }
@@ -53,6 +53,12 @@ pub struct Call {
 }
 
 impl Call {
+    /// The body as it goes over the wire.
+    pub fn body(self) -> Value {
+        let request = Value::Object(self.request);
+        if self.method.enveloped() { json!({ "request": request }) } else { request }
+    }
+
     /// A call for this application.
     pub(crate) fn new(method: Method, application: &str) -> Self {
         let mut request = Map::new();

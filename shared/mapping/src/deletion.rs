@@ -19,11 +19,11 @@ struct Wire {
 
 /// The calls for one delete-user body.
 pub fn plan(application: &str, body: &[u8]) -> Result<Plan, Refusal> {
-    of(application, json(body)?)
+    plan_value(application, json(body)?)
 }
 
 /// The same for a body that was read before.
-pub(crate) fn of(application: &str, body: Value) -> Result<Plan, Refusal> {
+pub(crate) fn plan_value(application: &str, body: Value) -> Result<Plan, Refusal> {
     let wire: Wire = object(body)?;
     let user = id(&wire.external_id).or_else(|| id(&wire.user_id)).ok_or_else(|| {
         Refusal::new(Reason::NoIdentity, "external_id: the id of the user to delete is expected")

@@ -2,6 +2,8 @@
 //!
 //! Numbers: <https://docs.pushwoosh.com/developer/api-reference/api-identifiers>.
 
+use crate::field::fold;
+
 /// A delivery platform of Pushwoosh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Platform {
@@ -89,14 +91,6 @@ impl Platform {
             .map(|row| row.0)
             .or_else(|| folded.parse().ok().and_then(Self::from_number))
     }
-}
-
-/// Lower case without blanks and separators, so that `Push Sent`, `push_sent` and `PUSH-SENT` meet.
-pub(crate) fn fold(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_whitespace() && *c != '_' && *c != '-')
-        .flat_map(char::to_lowercase)
-        .collect()
 }
 
 #[cfg(test)]

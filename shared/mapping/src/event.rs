@@ -29,11 +29,15 @@ struct Wire {
 
 /// The call for one event. `received` is the time for an event that names none.
 pub fn plan(application: &str, event: &[u8], received: Timestamp) -> Result<Plan, Refusal> {
-    of(application, json(event)?, received)
+    plan_value(application, json(event)?, received)
 }
 
 /// The same for an event that was read before.
-pub(crate) fn of(application: &str, event: Value, received: Timestamp) -> Result<Plan, Refusal> {
+pub(crate) fn plan_value(
+    application: &str,
+    event: Value,
+    received: Timestamp,
+) -> Result<Plan, Refusal> {
     let wire: Wire = object(event)?;
     let user = id(&wire.user_id).or_else(|| id(&wire.external_id));
     let device = id(&wire.device_id);

@@ -21,7 +21,7 @@ pub(crate) fn object<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
         .map_err(|_| Refusal::new(Reason::NotAnObject, "a JSON object is expected"))
 }
 
-/// Text or number as trimmed text; nothing for anything else and for empty text.
+/// Text or number as trimmed text; none for anything else and for empty text.
 pub(crate) fn text(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
@@ -32,10 +32,10 @@ pub(crate) fn text(value: &Value) -> Option<String> {
 }
 
 /// What Segment's client makes of an id of `false` (`context.device: false` gives a device id
-/// `"false"`); nobody's id.
+/// `"false"`): it identifies no one.
 const NO_ID: &str = "false";
 
-/// Text as it came, where anything is left of it after trimming: names are not ours to change.
+/// Text as it came, unless it is blank: names are never changed.
 pub(crate) fn verbatim(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => (!text.trim().is_empty()).then(|| text.clone()),
@@ -46,6 +46,14 @@ pub(crate) fn verbatim(value: &Value) -> Option<String> {
 /// A user or device id.
 pub(crate) fn id(value: &Value) -> Option<String> {
     text(value).filter(|id| id != NO_ID)
+}
+
+/// Lower case without blanks and separators, so that `Push Sent`, `push_sent` and `PUSH-SENT` meet.
+pub(crate) fn fold(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_whitespace() && *c != '_' && *c != '-')
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// Whose item this is, for the log of an item that was not delivered.

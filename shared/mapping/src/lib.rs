@@ -4,32 +4,45 @@
 //! and in Lambda. Bad data is a [`Reason`], never a panic.
 //!
 //! # Layout
+//! * [`item`]: everything that comes in, and its one plan. Start here.
+//! * [`profile`], [`event`], [`deletion`]: the bodies of track-user, post-events and delete-user.
+//! * [`raw_event`]: a raw Segment event, through the mappings that select it.
+//! * [`tracking_log`]: a record of the topic `channels-tracking-log` becomes a Segment Track call.
+//! * [`rules`]: what an application's settings say about its items.
+//! * [`work`]: what is to be sent for an item; [`parked`]: how it waits on the retry queue.
 //! * [`call`]: a call of the Pushwoosh API.
-//! * [`deletion`], [`event`], [`profile`]: the bodies of delete-user, post-events and track-user.
+//! * [`device_platform`]: Pushwoosh's platform numbers and names.
+//! * [`value`]: JSON values in the forms that Pushwoosh keeps.
+//! * [`outcome`], [`reason`], [`cause`]: how an item ended, why it was not delivered, and why it is
+//!   not delivered yet. One enum each for the whole system.
 //! * [`explain`]: where everything in a call comes from, and what went nowhere.
 //! * `field`: tolerant reading of single fields.
-//! * [`outcome`]: how an item ended, one enum for the whole system.
-//! * [`device_platform`]: Pushwoosh's platform numbers and names.
-//! * [`reason`]: why an item was not delivered, one enum for the whole system.
-//! * [`segment_event`]: a raw Segment event, through the mappings that select it.
-//! * [`tracking_log`]: a record of the topic `channels-tracking-log` becomes a Segment Track call.
-//! * [`value`]: JSON values in the forms that Pushwoosh keeps.
 
 pub mod call;
+pub mod cause;
 pub mod deletion;
 pub mod device_platform;
 pub mod event;
 pub mod explain;
 mod field;
+pub mod item;
 pub mod outcome;
+pub mod parked;
 pub mod profile;
+pub mod raw_event;
 pub mod reason;
-pub mod segment_event;
+pub mod rules;
 pub mod tracking_log;
 pub mod value;
+pub mod work;
 
 pub use call::{Call, Method, Plan};
+pub use cause::Cause;
 pub use device_platform::Platform;
 pub use field::identity_of;
+pub use item::{Item, ItemKind, Origin};
 pub use outcome::Outcome;
+pub use parked::Parked;
 pub use reason::{Disposition, Reason, Refusal};
+pub use rules::Rules;
+pub use work::{Planned, Work};

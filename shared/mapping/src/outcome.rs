@@ -1,43 +1,36 @@
 //! How an item ended. Every item ends in exactly one outcome, each is counted, and the sum equals
 //! what came in.
 
+use crate::cause::Cause;
 use crate::reason::{Disposition, Reason};
 
-/// The end of an item's way through a function.
+/// How an item ended in one invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
     /// The upstream has it.
     Delivered,
-    /// By rule not ours to deliver.
+    /// Intentionally skipped.
     Disregarded(Reason),
     /// On the retry queue.
-    Parked,
+    Parked(Cause),
     /// On the rejects queue.
     Rejected(Reason),
-    /// Could neither be delivered nor kept: the platform in front must bring it again.
-    Failed,
+    /// Neither delivered nor kept: the caller (Segment or Lambda) must resend it.
+    Failed(Cause),
 }
 
 impl Outcome {
-    /// Code of [`Outcome::Delivered`].
-    pub const DELIVERED: &str = "delivered";
-    /// Code of [`Outcome::Disregarded`].
-    pub const DISREGARDED: &str = "disregarded";
-    /// Code of [`Outcome::Parked`].
-    pub const PARKED: &str = "parked";
-    /// Code of [`Outcome::Rejected`].
-    pub const REJECTED: &str = "rejected";
-    /// Code of [`Outcome::Failed`].
-    pub const FAILED: &str = "failed";
+    /// The codes of all outcomes, in the order in which they are reported.
+    pub const CODES: [&str; 5] = ["delivered", "disregarded", "parked", "rejected", "failed"];
 
     /// Stable, machine-readable code.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Delivered => Self::DELIVERED,
-            Self::Disregarded(_) => Self::DISREGARDED,
-            Self::Parked => Self::PARKED,
-            Self::Rejected(_) => Self::REJECTED,
-            Self::Failed => Self::FAILED,
+            Self::Delivered => "delivered",
+            Self::Disregarded(_) => "disregarded",
+            Self::Parked(_) => "parked",
+            Self::Rejected(_) => "rejected",
+            Self::Failed(_) => "failed",
         }
     }
 
@@ -46,9 +39,9 @@ impl Outcome {
         match self {
             Self::Delivered => "ItemsDelivered",
             Self::Disregarded(_) => "ItemsDisregarded",
-            Self::Parked => "ItemsParked",
+            Self::Parked(_) => "ItemsParked",
             Self::Rejected(_) => "ItemsRejected",
-            Self::Failed => "ItemsFailed",
+            Self::Failed(_) => "ItemsFailed",
         }
     }
 
@@ -56,8 +49,13 @@ impl Outcome {
     pub fn reason(self) -> Option<Reason> {
         match self {
             Self::Disregarded(reason) | Self::Rejected(reason) => Some(reason),
-            Self::Delivered | Self::Parked | Self::Failed => None,
+            Self::Delivered | Self::Parked(_) | Self::Failed(_) => None,
         }
+    }
+
+    /// Whether the caller must resend the item.
+    pub fn is_failed(self) -> bool {
+        matches!(self, Self::Failed(_))
     }
 }
 
@@ -67,5 +65,31 @@ impl From<Reason> for Outcome {
             Disposition::Disregard => Self::Disregarded(reason),
             Disposition::Reject => Self::Rejected(reason),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_has_its_code_metric_and_reason() {
+        let (skip, reject) = (Reason::NoIdentity, Reason::BadField);
+        let cause = Cause::Timeout;
+        let table = [
+            (Outcome::Delivered, "delivered", "ItemsDelivered", None),
+            (skip.into(), "disregarded", "ItemsDisregarded", Some(skip)),
+            (Outcome::Parked(cause), "parked", "ItemsParked", None),
+            (reject.into(), "rejected", "ItemsRejected", Some(reject)),
+            (Outcome::Failed(cause), "failed", "ItemsFailed", None),
+        ];
+        for (outcome, code, metric, reason) in table {
+            assert_eq!(
+                (outcome.code(), outcome.metric(), outcome.reason()),
+                (code, metric, reason)
+            );
+            assert_eq!(outcome.is_failed(), code == "failed");
+        }
+        assert_eq!(table.map(|row| row.1), Outcome::CODES);
     }
 }

@@ -5,7 +5,6 @@
 //! costs the device its registration, never the user their tags.
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::call::{Call, Method, Plan};
@@ -18,49 +17,76 @@ use crate::value::to_pushwoosh;
 /// <https://docs.pushwoosh.com/platform-docs/api-reference/tags>
 pub const MAX_TAGS: usize = 50;
 
-/// The profile as callers send it; every field may be absent or null.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Wire {
-    attributes: Value,
-    user_id: Value,
-    external_id: Value,
-    email: Value,
-    app_version: Value,
-    device_id: Value,
-    device_model: Value,
-    device_platform: Value,
-    device_token: Value,
-    language: Value,
-    country: Value,
-    city: Value,
-    current_location: Value,
-    device_os_version: Value,
-    timezone: Value,
-    user_agent: Value,
+/// A field of the body that becomes a tag of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct TagField {
+    /// Name of the field.
+    pub name: &'static str,
+    /// A value as Segment sends it, for the documentation.
+    pub example: &'static str,
+    /// Name of the tag in Pushwoosh.
+    pub tag: &'static str,
+    /// The tag's value; nothing where the field has none that can be used.
+    value: fn(&Value) -> Option<Value>,
 }
+
+const fn text_tag(name: &'static str, example: &'static str, tag: &'static str) -> TagField {
+    TagField { name, example, tag, value: |value| text(value).map(Value::from) }
+}
+
+/// An object of numbers.
+const LOCATION: &str = r#"{"latitude": 51.5, "longitude": 0}"#;
+
+fn number(value: Option<&Value>) -> Option<Value> {
+    value.filter(|value| value.is_number()).cloned()
+}
+
+/// The fields that become tags, in the order in which the tags are sent.
+pub const TAG_FIELDS: &[TagField] = &[
+    TagField {
+        value: |value| language(value).map(Value::from),
+        ..text_tag("language", "en-US", "Language")
+    },
+    text_tag("country", "US", "Country"),
+    text_tag("city", "SF", "City"),
+    text_tag("app_version", "1.0", "Application Version"),
+    text_tag("device_model", "iPhone7,2", "Device Model"),
+    text_tag("device_os_version", "17", "OS Version"),
+    TagField {
+        value: |value| number(value.get("latitude")),
+        ..text_tag("current_location", LOCATION, "Latitude")
+    },
+    TagField {
+        value: |value| number(value.get("longitude")),
+        ..text_tag("current_location", LOCATION, "Longitude")
+    },
+    text_tag("timezone", "Europe/Berlin", "Time Zone"),
+    text_tag("user_agent", "UA", "User Agent"),
+];
 
 /// The calls for one track-user body. `now` decides the offset of the user's time zone.
 pub fn plan(application: &str, body: &[u8], now: Timestamp) -> Result<Plan, Refusal> {
-    of(application, json(body)?, now)
+    plan_value(application, json(body)?, now)
 }
 
 /// The same for a body that was read before.
-pub(crate) fn of(application: &str, body: Value, now: Timestamp) -> Result<Plan, Refusal> {
-    let wire: Wire = object(body)?;
-    let user = id(&wire.user_id).or_else(|| id(&wire.external_id));
-    let hwid = id(&wire.device_id);
-    let email = text(&wire.email).filter(|address| address.contains('@'));
+pub(crate) fn plan_value(application: &str, body: Value, now: Timestamp) -> Result<Plan, Refusal> {
+    let body: Map<String, Value> = object(body)?;
+    // Every field may be absent or null.
+    let field = |name: &str| body.get(name).unwrap_or(&Value::Null);
+    let user = id(field("user_id")).or_else(|| id(field("external_id")));
+    let hwid = id(field("device_id"));
+    let email = text(field("email")).filter(|address| address.contains('@'));
     if user.is_none() && hwid.is_none() && email.is_none() {
         return Err(Refusal::new(Reason::NoIdentity, "user_id, device_id or email is expected"));
     }
-    let platform = text(&wire.device_platform).and_then(|name| Platform::parse(&name));
-    let language = text(&wire.language).and_then(|locale| language(&locale));
-    let offset = text(&wire.timezone).and_then(|name| offset(&name, now));
-    let tags = tags(&wire, language.as_deref())?;
+    let platform = text(field("device_platform")).and_then(|name| Platform::parse(&name));
+    let language = language(field("language"));
+    let offset = text(field("timezone")).and_then(|name| offset(&name, now));
+    let tags = tags(&body)?;
 
     let device = hwid.clone().zip(platform).and_then(|(hwid, platform)| {
-        let token = text(&wire.device_token);
+        let token = text(field("device_token"));
         let (method, offset_key) = match (&token, &user) {
             (Some(_), _) => (Method::RegisterDevice, "timezone"),
             (None, Some(_)) => (Method::RegisterUser, "tz_offset"),
@@ -76,9 +102,9 @@ pub(crate) fn of(application: &str, body: Value, now: Timestamp) -> Result<Plan,
             token => call
                 .with("push_token", token)
                 .with("language", language.clone())
-                .with("app_version", text(&wire.app_version))
-                .with("device_model", text(&wire.device_model))
-                .with("os_version", text(&wire.device_os_version)),
+                .with("app_version", text(field("app_version")))
+                .with("device_model", text(field("device_model")))
+                .with("os_version", text(field("device_os_version"))),
         })
     });
     let address = email.clone().map(|email| {
@@ -108,29 +134,20 @@ pub(crate) fn of(application: &str, body: Value, now: Timestamp) -> Result<Plan,
 
 /// Attributes and profile fields as tags. An attribute with the name of a profile tag wins: the
 /// customer chose it.
-fn tags(wire: &Wire, language: Option<&str>) -> Result<Map<String, Value>, Refusal> {
-    let location = |key| wire.current_location.get(key).filter(|value| value.is_number());
-    let mut tags: Map<String, Value> = [
-        ("Language", language.map(Value::from)),
-        ("Country", text(&wire.country).map(Value::from)),
-        ("City", text(&wire.city).map(Value::from)),
-        ("Application Version", text(&wire.app_version).map(Value::from)),
-        ("Device Model", text(&wire.device_model).map(Value::from)),
-        ("OS Version", text(&wire.device_os_version).map(Value::from)),
-        ("Latitude", location("latitude").cloned()),
-        ("Longitude", location("longitude").cloned()),
-        ("Time Zone", text(&wire.timezone).map(Value::from)),
-        ("User Agent", text(&wire.user_agent).map(Value::from)),
-    ]
-    .into_iter()
-    .filter_map(|(tag, value)| Some((tag.to_owned(), value?)))
-    .collect();
-    match &wire.attributes {
-        Value::Null => {}
-        Value::Object(attributes) => {
+fn tags(body: &Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
+    let mut tags: Map<String, Value> = TAG_FIELDS
+        .iter()
+        .filter_map(|field| {
+            let value = (field.value)(body.get(field.name)?)?;
+            Some((field.tag.to_owned(), value))
+        })
+        .collect();
+    match body.get("attributes") {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(attributes)) => {
             tags.extend(attributes.iter().map(|(name, value)| (name.clone(), to_pushwoosh(value))));
         }
-        _ => {
+        Some(_) => {
             return Err(Refusal::new(Reason::BadField, "attributes: an object is expected"));
         }
     }
@@ -147,8 +164,8 @@ fn chunks(tags: Map<String, Value>) -> Vec<Map<String, Value>> {
 }
 
 /// `en-US` → `en`: the ISO 639 code that Pushwoosh takes.
-fn language(locale: &str) -> Option<String> {
-    let code = locale.split(['-', '_']).next()?.to_ascii_lowercase();
+fn language(locale: &Value) -> Option<String> {
+    let code = text(locale)?.split(['-', '_']).next()?.to_ascii_lowercase();
     let is_code = matches!(code.len(), 2 | 3) && code.bytes().all(|b| b.is_ascii_alphabetic());
     is_code.then_some(code)
 }
@@ -250,8 +267,8 @@ mod tests {
 
     #[test]
     fn languages_and_time_zones_that_are_none_are_left_out() {
-        assert_eq!(language("zh_Hans-CN").as_deref(), Some("zh"));
-        assert_eq!(language("true"), None);
+        assert_eq!(language(&json!("zh_Hans-CN")).as_deref(), Some("zh"));
+        assert_eq!(language(&json!(true)), None);
         assert_eq!(offset("Mars/Olympus", Timestamp::UNIX_EPOCH), None);
         assert_eq!(offset("Asia/Kolkata", Timestamp::UNIX_EPOCH), Some(19_800));
     }

@@ -7,237 +7,110 @@ use std::fmt;
 /// What becomes of an item that is not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
-    /// By rule not ours to deliver: counted, logged, forgotten.
+    /// Intentionally skipped: counted and logged.
     Disregard,
-    /// Was meant to be delivered and never can be: its bytes go to the rejects queue.
+    /// Was meant to be delivered and never can be as it is: its bytes go to the rejects queue.
     Reject,
 }
 
-/// The reason an item was not delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Reason {
-    /// The bytes are not JSON text.
-    NotJson,
-    /// JSON, but not the object that was expected.
-    NotAnObject,
-    /// The record's value is not base64 text.
-    NotBase64,
-    /// The record has no value.
-    Tombstone,
-    /// The record names no application.
-    NoApplication,
-    /// The application has no settings for this direction.
-    NotConfigured,
-    /// The event is not one of those that Segment receives.
-    EventNotExported,
-    /// The same record or event was seen before.
-    Duplicate,
-    /// No mapping selects the event.
-    NoMapping,
-    /// The mapping fails on the event.
-    MappingFailed,
-    /// Neither a user id nor a device id.
-    NoIdentity,
-    /// The device's platform is missing.
-    NoPlatform,
-    /// The device's platform is none that Pushwoosh has.
-    UnknownPlatform,
-    /// A profile without anything to save.
-    NothingToSave,
-    /// The event has no name.
-    NoEventName,
-    /// The time is missing or cannot be read.
-    BadTimestamp,
-    /// A field has a type that cannot be read.
-    BadField,
-    /// Larger than the upstream takes.
-    TooLarge,
-    /// Pushwoosh refused it for good.
-    RefusedByPushwoosh,
-    /// Segment refused it for good.
-    RefusedBySegment,
-}
-
-/// What is known of a reason.
-struct About {
-    code: &'static str,
-    disposition: Disposition,
-    cause: &'static str,
-    cure: &'static str,
-}
-
-impl Reason {
-    /// Every reason, in the order in which an item meets them.
-    pub const ALL: &[Self] = &[
-        Self::NotJson,
-        Self::NotAnObject,
-        Self::NotBase64,
-        Self::Tombstone,
-        Self::NoApplication,
-        Self::NotConfigured,
-        Self::EventNotExported,
-        Self::Duplicate,
-        Self::NoMapping,
-        Self::MappingFailed,
-        Self::NoIdentity,
-        Self::NoPlatform,
-        Self::UnknownPlatform,
-        Self::NothingToSave,
-        Self::NoEventName,
-        Self::BadTimestamp,
-        Self::BadField,
-        Self::TooLarge,
-        Self::RefusedByPushwoosh,
-        Self::RefusedBySegment,
-    ];
-
-    #[expect(clippy::too_many_lines, reason = "a table")]
-    fn about(self) -> About {
-        use Disposition::{Disregard, Reject};
-        match self {
-            Self::NotJson => About {
-                code: "not_json",
-                disposition: Reject,
-                cause: "The bytes are not JSON text.",
-                cure: "The producer must send JSON text; correct it and send the item again.",
-            },
-            Self::NotAnObject => About {
-                code: "not_an_object",
-                disposition: Reject,
-                cause: "JSON, but not the object that was expected.",
-                cure: "The producer must send a JSON object; correct it and send the item again.",
-            },
-            Self::NotBase64 => About {
-                code: "not_base64",
-                disposition: Reject,
-                cause: "The record's value is not base64 text.",
-                cure: "The event source mapping sends base64; whatever called the function by hand must too.",
-            },
-            Self::Tombstone => About {
-                code: "tombstone",
-                disposition: Disregard,
-                cause: "The record has no value.",
-                cure: "None: such a record says nothing.",
-            },
-            Self::NoApplication => About {
-                code: "no_application",
-                disposition: Disregard,
-                cause: "The record names no application.",
-                cure: "The producer must fill `application_code`.",
-            },
-            Self::NotConfigured => About {
-                code: "not_configured",
-                disposition: Disregard,
-                cause: "The application has no settings for this direction.",
-                cure: "None, unless the application should have Segment: then add `segment.write_key` to its secret.",
-            },
-            Self::EventNotExported => About {
-                code: "event_not_exported",
-                disposition: Disregard,
-                cause: "The event is not one of those that Segment receives.",
-                cure: "None, unless it is wanted: then add it to `segment.events` of the application's secret.",
-            },
-            Self::Duplicate => About {
-                code: "duplicate",
-                disposition: Disregard,
-                cause: "It was seen before: the same record in the batch, or an event with the same `messageId`.",
-                cure: "None: it was sent once.",
-            },
-            Self::NoMapping => About {
-                code: "no_mapping",
-                disposition: Disregard,
-                cause: "No mapping's trigger selects the event.",
-                cure: "None, unless it is wanted: then see with `cargo run -- explain` which condition fails, and correct `mappings` of the application's secret.",
-            },
-            Self::MappingFailed => About {
-                code: "mapping_failed",
-                disposition: Reject,
-                cause: "The mapping fails on the event.",
-                cure: "Read the item's message, try the event with `cargo run -- explain`, correct `mappings` of the application's secret, and redrive the item.",
-            },
-            Self::NoIdentity => About {
-                code: "no_identity",
-                disposition: Disregard,
-                cause: "Neither a user id nor a device id.",
-                cure: "Map a user id or a device id in Segment; the producer of the topic must fill `hwid`.",
-            },
-            Self::NoPlatform => About {
-                code: "no_platform",
-                disposition: Disregard,
-                cause: "The device's platform is missing.",
-                cure: "Map `device_platform` in Segment to ios, android or web.",
-            },
-            Self::UnknownPlatform => About {
-                code: "unknown_platform",
-                disposition: Disregard,
-                cause: "The device's platform is none that Pushwoosh has.",
-                cure: "Map `device_platform` in Segment to one of Pushwoosh's: ios, android, web.",
-            },
-            Self::NothingToSave => About {
-                code: "nothing_to_save",
-                disposition: Disregard,
-                cause: "A profile without anything to save.",
-                cure: "Map at least one attribute in Segment.",
-            },
-            Self::NoEventName => About {
-                code: "no_event_name",
-                disposition: Reject,
-                cause: "The event has no name.",
-                cure: "Map the name of the event in Segment; pages and screens may have none.",
-            },
-            Self::BadTimestamp => About {
-                code: "bad_timestamp",
-                disposition: Reject,
-                cause: "The time is missing or cannot be read.",
-                cure: "It must be RFC 3339 text or a unix time; correct the mapping or the producer.",
-            },
-            Self::BadField => About {
-                code: "bad_field",
-                disposition: Reject,
-                cause: "A field has a type that cannot be read.",
-                cure: "The field must have the type that the item's message names; correct the mapping.",
-            },
-            Self::TooLarge => About {
-                code: "too_large",
-                disposition: Reject,
-                cause: "Larger than the upstream takes.",
-                cure: "Shorten the item; Segment takes calls of up to 32 KB.",
-            },
-            Self::RefusedByPushwoosh => About {
-                code: "refused_by_pushwoosh",
-                disposition: Reject,
-                cause: "Pushwoosh refused it for good.",
-                cure: "Read Pushwoosh's answer in the item's message, correct what it names, and redrive the item.",
-            },
-            Self::RefusedBySegment => About {
-                code: "refused_by_segment",
-                disposition: Reject,
-                cause: "Segment refused it for good.",
-                cure: "Read Segment's answer in the item's message, correct what it names, and redrive the item.",
-            },
+/// A row per reason: variant, code, disposition, what happened, what the operator does about it.
+macro_rules! reasons {
+    ($($variant:ident, $code:literal, $disposition:ident, $cause:literal, $remedy:literal;)*) => {
+        /// The reason an item was not delivered.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $(#[doc = $cause] $variant,)*
         }
-    }
 
-    /// Stable, machine-readable code.
-    pub fn code(self) -> &'static str {
-        self.about().code
-    }
+        impl Reason {
+            /// Every reason, in the order in which an item meets them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-    /// What becomes of the item.
-    pub fn disposition(self) -> Disposition {
-        self.about().disposition
-    }
+            /// Stable, machine-readable code.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
 
-    /// What happened, for people.
-    pub fn cause(self) -> &'static str {
-        self.about().cause
-    }
+            /// What becomes of the item.
+            pub fn disposition(self) -> Disposition {
+                match self { $(Self::$variant => Disposition::$disposition,)* }
+            }
 
-    /// What the operator does about it.
-    pub fn cure(self) -> &'static str {
-        self.about().cure
-    }
+            /// What happened, for people.
+            pub fn cause(self) -> &'static str {
+                match self { $(Self::$variant => $cause,)* }
+            }
+
+            /// What the operator does about it.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    NotJson, "not_json", Reject,
+        "The bytes are not JSON text.",
+        "The producer must send JSON text. Correct it and send the item again.";
+    NotAnObject, "not_an_object", Reject,
+        "The bytes are JSON, but not an object.",
+        "The producer must send a JSON object. Correct it and send the item again.";
+    NotBase64, "not_base64", Reject,
+        "The record's value is not base64 text.",
+        "The event source mapping sends base64. Whoever invokes the function by hand must send it too.";
+    Tombstone, "tombstone", Disregard,
+        "The record has no value.",
+        "None: the record holds nothing to send.";
+    NoApplication, "no_application", Disregard,
+        "The record names no application.",
+        "The producer must fill `application_code`.";
+    NotConfigured, "not_configured", Disregard,
+        "The application has no settings for this direction.",
+        "None, unless the application should send to Segment: then add `segment.write_key` to its secret.";
+    EventNotExported, "event_not_exported", Disregard,
+        "The event is not one of those that Segment receives.",
+        "None, unless it is wanted: then add it to `segment.events` of the application's secret.";
+    Duplicate, "duplicate", Disregard,
+        "It was seen before: the same record in the batch, or an event with the same `messageId`.",
+        "None: it was sent once.";
+    NoMapping, "no_mapping", Disregard,
+        "No mapping's trigger selects the event.",
+        "None, unless it is wanted: then find the condition that fails with `cargo run -- explain`, and correct `mappings` of the application's secret.";
+    MappingFailed, "mapping_failed", Reject,
+        "The mapping fails on the event.",
+        "Read the item's message, try the event with `cargo run -- explain`, correct `mappings` of the application's secret, and redrive the item.";
+    NoIdentity, "no_identity", Disregard,
+        "The item has neither a user id nor a device id.",
+        "Map a user id or a device id in Segment. The producer of the topic must fill `hwid`.";
+    NoPlatform, "no_platform", Disregard,
+        "The device's platform is missing.",
+        "Map `device_platform` in Segment to ios, android or web.";
+    UnknownPlatform, "unknown_platform", Disregard,
+        "Pushwoosh has no such device platform.",
+        "Map `device_platform` in Segment to one that Pushwoosh has: ios, android, web.";
+    NothingToSave, "nothing_to_save", Disregard,
+        "The profile has nothing to save.",
+        "Map at least one attribute in Segment.";
+    NoEventName, "no_event_name", Reject,
+        "The event has no name.",
+        "Map the name of the event in Segment. Pages and screens may have none.";
+    BadTimestamp, "bad_timestamp", Reject,
+        "The time is missing or cannot be read.",
+        "It must be RFC 3339 text or a unix time. Correct the mapping or the producer.";
+    BadField, "bad_field", Reject,
+        "A field has a type that cannot be read.",
+        "The field must have the type that the item's message names. Correct the mapping.";
+    TooLarge, "too_large", Reject,
+        "The item is larger than the upstream takes.",
+        "Shorten the item. Segment takes calls of up to 32 KB.";
+    RefusedByPushwoosh, "refused_by_pushwoosh", Reject,
+        "Pushwoosh refused the item for good.",
+        "Read Pushwoosh's answer in the item's message, correct what it names, and redrive the item.";
+    RefusedBySegment, "refused_by_segment", Reject,
+        "Segment refused the item for good.",
+        "Read Segment's answer in the item's message, correct what it names, and redrive the item.";
 }
 
 impl fmt::Display for Reason {
@@ -246,7 +119,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A reason with what a person needs to cure it. Holds no data of the item.
+/// A reason with what a person needs to correct the item. Holds no data of the item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// Why.
@@ -262,6 +135,13 @@ impl Refusal {
     }
 }
 
+impl From<Reason> for Refusal {
+    /// A refusal of the item as a whole: there is no field to name.
+    fn from(reason: Reason) -> Self {
+        Self::new(reason, reason.cause())
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.reason, self.message)
@@ -269,3 +149,25 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_code_of_its_own_and_says_what_to_do() {
+        let codes: std::collections::HashSet<_> =
+            Reason::ALL.iter().map(|one| one.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            assert!(reason.cause().ends_with('.') && reason.remedy().ends_with('.'), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_reads_as_reason_and_message() {
+        let refusal = Refusal::new(Reason::NoPlatform, "device_platform: ios is expected");
+        assert_eq!(refusal.to_string(), "no_platform: device_platform: ios is expected");
+        assert_eq!(Refusal::from(Reason::Duplicate).message, Reason::Duplicate.cause());
+    }
+}

@@ -5,14 +5,12 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
-use mapping::explain::{Input, Setting, explain};
-use mapping::tracking_log::Record;
-use mapping::{deletion, event, profile, segment_event};
+use mapping::explain::explain;
+use mapping::{Item, ItemKind, Origin, Rules};
 use segment_language::fql::{self, Trigger};
 use segment_language::kit::Mapping;
 use segment_language::schema::{self, Kind, Mode};
-use segment_language::subscription::{presets, read_any};
+use segment_language::subscription::read_any;
 use serde_json::{Map, Value, json};
 
 /// Makes values of bytes, with the words that matter.
@@ -109,17 +107,10 @@ fn fuzz_mappings() {
             }
         }
         let read = read_any(&mapping);
-        let setting = Setting {
-            application: "A",
-            subscriptions: if read.subscriptions.is_empty() {
-                presets()
-            } else {
-                &read.subscriptions
-            },
-            exported: None,
-            now: Timestamp::UNIX_EPOCH,
-        };
-        explain(Input::of(&input), &input, setting);
+        let own = Rules { subscriptions: &read.subscriptions, ..Rules::of_presets("A") };
+        for rules in [own, Rules::of_presets("A")] {
+            explain(ItemKind::recognise(&input), &input, &rules);
+        }
         for kind in ["string|null", "number", "integer[]", "boolean", "datetime|null", "object"] {
             let kind = Kind::parse(kind).unwrap();
             schema::coerce("f", kind, Mode::Single, Some(Cow::Borrowed(&input))).ok();
@@ -141,15 +132,12 @@ fn fuzz_triggers() {
 #[test]
 fn fuzz_bytes() {
     bolero::check!().for_each(|bytes: &[u8]| {
-        let now = Timestamp::UNIX_EPOCH;
         let made = serde_json::to_vec(&Maker(bytes.iter()).value(4)).unwrap();
         for bytes in [bytes, &made] {
-            profile::plan("A", bytes, now).ok();
-            event::plan("A", bytes, now).ok();
-            deletion::plan("A", bytes).ok();
-            segment_event::plan("A", presets(), bytes, now).ok();
-            if let Ok(record) = Record::read(bytes) {
-                record.to_track(&[]).ok();
+            for kind in ItemKind::ALL {
+                let item =
+                    Item { kind, application: Some("A"), origin: Origin::Message("m"), bytes };
+                item.plan(&Rules::of_presets("A")).ok();
             }
         }
     });

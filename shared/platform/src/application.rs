@@ -11,7 +11,9 @@
 
 use std::sync::Arc;
 
-use mapping::tracking_log::Event;
+use jiff::Timestamp;
+use mapping::Rules;
+use mapping::tracking_log::{MessageEvent, OptionalProperty};
 use secrecy::SecretString;
 use segment_language::subscription::{self, Subscription};
 use serde_json::{Map, Value};
@@ -32,9 +34,9 @@ pub struct Application {
     /// Application code.
     pub code: String,
     /// What the destination needs; without it the application has none.
-    pub pushwoosh: Option<Pushwoosh>,
+    pub pushwoosh: Option<PushwooshAccount>,
     /// What the source needs; without it the application's records are disregarded.
-    pub segment: Option<Segment>,
+    pub segment: Option<SegmentAccount>,
     /// Shared secrets of the webhook route, several during a rotation; none closes the route.
     pub webhook_secrets: Vec<SecretString>,
     /// The customer's own mappings, in place of the presets.
@@ -43,7 +45,7 @@ pub struct Application {
 
 /// Where and with which key an application's calls go.
 #[derive(Debug, Clone)]
-pub struct Pushwoosh {
+pub struct PushwooshAccount {
     /// Scheme and host, without a slash at the end.
     pub base_url: String,
     /// The key that Segment presents, and that Pushwoosh takes.
@@ -52,13 +54,13 @@ pub struct Pushwoosh {
 
 /// Where and with which key an application's Track calls go, and which.
 #[derive(Debug, Clone)]
-pub struct Segment {
+pub struct SegmentAccount {
     /// Up to and including `/v1`.
     pub base_url: String,
     /// Write key of the source in Segment.
     pub write_key: SecretString,
     /// Events to export; nothing means all.
-    pub events: Option<Vec<Event>>,
+    pub events: Option<Vec<MessageEvent>>,
 }
 
 /// What is wrong with a secret; holds none of its values.
@@ -75,7 +77,23 @@ impl Application {
         }
     }
 
-    /// Reads a secret. What can be left out of it while the rest is used is told by [`warnings`].
+    /// What the application's settings say about its items.
+    pub fn rules<'a>(
+        &'a self,
+        track_properties: &'a [OptionalProperty],
+        now: Timestamp,
+    ) -> Rules<'a> {
+        let segment = self.segment.as_ref();
+        Rules {
+            application: &self.code,
+            subscriptions: self.subscriptions(),
+            exported: segment.and_then(|segment| segment.events.as_deref()),
+            track_properties,
+            now,
+        }
+    }
+
+    /// Reads a secret. Parts that are ignored while the rest is used are in [`warnings`].
     pub fn read(code: &str, secret: &Value) -> Result<Self, Problems> {
         let mut reader = Reader::default();
         if !secret.is_object() {
@@ -84,7 +102,7 @@ impl Application {
         let pushwoosh = reader.section(secret, "pushwoosh").and_then(|section| {
             let api_token = reader.key(section, "pushwoosh.api_token");
             let base_url = reader.url(section, "pushwoosh.base_url");
-            Some(Pushwoosh {
+            Some(PushwooshAccount {
                 api_token: api_token?,
                 base_url: base_url.unwrap_or_else(|| PUSHWOOSH_BASE_URL.to_owned()),
             })
@@ -98,7 +116,7 @@ impl Application {
             let write_key = reader.key(section, "segment.write_key");
             let base_url = reader.url(section, "segment.base_url");
             let events = reader.events(section);
-            Some(Segment {
+            Some(SegmentAccount {
                 write_key: write_key?,
                 base_url: base_url.unwrap_or_else(|| region.to_owned()),
                 events,
@@ -114,7 +132,7 @@ impl Application {
             Some(_) => reader.problem("mappings must be a list"),
         };
         if pushwoosh.is_none() && segment.is_none() && reader.0.is_empty() {
-            reader.0.push("pushwoosh.api_token or segment.write_key is missing".to_owned());
+            reader.0.push("pushwoosh.api_token or segment.write_key is required".to_owned());
         }
         if reader.0.is_empty() {
             Ok(Self { code: code.to_owned(), pushwoosh, segment, webhook_secrets, subscriptions })
@@ -124,43 +142,44 @@ impl Application {
     }
 }
 
-/// What is left out of a secret, and what will surprise in it: names in `segment.events` that are no
-/// event of ours, mappings with faults, triggers that do not select what they seem to.
+/// Ignored or suspicious entries of a secret: unknown names in `segment.events`, mappings with faults,
+/// triggers that do not select what they seem to, unknown fields.
 pub fn warnings(secret: &Value) -> Vec<String> {
     let list = secret.pointer("/segment/events").and_then(Value::as_str).unwrap_or_default();
-    let unknown = names(list).filter(|name| Event::parse(name).is_none());
-    let mut warnings: Vec<String> = unknown
-        .map(|name| format!("segment.events names an event that does not exist: {name}"))
-        .collect();
+    let unknown = names(list).filter(|name| MessageEvent::parse(name).is_none());
+    let mut warnings: Vec<String> =
+        unknown.map(|name| format!("segment.events names an unknown event: {name}")).collect();
     if let Some(Value::Array(mappings)) = secret.get("mappings") {
         warnings.extend(subscription::read(mappings).problems);
     }
-    warnings.extend(unread(secret));
+    warnings.extend(unknown_fields(secret));
     warnings
 }
 
 /// The parts of a secret.
 pub const KEYS: [&str; 4] = ["pushwoosh", "segment", "webhook", "mappings"];
 
-/// Fields that nobody reads: most often a misspelt name.
-fn unread(secret: &Value) -> Vec<String> {
+/// Unknown fields: most often a misspelt name.
+fn unknown_fields(secret: &Value) -> Vec<String> {
     const PARTS: [(&str, &[&str]); 3] = [
         ("pushwoosh", &["api_token", "base_url"]),
         ("segment", &["write_key", "region", "base_url", "events"]),
         ("webhook", &["shared_secret"]),
     ];
-    let unread = |prefix: &str, value: &Value, known: &[&str]| -> Vec<String> {
+    let check = |prefix: &str, value: &Value, known: &[&str]| -> Vec<String> {
         let names = value.as_object().into_iter().flat_map(Map::keys);
         let unknown = names.filter(|name| !known.contains(&name.as_str()));
         unknown
-            .map(|name| format!("nobody reads {prefix}{name}; known are {}", known.join(", ")))
+            .map(|name| {
+                format!("unknown field {prefix}{name}; expected one of {}", known.join(", "))
+            })
             .collect()
     };
     let parts = PARTS.iter().flat_map(|(part, known)| {
         let part_value = secret.get(part).unwrap_or(&Value::Null);
-        unread(&format!("{part}."), part_value, known)
+        check(&format!("{part}."), part_value, known)
     });
-    unread("", secret, &KEYS).into_iter().chain(parts).collect()
+    check("", secret, &KEYS).into_iter().chain(parts).collect()
 }
 
 fn names(list: &str) -> impl Iterator<Item = &str> {
@@ -171,7 +190,7 @@ fn names(list: &str) -> impl Iterator<Item = &str> {
 struct Reader(Vec<String>);
 
 impl Reader {
-    /// Notes a problem; any value will do then, since the whole secret is refused.
+    /// Notes a problem. The value does not matter then: the whole secret is refused.
     fn problem<T: Default>(&mut self, problem: &str) -> T {
         self.0.push(problem.to_owned());
         T::default()
@@ -188,7 +207,7 @@ impl Reader {
     fn key(&mut self, section: &Value, path: &str) -> Option<SecretString> {
         match leaf(section, path).and_then(Value::as_str).map(str::trim) {
             Some(key) if !key.is_empty() => Some(key.into()),
-            _ => self.problem(&format!("{path} must be a text that is not empty")),
+            _ => self.problem(&format!("{path} is required (non-empty string)")),
         }
     }
 
@@ -203,15 +222,16 @@ impl Reader {
         }
     }
 
-    fn events(&mut self, section: &Value) -> Option<Vec<Event>> {
+    fn events(&mut self, section: &Value) -> Option<Vec<MessageEvent>> {
         match section.get("events") {
             None | Some(Value::Null) => None,
             Some(Value::String(list)) => {
                 let mut names = names(list).peekable();
                 names.peek()?;
-                Some(names.filter_map(Event::parse).collect())
+                Some(names.filter_map(MessageEvent::parse).collect())
             }
-            Some(_) => self.problem("segment.events must be a text: names with commas between"),
+            Some(_) => self
+                .problem("segment.events must be a string: a comma-separated list of event names"),
         }
     }
 
@@ -225,9 +245,7 @@ impl Reader {
             Some(value) => one(value).map(|secret| vec![secret]),
         };
         read.unwrap_or_else(|| {
-            self.problem(
-                "webhook.shared_secret must be a text that is not empty, or a list of them",
-            )
+            self.problem("webhook.shared_secret must be a non-empty string, or a list of them")
         })
     }
 }
@@ -261,13 +279,13 @@ mod tests {
         assert_eq!(pushwoosh.api_token.expose_secret(), "marker-token");
         let segment = application.segment.as_ref().unwrap();
         assert_eq!(segment.base_url, SEGMENT_EU_URL);
-        assert_eq!(segment.events, Some(vec![Event::PushSent, Event::EmailBounced]));
+        assert_eq!(segment.events, Some(vec![MessageEvent::PushSent, MessageEvent::EmailBounced]));
         assert_eq!(application.webhook_secrets.len(), 2);
         assert_eq!(application.subscriptions().len(), 1);
         let warnings = warnings(&secret);
         assert_eq!(warnings.len(), 3);
         assert!(warnings[0].ends_with("Nonsense") && warnings[1].starts_with("mappings[1].action"));
-        assert!(warnings[2].starts_with("nobody reads webhook.secret;"));
+        assert!(warnings[2].starts_with("unknown field webhook.secret;"));
         assert!(!format!("{application:?}").contains("marker"));
     }
 

@@ -1,10 +1,26 @@
-//! How AWS's SDK is set up, the same for every function.
+//! How AWS's SDK is set up, the same for every function: on our clock and our transport.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, Sleep};
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_types::sdk_config::Builder;
+use bytes::Bytes;
+
+use crate::clock::Clock;
+use crate::transport::{Transport, TransportError};
 
 /// A call to AWS within a region takes milliseconds; the caller waits for us meanwhile.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -12,15 +28,83 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// First attempt and one more.
 const ATTEMPTS: u32 = 2;
 
-/// Configuration from the environment that Lambda sets.
-pub async fn config() -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(ATTEMPT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .build();
-    aws_config::defaults(BehaviorVersion::latest())
-        .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        .load()
-        .await
+/// Largest answer that is read: ten SQS messages of 1 MiB as JSON text.
+const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
+/// Configuration from the environment that Lambda sets, or as every AWS tool finds it.
+pub async fn config(clock: &Clock, transport: &Arc<dyn Transport>) -> SdkConfig {
+    #[expect(clippy::disallowed_methods, reason = "the one place that sets the SDK up")]
+    let loader = aws_config::defaults(BehaviorVersion::latest());
+    // Finding credentials and region may need the network too.
+    let loader = loader
+        .http_client(SdkTransport(Arc::clone(transport)))
+        .sleep_impl(SdkClock(clock.clone()))
+        .time_source(SdkClock(clock.clone()));
+    on_seams(loader.load().await.into_builder(), clock, transport).build()
+}
+
+/// A configuration that uses this clock and this transport and nothing of the system's.
+pub fn on_seams(mut config: Builder, clock: &Clock, transport: &Arc<dyn Transport>) -> Builder {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    config.set_http_client(Some(SharedHttpClient::new(SdkTransport(Arc::clone(transport)))));
+    config.set_sleep_impl(Some(SharedAsyncSleep::new(SdkClock(clock.clone()))));
+    config.set_time_source(Some(SharedTimeSource::new(SdkClock(clock.clone()))));
+    config.set_timeout_config(Some(timeouts));
+    config.set_retry_config(Some(RetryConfig::standard().with_max_attempts(ATTEMPTS)));
+    config
+}
+
+#[derive(Debug, Clone)]
+struct SdkClock(Clock);
+
+impl AsyncSleep for SdkClock {
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Sleep::new(self.0.sleep(duration))
+    }
+}
+
+impl TimeSource for SdkClock {
+    fn now(&self) -> SystemTime {
+        let since = u64::try_from(self.0.wall().as_millisecond()).unwrap_or(0);
+        SystemTime::UNIX_EPOCH + Duration::from_millis(since)
+    }
+}
+
+/// The SDK's requests over our transport. Its connection settings are not used: the transport has its
+/// own, and the SDK limits the time of every attempt.
+#[derive(Debug, Clone)]
+struct SdkTransport(Arc<dyn Transport>);
+
+impl HttpClient for SdkTransport {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for SdkTransport {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let transport = Arc::clone(&self.0);
+        HttpConnectorFuture::new(async move {
+            let request = request.try_into_http1x().map_err(|e| ConnectorError::user(e.into()))?;
+            // The operations that are used here have bodies in memory.
+            let request =
+                request.map(|body| body.bytes().map(Bytes::copy_from_slice).unwrap_or_default());
+            let response = transport.send(request, MAX_ANSWER_BYTES).await.map_err(failed)?;
+            let mut http = http::Response::new(SdkBody::from(response.body.map_err(failed)?));
+            *http.status_mut() = response.status;
+            *http.headers_mut() = response.headers;
+            HttpResponse::try_from(http).map_err(|error| ConnectorError::user(error.into()))
+        })
+    }
+}
+
+fn failed(error: TransportError) -> ConnectorError {
+    match error {
+        TransportError::Connection(_) => ConnectorError::io(error.into()),
+        TransportError::TooLarge(_) => ConnectorError::user(error.into()),
+    }
 }

@@ -1,20 +1,26 @@
 //! What the functions share outside the mappings.
 //!
 //! # Layout
-//! * [`application`]: an application's settings, the content of its secret.
-//! * [`aws`]: how AWS's SDK is set up.
-//! * [`circuit`]: leaves a sick upstream alone, per application.
-//! * [`message`]: what lies on the queues.
-//! * `otel`: traces over OTLP, behind a feature.
-//! * [`queues`]: the SQS queues for retries and rejects.
-//! * [`secrets`]: applications' settings from Secrets Manager, cached.
+//! * [`function`]: how a function starts and is invoked. Start here.
+//! * [`invocation`]: what one invocation has: id, deadlines, counters.
 //! * [`settings`]: every environment variable.
-//! * [`telemetry`]: logs and metrics.
-//! * [`upstream`]: one way to read an answer and to decide whether to try again.
+//! * [`application`]: an application's settings, the content of its secret.
+//! * [`secrets`]: applications' settings from Secrets Manager, cached.
+//! * [`gate`]: what every call to an upstream passes; [`circuit`]: pauses calls to a failing upstream.
+//! * [`upstream`]: how an answer is read, and what follows from a failure.
+//! * [`queues`]: the SQS queues for retries and rejects; [`message`]: their messages.
+//! * [`clock`], [`transport`]: the seams: the only time, and the only way to other machines.
+//! * [`aws`]: AWS's SDK on these seams.
+//! * [`telemetry`]: logs and metrics; `otel`: traces over OTLP, behind a feature.
+//! * `testing`: a platform in memory for unit tests, behind a feature.
 
 pub mod application;
 pub mod aws;
 pub mod circuit;
+pub mod clock;
+pub mod function;
+pub mod gate;
+pub mod invocation;
 pub mod message;
 #[cfg(feature = "otel")]
 mod otel;
@@ -22,6 +28,11 @@ pub mod queues;
 pub mod secrets;
 pub mod settings;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod transport;
 pub mod upstream;
 
 pub use application::Application;
+pub use function::{Function, Platform};
+pub use invocation::{Deadlines, Invocation};

@@ -1,10 +1,10 @@
-//! What lies on the queues: messages complete enough to be sent again later, by another process.
+//! The messages of the queues: complete enough to be sent again later, by another process.
 //!
-//! Invariants: a message holds no key; it keeps the item's idempotency (a Track call its
-//! `messageId`, a plan the calls that are still missing). A message of an older version of this
-//! code stays readable: fields are only ever added, with a default.
+//! Invariants: a message holds no key. A message of an older version of this code stays readable:
+//! fields are only ever added, with a default.
 
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,10 +12,9 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
-use mapping::{Plan, Reason};
+use mapping::{Cause, Item, ItemKind, Origin, Parked, Reason, Work};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 /// Largest message that every queue takes; queues made since August 2025 may take 1 MiB.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
@@ -24,42 +23,13 @@ pub const MAX_BYTES: usize = 262_144;
 /// Bound on a decompressed message: more than the 6 MB that an invocation can bring in.
 const MAX_DECOMPRESSED: u64 = 16 * 1024 * 1024;
 
-/// Something that could not be delivered yet.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Parked {
-    /// Application code.
-    pub application: String,
-    /// What is to be sent.
-    pub work: Work,
-    /// When it came in.
-    pub first_seen: Timestamp,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// Why it is here: `http_503`, `timeout`, `circuit_open` …
-    pub cause: String,
-}
-
-impl Parked {
-    /// Work that was tried once, just now.
-    pub fn new(application: &str, work: Work, cause: impl Into<String>) -> Self {
-        Self {
-            application: application.to_owned(),
-            work,
-            first_seen: Timestamp::now(),
-            attempts: 1,
-            cause: cause.into(),
-        }
-    }
-}
-
-/// What is to be sent.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Work {
-    /// Calls of Pushwoosh.
-    Pushwoosh(Plan),
-    /// Track calls of Segment, each with its `messageId`.
-    Segment(Vec<Box<RawValue>>),
+/// Something for a queue.
+#[derive(Debug)]
+pub enum Message {
+    /// To the retry queue, where it becomes visible after the delay.
+    Park(Parked, Duration),
+    /// To the rejects queue.
+    Reject(Reject),
 }
 
 /// Something that can never be delivered as it is.
@@ -69,12 +39,12 @@ pub struct Reject {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<String>,
     /// What the bytes are.
-    pub kind: Kind,
+    pub kind: ItemKind,
     /// Where they came from: `topic-partition-offset`, or request id and index.
     pub origin: String,
     /// Code of the [`mapping::Reason`].
     pub reason: String,
-    /// What a person needs to cure it.
+    /// What a person needs to correct it.
     pub message: String,
     /// When it was rejected.
     pub at: Timestamp,
@@ -86,61 +56,41 @@ pub struct Reject {
     pub raw_base64: Option<String>,
 }
 
-/// What a reject's bytes are, and so how they can be sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// One event of a post-events body.
-    Event,
-    /// A track-user body.
-    Profile,
-    /// A delete-user body.
-    Deletion,
-    /// A raw Segment event.
-    SegmentEvent,
-    /// A record of the tracking log.
-    Record,
-    /// A [`Parked`] message.
-    Parked,
-}
-
 impl Reject {
-    /// A reject of now, still without its bytes.
-    pub fn new(
-        application: Option<&str>,
-        kind: Kind,
-        origin: impl Into<String>,
-        reason: Reason,
-        message: impl Into<String>,
-    ) -> Self {
-        Self {
-            application: application.map(str::to_owned),
-            kind,
-            origin: origin.into(),
+    /// A reject of an item, with its bytes.
+    pub fn new(item: Item<'_>, reason: Reason, message: impl Into<String>, now: Timestamp) -> Self {
+        let reject = Self {
+            application: item.application.map(str::to_owned),
+            kind: item.kind,
+            origin: item.origin.to_string(),
             reason: reason.code().to_owned(),
             message: message.into(),
-            at: Timestamp::now(),
+            at: now,
             raw: None,
             raw_base64: None,
-        }
+        };
+        reject.with_raw(item.bytes)
     }
 
-    /// Work that the upstream refused; sent again it is the same work.
+    /// Work that the upstream refused. Sent again it is the same work.
     pub fn of_work(
         application: &str,
         work: Work,
-        origin: impl Into<String>,
+        origin: Origin<'_>,
         reason: Reason,
         message: impl Into<String>,
+        now: Timestamp,
     ) -> Self {
-        let raw =
-            serde_json::to_vec(&Parked::new(application, work, reason.code())).unwrap_or_default();
-        Self::new(Some(application), Kind::Parked, origin, reason, message).with_raw(&raw)
+        let parked = Parked::new(application, work, Cause::Refused, now);
+        let bytes = serde_json::to_vec(&parked).unwrap_or_default();
+        let kind = ItemKind::Parked;
+        let item = Item { kind, application: Some(application), origin, bytes: &bytes };
+        Self::new(item, reason, message, now)
     }
 
     /// The bytes, kept as text where they are.
     #[must_use]
-    pub fn with_raw(mut self, raw: &[u8]) -> Self {
+    fn with_raw(mut self, raw: &[u8]) -> Self {
         match std::str::from_utf8(raw) {
             Ok(text) => self.raw = Some(text.to_owned()),
             Err(_) => self.raw_base64 = Some(STANDARD.encode(raw)),
@@ -198,12 +148,18 @@ fn allowed(c: char) -> bool {
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;
+    use serde_json::value::RawValue;
 
     use super::*;
 
     fn reject(raw: &[u8]) -> Reject {
-        Reject::new(Some("A"), Kind::Record, "t-0-1", Reason::NotJson, "JSON is expected")
-            .with_raw(raw)
+        let item = Item {
+            kind: ItemKind::Record,
+            application: Some("A"),
+            origin: Origin::Record("t-0", 1),
+            bytes: raw,
+        };
+        Reject::new(item, Reason::NotJson, "JSON is expected", Timestamp::UNIX_EPOCH)
     }
 
     proptest! {
@@ -235,13 +191,8 @@ mod tests {
     #[test]
     fn a_track_call_is_parked_byte_for_byte() {
         let track = "{\"b\":1,\"a\":1.50}";
-        let parked = Parked {
-            application: "A".into(),
-            work: Work::Segment(vec![RawValue::from_string(track.into()).unwrap()]),
-            first_seen: Timestamp::UNIX_EPOCH,
-            attempts: 1,
-            cause: "timeout".into(),
-        };
+        let work = Work::Segment(vec![RawValue::from_string(track.into()).unwrap()]);
+        let parked = Parked::new("A", work, Cause::Timeout, Timestamp::UNIX_EPOCH);
         let body = encode(&parked).unwrap();
         let value: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(value["application"], json!("A"));

@@ -4,7 +4,7 @@
 //! On where `OTEL_EXPORTER_OTLP_ENDPOINT` is set; the exporter reads the other `OTEL_…` variables as
 //! the specification has them. Spans are exported at the end of every invocation, since Lambda
 //! freezes the process after it; the invocation's own span ends later, and goes with the next one.
-//! What cannot be exported is lost, and harms nobody.
+//! Spans that cannot be exported are lost; invocations go on.
 
 use std::sync::OnceLock;
 
@@ -39,7 +39,7 @@ where
 /// Exports what has ended.
 pub(crate) fn flush() {
     if let Some(provider) = PROVIDER.get() {
-        // A collector that does not answer is its operator's concern.
+        // Traces are best effort: a collector that does not answer must not fail the invocation.
         provider.force_flush().ok();
     }
 }

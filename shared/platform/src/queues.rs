@@ -1,6 +1,6 @@
 //! The two SQS queues: `retry` for what could not be delivered yet, `rejects` for what never can be.
 //!
-//! Invariants: an item is either on its queue or the caller is told that it is not; a message holds
+//! Invariants: the caller learns for each item whether it is on its queue; a message holds
 //! no key, and is encrypted by the queue. The client is made on first use, so that start-up does
 //! not pay for it.
 
@@ -12,10 +12,11 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures::StreamExt;
+use mapping::Cause;
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
-use crate::message::{self, Parked, Reject};
+use crate::clock::{Clock, Instant};
+use crate::message::{self, Message};
 use crate::settings::Settings;
 
 /// Entries of one `SendMessageBatch`.
@@ -29,7 +30,7 @@ const CONCURRENCY: usize = 16;
 const MAX_DELAY: Duration = Duration::from_mins(15);
 
 /// Why something is not on a queue.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
     /// Larger than a message may be, even compressed.
     #[error("the item is larger than an SQS message may be")]
@@ -39,10 +40,28 @@ pub enum QueueError {
     NotTaken,
 }
 
+impl From<QueueError> for Cause {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::TooLarge => Self::TooLargeForQueue,
+            QueueError::NotTaken => Self::QueueUnavailable,
+        }
+    }
+}
+
+/// A message on its way to a queue.
+struct Entry {
+    /// Its place among the messages.
+    index: usize,
+    body: String,
+    delay: Duration,
+}
+
 /// Access to both queues.
 pub struct Queues {
     config: SdkConfig,
     client: OnceCell<Client>,
+    clock: Clock,
     retry_url: String,
     rejects_url: String,
 }
@@ -58,10 +77,11 @@ impl fmt::Debug for Queues {
 
 impl Queues {
     /// Queues as the settings name them.
-    pub fn from_settings(config: &SdkConfig, settings: &Settings) -> Self {
+    pub fn from_settings(config: &SdkConfig, settings: &Settings, clock: Clock) -> Self {
         Self {
             config: config.clone(),
             client: OnceCell::new(),
+            clock,
             retry_url: settings.retry_queue_url.clone(),
             rejects_url: settings.rejects_queue_url.clone(),
         }
@@ -71,60 +91,61 @@ impl Queues {
         self.client.get_or_init(async || Client::new(&self.config)).await
     }
 
-    /// Parks items, each for its own delay. The result has one element per item, in their order.
-    pub async fn park(
+    /// Puts messages on their queues until the deadline. The result has one element per message, in
+    /// their order.
+    pub async fn keep(
         &self,
-        items: &[(Parked, Duration)],
+        messages: &[Message],
         deadline: Instant,
     ) -> Vec<Result<(), QueueError>> {
-        let messages = items.iter().map(|(item, delay)| (message::encode(item), *delay)).collect();
-        self.send(&self.retry_url, messages, deadline).await
+        let encoded = messages.iter().map(|message| match message {
+            Message::Park(parked, delay) => (message::encode(parked), *delay),
+            Message::Reject(reject) => (message::encode(reject), Duration::ZERO),
+        });
+        let mut results = Vec::with_capacity(messages.len());
+        let (mut retry, mut rejects) = (Vec::new(), Vec::new());
+        for (index, (message, (body, delay))) in messages.iter().zip(encoded).enumerate() {
+            let Some(body) = body else {
+                results.push(Err(QueueError::TooLarge));
+                continue;
+            };
+            results.push(Err(QueueError::NotTaken));
+            let entry = Entry { index, body, delay };
+            match message {
+                Message::Park(..) => retry.push(entry),
+                Message::Reject(_) => rejects.push(entry),
+            }
+        }
+        let (retry, rejects) = futures::join!(
+            self.send(&self.retry_url, retry, deadline),
+            self.send(&self.rejects_url, rejects, deadline),
+        );
+        for index in retry.into_iter().chain(rejects) {
+            if let Some(result) = results.get_mut(index) {
+                *result = Ok(());
+            }
+        }
+        results
     }
 
-    /// Sets rejects aside. The result has one element per item, in their order.
-    pub async fn reject(&self, items: &[Reject], deadline: Instant) -> Vec<Result<(), QueueError>> {
-        let messages = items.iter().map(|item| (message::encode(item), Duration::ZERO)).collect();
-        self.send(&self.rejects_url, messages, deadline).await
-    }
-
-    /// Lets a message of the retry queue come back after this time.
+    /// Makes a message of the retry queue visible again after this time.
     pub async fn postpone(&self, receipt: &str, delay: Duration) -> Result<(), QueueError> {
         let seconds = i32::try_from(delay.as_secs()).unwrap_or(i32::MAX);
         let request = self.client().await.change_message_visibility().queue_url(&self.retry_url);
         match request.receipt_handle(receipt).visibility_timeout(seconds).send().await {
             Ok(_) => Ok(()),
             Err(error) => {
-                tracing::warn!(error = %DisplayErrorContext(&error), "a retry could not be postponed; it comes back earlier");
+                tracing::warn!(error = %DisplayErrorContext(&error), "a retry could not be postponed; it is tried again when its visibility timeout ends");
                 Err(QueueError::NotTaken)
             }
         }
     }
 
-    async fn send(
-        &self,
-        url: &str,
-        messages: Vec<(Option<String>, Duration)>,
-        deadline: Instant,
-    ) -> Vec<Result<(), QueueError>> {
-        let mut results: Vec<_> =
-            messages
-                .iter()
-                .map(|(body, _)| {
-                    if body.is_some() {
-                        Err(QueueError::NotTaken)
-                    } else {
-                        Err(QueueError::TooLarge)
-                    }
-                })
-                .collect();
-        let sendable: Vec<(usize, String, Duration)> = messages
-            .into_iter()
-            .enumerate()
-            .filter_map(|(index, (body, delay))| Some((index, body?, delay)))
-            .collect();
-        let taken: Vec<Vec<usize>> = futures::stream::iter(group(sendable))
+    /// Sends entries. Returns the places of those that SQS took.
+    async fn send(&self, url: &str, entries: Vec<Entry>, deadline: Instant) -> Vec<usize> {
+        let taken: Vec<Vec<usize>> = futures::stream::iter(group(entries))
             .map(|batch| async move {
-                let taken = tokio::time::timeout_at(deadline, self.send_batch(url, batch)).await;
+                let taken = self.clock.timeout_at(deadline, self.send_batch(url, batch)).await;
                 taken.unwrap_or_else(|_| {
                     tracing::error!("SQS gave no answer in time");
                     Vec::new()
@@ -133,17 +154,12 @@ impl Queues {
             .buffer_unordered(CONCURRENCY)
             .collect()
             .await;
-        for index in taken.into_iter().flatten() {
-            if let Some(result) = results.get_mut(index) {
-                *result = Ok(());
-            }
-        }
-        results
+        taken.into_iter().flatten().collect()
     }
 
-    /// Sends one batch and tells which of its items SQS took.
-    async fn send_batch(&self, url: &str, batch: Vec<(usize, String, Duration)>) -> Vec<usize> {
-        let entries = batch.into_iter().map(|(index, body, delay)| {
+    /// Sends one batch. Returns the places of the entries that SQS took.
+    async fn send_batch(&self, url: &str, batch: Vec<Entry>) -> Vec<usize> {
+        let entries = batch.into_iter().map(|Entry { index, body, delay }| {
             let delay = i32::try_from(delay.min(MAX_DELAY).as_secs()).unwrap_or_default();
             SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())
@@ -181,20 +197,20 @@ impl Queues {
     }
 }
 
-/// Cuts messages into batches that SQS takes: at most ten, together no larger than one may be.
-fn group(messages: Vec<(usize, String, Duration)>) -> Vec<Vec<(usize, String, Duration)>> {
+/// Cuts entries into batches that SQS takes: at most ten, together no larger than one may be.
+fn group(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
     let mut batches = Vec::new();
     let mut batch = Vec::new();
     let mut size = 0;
-    for message in messages {
+    for entry in entries {
         if batch.len() == MAX_ENTRIES
-            || (!batch.is_empty() && size + message.1.len() > message::MAX_BYTES)
+            || (!batch.is_empty() && size + entry.body.len() > message::MAX_BYTES)
         {
             batches.push(std::mem::take(&mut batch));
             size = 0;
         }
-        size += message.1.len();
-        batch.push(message);
+        size += entry.body.len();
+        batch.push(entry);
     }
     if !batch.is_empty() {
         batches.push(batch);
@@ -204,21 +220,99 @@ fn group(messages: Vec<(usize, String, Duration)>) -> Vec<Vec<(usize, String, Du
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use mapping::{Item, ItemKind, Origin, Parked, Reason, Work};
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
+    use crate::message::Reject;
+    use crate::testing::{Reply, World};
 
     proptest! {
         #[test]
         fn batches_lose_nothing_and_keep_the_limits(sizes in proptest::collection::vec(1..message::MAX_BYTES, 0..60)) {
-            let messages: Vec<_> = sizes.iter().enumerate().map(|(index, size)| (index, "x".repeat(*size), Duration::ZERO)).collect();
-            let batches = group(messages);
-            let indexes: Vec<usize> = batches.iter().flatten().map(|message| message.0).collect();
+            let entry = |(index, size): (usize, &usize)| Entry { index, body: "x".repeat(*size), delay: Duration::ZERO };
+            let batches = group(sizes.iter().enumerate().map(entry).collect());
+            let indexes: Vec<usize> = batches.iter().flatten().map(|entry| entry.index).collect();
             prop_assert_eq!(indexes, (0..sizes.len()).collect::<Vec<_>>());
             for batch in batches {
                 prop_assert!((1..=MAX_ENTRIES).contains(&batch.len()));
-                prop_assert!(batch.iter().map(|message| message.1.len()).sum::<usize>() <= message::MAX_BYTES);
+                prop_assert!(batch.iter().map(|entry| entry.body.len()).sum::<usize>() <= message::MAX_BYTES);
             }
         }
+    }
+
+    fn parked(text: &str, delay: Duration) -> Message {
+        let call = serde_json::value::to_raw_value(text).unwrap();
+        let work = Work::Segment(vec![call]);
+        Message::Park(Parked::new("A", work, Cause::Timeout, Timestamp::UNIX_EPOCH), delay)
+    }
+
+    fn reject(bytes: &[u8]) -> Message {
+        let (kind, origin) = (ItemKind::Event, Origin::Request("r", 0));
+        let item = Item { kind, application: Some("A"), origin, bytes };
+        Message::Reject(Reject::new(item, Reason::BadField, "m", Timestamp::UNIX_EPOCH))
+    }
+
+    async fn keep(world: &World, messages: &[Message]) -> Vec<Result<(), QueueError>> {
+        world.platform.queues.keep(messages, world.now() + Duration::from_secs(3)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_go_to_their_queues_with_their_delays() {
+        let world = World::new(&[]);
+        let messages = [
+            parked("a", Duration::from_secs(30)),
+            reject(b"x"),
+            parked("b", Duration::from_hours(1)),
+        ];
+        assert_eq!(keep(&world, &messages).await, [Ok(()); 3]);
+        let sent = world.messages();
+        let delays: Vec<_> = sent
+            .iter()
+            .map(|(queue, entry)| (queue.as_str(), entry["DelaySeconds"].as_u64()))
+            .collect();
+        assert_eq!(delays, [("retry", Some(30)), ("retry", Some(900)), ("rejects", Some(0))]);
+        assert!(sent[2].1["MessageBody"].as_str().unwrap().contains("bad_field"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn more_than_a_batch_takes_goes_in_several() {
+        let world = World::new(&[]);
+        let messages: Vec<_> = (0..25).map(|n| parked(&n.to_string(), Duration::ZERO)).collect();
+        assert_eq!(keep(&world, &messages).await, [Ok(()); 25]);
+        assert_eq!(world.aws_calls("SendMessageBatch"), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_sqs_does_not_take_is_not_kept() {
+        for reply in [Reply::Status(500, json!({})), Reply::Broken, Reply::Hang] {
+            let world = World::new(&[]);
+            world.sqs(reply);
+            let before = world.now();
+            let results = keep(&world, &[parked("a", Duration::ZERO), reject(b"x")]).await;
+            assert_eq!(results, [Err(QueueError::NotTaken); 2]);
+            assert!(world.now().since(before) <= Duration::from_secs(3));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_beyond_the_limit_harms_no_other() {
+        let world = World::new(&[]);
+        let noise: String = std::iter::repeat_with(fastrand::alphanumeric).take(600_000).collect();
+        let results = keep(&world, &[parked(&noise, Duration::ZERO), reject(b"x")]).await;
+        assert_eq!(results, [Err(QueueError::TooLarge), Ok(())]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_is_postponed_by_its_receipt() {
+        let world = World::new(&[]);
+        let delay = Duration::from_secs(5);
+        assert_eq!(world.platform.queues.postpone("receipt", delay).await, Ok(()));
+        assert_eq!(world.aws_calls("ChangeMessageVisibility"), 1);
+        world.sqs(Reply::Status(400, json!({})));
+        let failed = world.platform.queues.postpone("receipt", delay).await;
+        assert_eq!(failed, Err(QueueError::NotTaken));
     }
 }

@@ -1,8 +1,8 @@
 //! Applications' settings from AWS Secrets Manager, cached.
 //!
 //! Invariants: one call at a time per secret; a value that was read once is used for as long as
-//! Secrets Manager cannot be reached; an application that does not exist is remembered for a
-//! minute, so that strangers cannot make us call AWS. On failure without a cached value the caller
+//! Secrets Manager cannot be reached; an application that does not exist is remembered for a minute, so
+//! that made-up codes cost few calls. On failure without a cached value the caller
 //! gets [`SecretError::Unavailable`] and must keep what it holds.
 //!
 //! The cache is keyed by secret, not by application: one secret may hold a map of applications.
@@ -18,9 +18,9 @@ use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::time::Instant;
 
 use crate::application::{self, Application};
+use crate::clock::{Clock, Instant};
 use crate::settings::Settings;
 
 /// Stands for the application's code in the secret's id.
@@ -32,8 +32,8 @@ const ABSENT_TTL: Duration = Duration::from_mins(1);
 /// After a failure Secrets Manager is left alone for this long.
 const FAILURE_PAUSE: Duration = Duration::from_secs(10);
 
-/// A refused key makes us read the secret again, but not more often than this: strangers with
-/// made-up keys must not run up a bill, and a rotation must not be missed for long.
+/// A refused key makes us read the secret again, but not more often than this: callers with made-up
+/// keys must not cost a call each, and a rotation must be noticed soon.
 const MIN_REFRESH: Duration = Duration::from_secs(1);
 
 /// Bound on remembered secrets; ids come from callers.
@@ -62,6 +62,7 @@ pub enum SecretError {
 /// The applications that the functions serve.
 pub struct Secrets {
     client: Client,
+    clock: Clock,
     id_template: String,
     ttl: Duration,
     entries: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Entry>>>>,
@@ -86,7 +87,7 @@ struct Entry {
     read_at: Option<Instant>,
     /// Not before this is Secrets Manager called again.
     next: Option<Instant>,
-    /// Hash of the text that was read last: what is wrong with it is told once.
+    /// Hash of the text that was read last: what is wrong with it is reported once.
     text: Option<[u8; 32]>,
 }
 
@@ -116,14 +117,24 @@ enum Freshness {
 
 impl Secrets {
     /// Secrets as the settings name them.
-    pub fn from_settings(config: &aws_config::SdkConfig, settings: &Settings) -> Self {
-        Self::new(Client::new(config), &settings.secret_id, settings.secret_ttl)
+    pub fn from_settings(
+        config: &aws_config::SdkConfig,
+        settings: &Settings,
+        clock: Clock,
+    ) -> Self {
+        Self::new(Client::new(config), &settings.secret_id, settings.secret_ttl, clock)
     }
 
     /// Secrets whose ids follow the template; see `PWSEG_SECRET_ID`.
-    pub fn new(client: Client, id_template: impl Into<String>, ttl: Duration) -> Self {
+    pub fn new(
+        client: Client,
+        id_template: impl Into<String>,
+        ttl: Duration,
+        clock: Clock,
+    ) -> Self {
         Self {
             client,
+            clock,
             id_template: id_template.into(),
             ttl,
             entries: Mutex::default(),
@@ -158,7 +169,7 @@ impl Secrets {
         previous: bool,
         freshness: Freshness,
     ) -> Result<Arc<Application>, SecretError> {
-        // The code becomes part of a secret's id: nothing that could lead to another secret.
+        // The code becomes part of a secret's id: it must not be able to name another secret.
         let allowed =
             |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.' || byte == b'_';
         if code.is_empty() || code.len() > MAX_CODE || !code.bytes().all(allowed) {
@@ -167,10 +178,10 @@ impl Secrets {
         let key = Key { id: self.id_template.replace(APP_CODE, code), previous };
         let entry = self.entry(&key);
         let mut entry = entry.lock().await;
-        let now = Instant::now();
+        let now = self.clock.now();
         let expired = match (&entry.document, entry.read_at) {
             (Some(document), Some(read_at)) => {
-                let age = now.saturating_duration_since(read_at);
+                let age = now.since(read_at);
                 let ttl = if document.is_ok() { self.ttl } else { ABSENT_TTL.min(self.ttl) };
                 age >= ttl
                     || (freshness == Freshness::Refreshed && age >= MIN_REFRESH.min(self.ttl))
@@ -192,7 +203,7 @@ impl Secrets {
     fn entry(&self, key: &Key) -> Arc<tokio::sync::Mutex<Entry>> {
         let mut entries = self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if entries.len() >= MAX_ENTRIES && !entries.contains_key(key) {
-            // Made-up application codes fill the cache; what is in use comes back at once.
+            // Made-up application codes fill the cache. Applications that exist are kept.
             entries.retain(|_, entry| {
                 entry.try_lock().is_ok_and(|entry| matches!(entry.document, Some(Ok(_))))
             });
@@ -203,13 +214,13 @@ impl Secrets {
     async fn read(&self, key: &Key, entry: &mut Entry, code: &str) {
         let request = self.client.get_secret_value().secret_id(&key.id);
         let request = if key.previous { request.version_stage(PREVIOUS) } else { request };
-        let now = Instant::now();
+        let now = self.clock.now();
         let document = match request.send().await {
             Ok(answer) => {
                 let text = answer.secret_string().unwrap_or_default();
                 let hash = Some(Sha256::digest(text.as_bytes()).into());
-                let told = std::mem::replace(&mut entry.text, hash) == hash;
-                Ok(Arc::new(self.document(code, text, told)))
+                let reported = std::mem::replace(&mut entry.text, hash) == hash;
+                Ok(Arc::new(self.document(code, text, reported)))
             }
             Err(error)
                 if error
@@ -237,11 +248,11 @@ impl Secrets {
         entry.document = Some(document);
     }
 
-    /// Reads a secret's text. Problems that were `told` before are not told again.
-    fn document(&self, code: &str, text: &str, told: bool) -> Document {
+    /// Reads a secret's text. Problems that were `reported` before are not reported again.
+    fn document(&self, code: &str, text: &str, reported: bool) -> Document {
         let application = |code: &str, secret: &Value| {
-            if !told {
-                tell(code, secret);
+            if !reported {
+                report(code, secret);
             }
             Application::read(code, secret).map(Arc::new).map_err(SecretError::Malformed)
         };
@@ -258,13 +269,13 @@ impl Secrets {
     }
 }
 
-/// Tells the operator what is wrong with a secret.
-fn tell(code: &str, secret: &Value) {
+/// Logs what is wrong with a secret.
+fn report(code: &str, secret: &Value) {
     for warning in application::warnings(secret) {
         tracing::warn!(
             app.code = code,
             detail = warning,
-            "a part of the application's secret is left out, or will surprise"
+            "the application's secret has ignored or suspicious entries"
         );
     }
     if let Err(problems) = Application::read(code, secret) {
@@ -275,100 +286,123 @@ fn tell(code: &str, secret: &Value) {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use wiremock::matchers::body_partial_json;
-    use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
-
-    const TTL: Duration = Duration::from_mins(5);
-
-    fn secrets(server: &MockServer, template: &str) -> Secrets {
-        let config = aws_sdk_secretsmanager::Config::builder()
-            .behavior_version_latest()
-            .endpoint_url(server.uri())
-            .region(aws_sdk_secretsmanager::config::Region::new("eu-central-1"))
-            .credentials_provider(aws_sdk_secretsmanager::config::Credentials::new(
-                "test", "test", None, None, "test",
-            ))
-            .retry_config(aws_sdk_secretsmanager::config::retry::RetryConfig::disabled())
-            .build();
-        Secrets::new(Client::from_conf(config), template, TTL)
-    }
-
-    fn secret(id: &str, value: &Value) -> Mock {
-        let answer = json!({"Name": id, "SecretString": value.to_string()});
-        Mock::given(body_partial_json(json!({"SecretId": id})))
-            .respond_with(ResponseTemplate::new(200).set_body_json(answer))
-    }
+    use crate::testing::{Reply, World};
 
     fn token(token: &str) -> Value {
         json!({"pushwoosh": {"api_token": token}})
     }
 
-    #[tokio::test]
+    fn reads(world: &World) -> usize {
+        world.aws_calls("GetSecretValue")
+    }
+
+    fn down() -> Reply {
+        Reply::Status(503, json!({}))
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_secret_is_read_once_while_it_is_fresh() {
-        let server = MockServer::start().await;
-        secret("pw/A", &token("t")).expect(1).mount(&server).await;
-        let secrets = secrets(&server, "pw/{app_code}");
+        let world = World::new(&[("PWSEG_SECRET_TTL_S", "300")]);
+        let secrets = &world.platform.secrets;
         for _ in 0..3 {
             assert_eq!(secrets.application("A").await.unwrap().code, "A");
         }
         // A refused key does not help a moment after the secret was read.
         secrets.refreshed("A").await.unwrap();
+        assert_eq!(reads(&world), 1);
+        tokio::time::advance(MIN_REFRESH).await;
+        secrets.application("A").await.unwrap();
+        assert_eq!(reads(&world), 1);
+        secrets.refreshed("A").await.unwrap();
+        assert_eq!(reads(&world), 2);
+        tokio::time::advance(Duration::from_mins(5)).await;
+        secrets.application("A").await.unwrap();
+        assert_eq!(reads(&world), 3);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn one_secret_may_hold_all_applications_and_a_bad_one_harms_no_other() {
-        let server = MockServer::start().await;
-        secret("all", &json!({"A": token("a"), "B": {}, "C": token("c")}))
-            .expect(1)
-            .mount(&server)
-            .await;
-        let secrets = secrets(&server, "all");
+        let world = World::new(&[("PWSEG_SECRET_ID", "segment-pushwoosh/all")]);
+        world.secret("all", &json!({"A": token("a"), "B": {}, "C": token("c")}));
+        let secrets = &world.platform.secrets;
         assert_eq!(secrets.application("A").await.unwrap().code, "A");
         assert!(matches!(secrets.application("B").await, Err(SecretError::Malformed(_))));
         assert_eq!(secrets.application("C").await.unwrap().code, "C");
         assert_eq!(secrets.application("D").await.unwrap_err(), SecretError::Unknown);
+        assert_eq!(reads(&world), 1);
     }
 
-    #[tokio::test]
-    async fn an_unknown_application_is_remembered_and_a_code_never_leads_elsewhere() {
-        let server = MockServer::start().await;
-        let absent = json!({"__type": "ResourceNotFoundException", "Message": "not there"});
-        Mock::given(body_partial_json(json!({"SecretId": "pw/X"})))
-            .respond_with(ResponseTemplate::new(400).set_body_json(absent))
-            .expect(1)
-            .mount(&server)
-            .await;
-        let secrets = secrets(&server, "pw/{app_code}");
-        for code in ["X", "X", "../other", "", "X/Y"] {
-            assert_eq!(
-                secrets.application(code).await.unwrap_err(),
-                SecretError::Unknown,
-                "{code}"
-            );
+    #[tokio::test(start_paused = true)]
+    async fn an_unknown_application_is_remembered_for_a_minute() {
+        let world = World::new(&[]);
+        let secrets = &world.platform.secrets;
+        for _ in 0..2 {
+            assert_eq!(secrets.application("X").await.unwrap_err(), SecretError::Unknown);
+        }
+        assert_eq!(reads(&world), 1);
+        world.secret("X", &token("x"));
+        tokio::time::advance(ABSENT_TTL).await;
+        assert_eq!(secrets.application("X").await.unwrap().code, "X");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_code_never_leads_to_another_secret() {
+        let world = World::new(&[]);
+        for code in ["../other", "", "X/Y", "A B", &"A".repeat(MAX_CODE + 1)] {
+            let error = world.platform.secrets.application(code).await.unwrap_err();
+            assert_eq!(error, SecretError::Unknown, "{code}");
+        }
+        assert_eq!(reads(&world), 0);
+        for code in ["a-b._9", &"A".repeat(MAX_CODE)] {
+            world.secret(code, &token("t"));
+            assert!(world.platform.secrets.application(code).await.is_ok(), "{code}");
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_stale_value_serves_while_secrets_manager_is_down() {
-        let server = MockServer::start().await;
-        secret("pw/A", &token("t")).mount(&server).await;
-        let mut secrets = secrets(&server, "pw/{app_code}");
-        secrets.ttl = Duration::ZERO;
+        let world = World::new(&[("PWSEG_SECRET_TTL_S", "1")]);
+        let secrets = &world.platform.secrets;
         secrets.application("A").await.unwrap();
-        server.reset().await;
-        Mock::given(wiremock::matchers::any())
-            .respond_with(ResponseTemplate::new(503))
-            .expect(2)
-            .mount(&server)
-            .await;
+        world.secrets_manager("A", down());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let before = reads(&world);
         for _ in 0..3 {
             secrets.application("A").await.unwrap();
         }
-        assert_eq!(secrets.take_stale(), 3);
+        assert_eq!((secrets.take_stale(), secrets.take_stale()), (3, 0));
+        // Both attempts of the first read, and then a pause.
+        assert_eq!(reads(&world) - before, 2);
+        world.secret("A", &token("new"));
+        tokio::time::advance(FAILURE_PAUSE).await;
+        secrets.application("A").await.unwrap();
+        assert_eq!((reads(&world) - before, secrets.take_stale()), (3, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_value_an_outage_is_unavailable_and_not_unknown() {
+        let world = World::new(&[]);
+        world.secrets_manager("B", down());
         for _ in 0..2 {
-            assert!(matches!(secrets.application("B").await, Err(SecretError::Unavailable(_))));
+            let error = world.platform.secrets.application("B").await.unwrap_err();
+            assert!(matches!(error, SecretError::Unavailable(_)));
         }
+        assert_eq!(reads(&world), 2, "both attempts of one read");
+    }
+
+    /// Made-up codes must not fill the memory, nor push out what is in use.
+    #[tokio::test(start_paused = true)]
+    async fn the_cache_is_bounded_and_keeps_what_is_in_use() {
+        let world = World::new(&[]);
+        let secrets = &world.platform.secrets;
+        secrets.application("A").await.unwrap();
+        for number in 0..=MAX_ENTRIES {
+            drop(secrets.entry(&Key { id: number.to_string(), previous: false }));
+        }
+        assert!(secrets.entries.lock().unwrap().len() <= MAX_ENTRIES);
+        secrets.application("A").await.unwrap();
+        assert_eq!(reads(&world), 1);
     }
 }

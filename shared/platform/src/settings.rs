@@ -1,14 +1,16 @@
 //! Every environment variable that the functions read.
 //!
 //! Invariants: this is the only place that names them; all problems are reported at once; a
-//! variable with our prefix that nobody reads is told, since it is most likely misspelt. Keys are
+//! variable with our prefix that is unknown is logged, since it is most likely misspelt. Keys are
 //! never in the environment (see [`crate::secrets`]).
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// What every variable of ours begins with.
+use mapping::tracking_log::OptionalProperty;
+
+/// Prefix of every variable of the functions.
 pub const PREFIX: &str = "PWSEG_";
 
 /// An environment variable.
@@ -25,7 +27,7 @@ pub struct Variable {
 }
 
 /// What a variable may hold.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
     /// Any text, not empty.
     Text,
@@ -33,18 +35,19 @@ pub enum Expected {
     Flag,
     /// A whole number in this range.
     Number(u64, u64),
-    /// A list of [`mapping::tracking_log::Extra`] names with commas between, or nothing.
+    /// A comma-separated list of [`OptionalProperty`] names, or nothing.
     TrackProperties,
 }
 
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text => f.write_str("text"),
+            Self::Text => f.write_str("a non-empty string"),
             Self::Flag => f.write_str("true or false"),
             Self::Number(min, max) => write!(f, "a whole number from {min} to {max}"),
             Self::TrackProperties => {
-                f.write_str("nothing, or some of message_code, campaign_id with commas between")
+                let names: Vec<_> = OptionalProperty::ALL.iter().map(|one| one.name()).collect();
+                write!(f, "empty or a comma-separated list of {}", names.join(", "))
             }
         }
     }
@@ -53,119 +56,63 @@ impl fmt::Display for Expected {
 /// Where applications' secrets are unless another place is set.
 pub const DEFAULT_SECRET_ID: &str = "segment-pushwoosh/{app_code}";
 
-const SECRET_ID: Variable = Variable {
-    name: "PWSEG_SECRET_ID",
-    default: Some(DEFAULT_SECRET_ID),
-    expected: Expected::Text,
-    doc: "Name or ARN of the secret in AWS Secrets Manager. `{app_code}` stands for the application's code; without it, one secret holds a map of all applications.",
-};
-const SECRET_TTL_S: Variable = Variable {
-    name: "PWSEG_SECRET_TTL_S",
-    default: Some("300"),
-    expected: Expected::Number(1, 86_400),
-    doc: "Seconds for which a secret is used before it is read again.",
-};
-const TIME_BUDGET_MS: Variable = Variable {
-    name: "PWSEG_TIME_BUDGET_MS",
-    default: Some("4000"),
-    expected: Expected::Number(1_000, 25_000),
-    doc: "Milliseconds within which the destination answers, whatever Pushwoosh does. The last second is kept for parking.",
-};
-const CONCURRENCY: Variable = Variable {
-    name: "PWSEG_CONCURRENCY",
-    default: Some("64"),
-    expected: Expected::Number(1, 1_000),
-    doc: "Items of one request that are sent to Pushwoosh at the same time.",
-};
-const RETRY_QUEUE_URL: Variable = Variable {
-    name: "PWSEG_RETRY_QUEUE_URL",
-    default: None,
-    expected: Expected::Text,
-    doc: "URL of the SQS queue for what could not be delivered yet.",
-};
-const REJECTS_QUEUE_URL: Variable = Variable {
-    name: "PWSEG_REJECTS_QUEUE_URL",
-    default: None,
-    expected: Expected::Text,
-    doc: "URL of the SQS queue for what can never be delivered as it is.",
-};
-const PARTIAL_BATCH_RESPONSE: Variable = Variable {
-    name: "PWSEG_PARTIAL_BATCH_RESPONSE",
-    default: Some("false"),
-    expected: Expected::Flag,
-    doc: "Whether the event source mapping reads the source's partial-batch response (provisioned pollers only). Without it a failed record fails the whole batch, so that Lambda brings all of it again.",
-};
-const SEGMENT_GZIP: Variable = Variable {
-    name: "PWSEG_SEGMENT_GZIP",
-    default: Some("false"),
-    expected: Expected::Flag,
-    doc: "Whether batches for Segment are compressed.",
-};
-const SEGMENT_CONCURRENCY: Variable = Variable {
-    name: "PWSEG_SEGMENT_CONCURRENCY",
-    default: Some("8"),
-    expected: Expected::Number(1, 100),
-    doc: "Batches that are sent to Segment at the same time.",
-};
-const TRACK_PROPERTIES: Variable = Variable {
-    name: "PWSEG_TRACK_PROPERTIES",
-    default: Some(""),
-    expected: Expected::TrackProperties,
-    doc: "Properties that Track calls carry beyond `message_type`, `campaign_code` and `device_type`.",
-};
-const RETRY_FIRST_DELAY_S: Variable = Variable {
-    name: "PWSEG_RETRY_FIRST_DELAY_S",
-    default: Some("30"),
-    expected: Expected::Number(0, 900),
-    doc: "Seconds before a parked item is tried for the first time; the delay doubles with every attempt.",
-};
-const RETRY_MAX_DELAY_S: Variable = Variable {
-    name: "PWSEG_RETRY_MAX_DELAY_S",
-    default: Some("43200"),
-    expected: Expected::Number(1, 43_200),
-    doc: "Longest delay between two attempts, in seconds; SQS allows 12 hours.",
-};
-const RETRY_MAX_AGE_S: Variable = Variable {
-    name: "PWSEG_RETRY_MAX_AGE_S",
-    default: Some("1209600"),
-    expected: Expected::Number(60, 1_209_600),
-    doc: "Seconds after which a parked item goes to the dead-letter queue; SQS keeps messages for 14 days at most.",
-};
+/// The settings: a field of [`Settings`], its type and how it is read, its variable. A setting is
+/// added here and nowhere else; the template and the documentation are checked against this list.
+macro_rules! settings {
+    ($($field:ident: $type:ty = $read:ident($name:literal, $default:expr, $expected:expr), $doc:literal;)*) => {
+        /// All variables, in the order of the documentation.
+        pub const VARIABLES: &[Variable] = &[
+            $(Variable { name: $name, default: $default, expected: $expected, doc: $doc },)*
+        ];
 
-/// All of them, in the order of the documentation.
-pub const VARIABLES: &[Variable] = &[
-    SECRET_ID,
-    SECRET_TTL_S,
-    RETRY_QUEUE_URL,
-    REJECTS_QUEUE_URL,
-    TIME_BUDGET_MS,
-    CONCURRENCY,
-    PARTIAL_BATCH_RESPONSE,
-    SEGMENT_GZIP,
-    SEGMENT_CONCURRENCY,
-    TRACK_PROPERTIES,
-    RETRY_FIRST_DELAY_S,
-    RETRY_MAX_DELAY_S,
-    RETRY_MAX_AGE_S,
-];
+        /// The settings of a function.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Settings {
+            $(#[doc = concat!("`", $name, "`: ", $doc)] pub $field: $type,)*
+        }
 
-/// The settings of a function. Fields are named after their variables; see [`VARIABLES`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each field is documented by its variable in VARIABLES")]
-pub struct Settings {
-    pub secret_id: String,
-    pub secret_ttl: Duration,
-    pub retry_queue_url: String,
-    pub rejects_queue_url: String,
-    pub time_budget: Duration,
-    pub concurrency: usize,
-    pub partial_batch_response: bool,
-    pub segment_gzip: bool,
-    pub segment_concurrency: usize,
-    pub track_properties: Vec<mapping::tracking_log::Extra>,
-    pub retry_first_delay: Duration,
-    pub retry_max_delay: Duration,
-    pub retry_max_age: Duration,
+        impl Settings {
+            /// Reads settings from named values.
+            pub fn read(variables: &BTreeMap<String, String>) -> Result<Self, Problems> {
+                let mut reader = Reader { variables, problems: Vec::new() };
+                let settings = Self {
+                    $($field: reader.$read(&Variable {
+                        name: $name, default: $default, expected: $expected, doc: $doc,
+                    }),)*
+                };
+                if reader.problems.is_empty() { Ok(settings) } else { Err(Problems(reader.problems)) }
+            }
+        }
+    };
+}
+
+settings! {
+    secret_id: String = text("PWSEG_SECRET_ID", Some(DEFAULT_SECRET_ID), Expected::Text),
+        "Name or ARN of the secret in AWS Secrets Manager. `{app_code}` stands for the application's code; without it, one secret holds a map of all applications.";
+    secret_ttl: Duration = seconds("PWSEG_SECRET_TTL_S", Some("300"), Expected::Number(1, 86_400)),
+        "Seconds for which a secret is used before it is read again.";
+    retry_queue_url: String = text("PWSEG_RETRY_QUEUE_URL", None, Expected::Text),
+        "URL of the SQS queue for what could not be delivered yet.";
+    rejects_queue_url: String = text("PWSEG_REJECTS_QUEUE_URL", None, Expected::Text),
+        "URL of the SQS queue for what can never be delivered as it is.";
+    time_budget: Duration = milliseconds("PWSEG_TIME_BUDGET_MS", Some("4000"), Expected::Number(1_000, 25_000)),
+        "Milliseconds within which the destination answers, whatever Pushwoosh does. The last second is kept for parking.";
+    concurrency: usize = size("PWSEG_CONCURRENCY", Some("64"), Expected::Number(1, 1_000)),
+        "Items of one request that are sent to Pushwoosh at the same time.";
+    partial_batch_response: bool = flag("PWSEG_PARTIAL_BATCH_RESPONSE", Some("false"), Expected::Flag),
+        "Whether the event source mapping reads the source's partial-batch response (provisioned pollers only). Without it a failed record fails the whole batch, and Lambda sends all of it again.";
+    segment_gzip: bool = flag("PWSEG_SEGMENT_GZIP", Some("false"), Expected::Flag),
+        "Whether batches for Segment are compressed.";
+    segment_concurrency: usize = size("PWSEG_SEGMENT_CONCURRENCY", Some("8"), Expected::Number(1, 100)),
+        "Batches that are sent to Segment at the same time.";
+    track_properties: Vec<OptionalProperty> = track_properties("PWSEG_TRACK_PROPERTIES", Some(""), Expected::TrackProperties),
+        "Properties that Track calls carry beyond `message_type`, `campaign_code` and `device_type`.";
+    retry_first_delay: Duration = seconds("PWSEG_RETRY_FIRST_DELAY_S", Some("30"), Expected::Number(0, 900)),
+        "Seconds before a parked item is tried for the first time; the delay doubles with every attempt.";
+    retry_max_delay: Duration = seconds("PWSEG_RETRY_MAX_DELAY_S", Some("43200"), Expected::Number(1, 43_200)),
+        "Longest delay between two attempts, in seconds; SQS allows 12 hours.";
+    retry_max_age: Duration = seconds("PWSEG_RETRY_MAX_AGE_S", Some("1209600"), Expected::Number(60, 1_209_600)),
+        "Seconds after which a parked item goes to the dead-letter queue; SQS keeps messages for 14 days at most.";
 }
 
 /// Everything that is wrong with the environment.
@@ -174,7 +121,7 @@ pub struct Settings {
 pub struct Problems(pub Vec<String>);
 
 impl Settings {
-    /// Reads this process's environment, and tells unknown variables in the log.
+    /// Reads this process's environment, and logs unknown variables.
     pub fn from_env() -> Result<Self, Problems> {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -188,30 +135,9 @@ impl Settings {
         }
         Self::read(&variables)
     }
-
-    /// Reads settings from named values.
-    pub fn read(variables: &BTreeMap<String, String>) -> Result<Self, Problems> {
-        let mut reader = Reader { variables, problems: Vec::new() };
-        let settings = Self {
-            secret_id: reader.text(&SECRET_ID),
-            secret_ttl: Duration::from_secs(reader.number(&SECRET_TTL_S)),
-            retry_queue_url: reader.text(&RETRY_QUEUE_URL),
-            rejects_queue_url: reader.text(&REJECTS_QUEUE_URL),
-            time_budget: Duration::from_millis(reader.number(&TIME_BUDGET_MS)),
-            concurrency: reader.size(&CONCURRENCY),
-            partial_batch_response: reader.flag(&PARTIAL_BATCH_RESPONSE),
-            segment_gzip: reader.flag(&SEGMENT_GZIP),
-            segment_concurrency: reader.size(&SEGMENT_CONCURRENCY),
-            track_properties: reader.track_properties(&TRACK_PROPERTIES),
-            retry_first_delay: Duration::from_secs(reader.number(&RETRY_FIRST_DELAY_S)),
-            retry_max_delay: Duration::from_secs(reader.number(&RETRY_MAX_DELAY_S)),
-            retry_max_age: Duration::from_secs(reader.number(&RETRY_MAX_AGE_S)),
-        };
-        if reader.problems.is_empty() { Ok(settings) } else { Err(Problems(reader.problems)) }
-    }
 }
 
-/// Names with our prefix that nobody reads.
+/// Unknown names with our prefix.
 pub fn unknown(variables: &BTreeMap<String, String>) -> Vec<&str> {
     variables
         .keys()
@@ -234,7 +160,7 @@ impl Reader<'_> {
         let value = set.filter(|value| !value.is_empty()).or(variable.default);
         if value.is_none() {
             self.problems
-                .push(format!("{} is missing: set it to {}", variable.name, variable.expected));
+                .push(format!("{} is required: set it to {}", variable.name, variable.expected));
         }
         value.map(str::to_owned)
     }
@@ -262,6 +188,14 @@ impl Reader<'_> {
         })
     }
 
+    fn seconds(&mut self, variable: &Variable) -> Duration {
+        Duration::from_secs(self.number(variable))
+    }
+
+    fn milliseconds(&mut self, variable: &Variable) -> Duration {
+        Duration::from_millis(self.number(variable))
+    }
+
     fn size(&mut self, variable: &Variable) -> usize {
         usize::try_from(self.number(variable)).unwrap_or(usize::MAX)
     }
@@ -277,15 +211,19 @@ impl Reader<'_> {
         }
     }
 
-    fn track_properties(&mut self, variable: &Variable) -> Vec<mapping::tracking_log::Extra> {
+    fn track_properties(&mut self, variable: &Variable) -> Vec<OptionalProperty> {
         let names = self.value(variable).unwrap_or_default();
-        let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let read: Option<Vec<_>> = names.map(mapping::tracking_log::Extra::parse).collect();
-        read.unwrap_or_else(|| {
+        track_properties(&names).unwrap_or_else(|| {
             self.problem(variable);
             Vec::new()
         })
     }
+}
+
+/// Reads the value of `PWSEG_TRACK_PROPERTIES`; nothing where it names an unknown property.
+pub fn track_properties(names: &str) -> Option<Vec<OptionalProperty>> {
+    let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(OptionalProperty::parse).collect()
 }
 
 #[cfg(test)]
@@ -313,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_are_told_at_once_with_what_is_expected() {
+    fn all_problems_are_reported_at_once_with_what_is_expected() {
         let environment = BTreeMap::from([
             ("PWSEG_CONCURRENCY".to_owned(), "0".to_owned()),
             ("PWSEG_SEGMENT_GZIP".to_owned(), "yes".to_owned()),
@@ -324,11 +262,11 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "PWSEG_RETRY_QUEUE_URL is missing: set it to text",
-                "PWSEG_REJECTS_QUEUE_URL is missing: set it to text",
+                "PWSEG_RETRY_QUEUE_URL is required: set it to a non-empty string",
+                "PWSEG_REJECTS_QUEUE_URL is required: set it to a non-empty string",
                 "PWSEG_CONCURRENCY must be a whole number from 1 to 1000",
                 "PWSEG_SEGMENT_GZIP must be true or false",
-                "PWSEG_TRACK_PROPERTIES must be nothing, or some of message_code, campaign_id with commas between",
+                "PWSEG_TRACK_PROPERTIES must be empty or a comma-separated list of message_code, campaign_id",
             ]
         );
     }

@@ -1,36 +1,21 @@
 //! HTTP towards Pushwoosh and Segment: how an answer is read, and what follows from a failure.
 //!
-//! Invariants: an answer is read up to a bound, whatever its headers promise; deciding is separate
-//! from acting, so that every caller treats the same failure alike.
+//! Invariant: deciding is separate from acting, so that every caller treats the same failure alike.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mapping::Cause;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// Largest part of an answer that is read. Real ones stay below a few kilobytes.
+use crate::transport::{Response, TransportError};
+
+/// Largest answer that is read. Real ones stay below a few kilobytes.
 pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// Longest `Retry-After` that is believed; Segment's own clients clamp to the same.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
-
-/// Longest wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Unused connections are closed after this: a function may have been frozen in between, and its
-/// peer have hung up.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// The HTTP client for both upstreams. It follows no redirect: a POST would become a GET.
-pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("segment-pushwoosh/", env!("CARGO_PKG_VERSION")))
-        .build()
-}
 
 /// What to do about a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,60 +31,81 @@ pub enum Verdict {
     Permanent,
 }
 
-/// Why a request failed before there was a whole answer.
+/// Why a call was not taken. Holds no data of the call and no key.
 #[derive(Debug, thiserror::Error)]
-pub enum TransportError {
-    /// Connecting, sending or receiving failed.
-    #[error("the connection failed: {0}")]
-    Connection(#[from] reqwest::Error),
-    /// There was more of the answer than is read.
-    #[error("the answer is larger than {MAX_ANSWER_BYTES} bytes")]
-    TooLarge,
+pub enum CallError {
+    /// There was no whole answer.
+    #[error("{upstream} gave no answer: {error}")]
+    Transport {
+        /// Name of the upstream.
+        upstream: &'static str,
+        /// What happened.
+        #[source]
+        error: TransportError,
+    },
+    /// The upstream refused.
+    #[error("{upstream} answered HTTP {}{}", status.as_u16(), in_body(*code))]
+    Refused {
+        /// Name of the upstream.
+        upstream: &'static str,
+        /// HTTP status.
+        status: StatusCode,
+        /// `status_code` of the body, where the upstream has one.
+        code: Option<u16>,
+        /// What to do about it.
+        verdict: Verdict,
+    },
 }
 
-/// Status, headers and a bounded body.
-#[derive(Debug)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: StatusCode,
-    /// `Retry-After`, read and clamped.
-    pub retry_after: Option<Duration>,
-    /// The body, at most [`MAX_ANSWER_BYTES`].
-    pub body: Vec<u8>,
+fn in_body(code: Option<u16>) -> String {
+    code.map(|code| format!(", status code {code}")).unwrap_or_default()
 }
 
-impl Answer {
-    /// Reads an answer to its end. The time limit is the caller's.
-    pub async fn read(
-        mut response: reqwest::Response,
-        now: Timestamp,
-    ) -> Result<Self, TransportError> {
-        let status = response.status();
-        let retry_after = retry_after(response.headers(), now);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(TransportError::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Self { status, retry_after, body })
-    }
-
-    /// What follows from a status that is no success. 408, 410, 429, 460 and 5xx are retried, but
-    /// for 501 and 505: what Segment's clients agreed on in 2026, and Pushwoosh's are a subset.
+impl CallError {
+    /// What to do about it.
     pub fn verdict(&self) -> Verdict {
-        match self.status.as_u16() {
-            401 | 403 => Verdict::Unauthorized,
-            501 | 505 => Verdict::Permanent,
-            408 | 410 | 429 | 460 | 500..=599 => Verdict::Retry { after: self.retry_after },
-            _ => Verdict::Permanent,
+        match self {
+            Self::Transport { .. } => Verdict::Retry { after: None },
+            Self::Refused { verdict, .. } => *verdict,
+        }
+    }
+
+    /// HTTP status, where there was an answer.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Transport { .. } => None,
+            Self::Refused { status, .. } => Some(*status),
+        }
+    }
+
+    /// Why the call is undelivered.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Transport { .. } => Cause::Connection,
+            Self::Refused { verdict: Verdict::Unauthorized, .. } => Cause::Unauthorized,
+            Self::Refused { status, code, .. } if status.is_success() => {
+                code.map_or(Cause::UnreadableAnswer, Cause::StatusCode)
+            }
+            Self::Refused { status, .. } => Cause::Http(status.as_u16()),
         }
     }
 }
 
-/// Seconds, or an HTTP date relative to `now`.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+/// What to do about a status other than success. 408, 410, 429, 460 and 5xx are retried, but for 501
+/// and 505: what Segment's clients agreed on in 2026, and Pushwoosh's are a subset.
+pub fn verdict(response: &Response, now: Timestamp) -> Verdict {
+    match response.status.as_u16() {
+        401 | 403 => Verdict::Unauthorized,
+        501 | 505 => Verdict::Permanent,
+        408 | 410 | 429 | 460 | 500..=599 => {
+            Verdict::Retry { after: retry_after(&response.headers, now) }
+        }
+        _ => Verdict::Permanent,
+    }
+}
+
+/// `Retry-After` in seconds, or as an HTTP date relative to `now`.
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = if let Ok(seconds) = text.parse::<u64>() {
         seconds
@@ -112,6 +118,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use reqwest::header::HeaderValue;
 
     use super::*;
@@ -133,7 +140,8 @@ mod tests {
     fn every_status_has_one_verdict() {
         let verdict = |status: u16| {
             let status = StatusCode::from_u16(status).unwrap();
-            Answer { status, retry_after: None, body: Vec::new() }.verdict()
+            let response = Response { status, headers: HeaderMap::new(), body: Ok(Bytes::new()) };
+            verdict(&response, Timestamp::UNIX_EPOCH)
         };
         for status in [408, 410, 429, 460, 500, 502, 503, 504, 529] {
             assert_eq!(verdict(status), Verdict::Retry { after: None }, "{status}");
@@ -143,5 +151,27 @@ mod tests {
         }
         assert_eq!(verdict(401), Verdict::Unauthorized);
         assert_eq!(verdict(403), Verdict::Unauthorized);
+    }
+
+    #[test]
+    fn an_error_names_its_cause_and_reads_as_a_sentence() {
+        let refused = |status: u16, code| CallError::Refused {
+            upstream: "Pushwoosh",
+            status: StatusCode::from_u16(status).unwrap(),
+            code,
+            verdict: Verdict::Permanent,
+        };
+        assert_eq!(refused(503, None).cause(), Cause::Http(503));
+        assert_eq!(refused(200, Some(500)).cause(), Cause::StatusCode(500));
+        assert_eq!(refused(200, None).cause(), Cause::UnreadableAnswer);
+        assert_eq!(refused(400, None).to_string(), "Pushwoosh answered HTTP 400");
+        assert_eq!(
+            refused(400, Some(210)).to_string(),
+            "Pushwoosh answered HTTP 400, status code 210"
+        );
+        let error = TransportError::TooLarge(5);
+        let lost = CallError::Transport { upstream: "Segment", error };
+        assert_eq!((lost.cause(), lost.status()), (Cause::Connection, None));
+        assert_eq!(lost.verdict(), Verdict::Retry { after: None });
     }
 }

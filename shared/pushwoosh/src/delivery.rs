@@ -1,59 +1,55 @@
 //! Delivers plans: the one way in which calls reach Pushwoosh, for the destination and for retries.
 //!
-//! Invariants: calls of a stage run together, a stage waits for the one before it; a refused key
-//! is read again once and tried once more; nothing runs past the deadline. What could not be sent
-//! is handed back as the plan that is still missing, so that a call that succeeded is not
-//! repeated. A call that is refused for good does not stop the calls after it.
+//! Invariants: calls of a stage run together, a stage waits for the one before it; no call starts or
+//! runs after the invocation's deadline for upstreams. What could not be sent is handed back as the
+//! plan that is still missing, so that a call that succeeded is not repeated. A call that is refused
+//! for good does not stop the calls after it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::join_all;
 use mapping::{Call, Method, Plan};
-use platform::application::{Application, Pushwoosh};
-use platform::circuit::Circuits;
+use platform::Platform;
+use platform::application::{Application, PushwooshAccount};
+use platform::gate::{Account, CallOutcome, Gate, Patience, Undelivered};
+use platform::invocation::Invocation;
 use platform::secrets::{SecretError, Secrets};
 use platform::telemetry::{Count, Tally, hashed};
-use platform::upstream::Verdict;
 use serde_json::Value;
-use tokio::time::Instant;
 
-use crate::{Accepted, Client, Error};
+use crate::client::Client;
+use crate::reply::Accepted;
+
+/// Only the invocation's deadline limits a call. A single one without an answer counts as one failure.
+const PATIENCE: Patience = Patience { answer: None, opens_on_timeout: false };
 
 /// Sends plans on behalf of all applications.
 #[derive(Debug)]
 pub struct Delivery {
     client: Client,
     secrets: Arc<Secrets>,
-    circuits: Circuits,
+    gate: Gate,
 }
 
 /// How a plan ended. Neither part set means that Pushwoosh has everything.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct PlanOutcome {
     /// What is still to be sent.
-    pub rest: Option<Rest>,
+    pub unsent: Option<Unsent>,
     /// Pushwoosh's answers to the calls that it will never take.
     pub refused: Vec<String>,
 }
 
 /// What is still to be sent, and why.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rest {
+pub struct Unsent {
     /// The calls that are missing.
     pub plan: Plan,
-    /// Short, stable name of the cause.
-    pub cause: String,
-    /// Not before this has passed.
-    pub after: Option<Duration>,
+    /// Why.
+    pub why: Undelivered,
 }
 
-/// Why a call has to be sent again.
-struct Undelivered {
-    cause: String,
-    after: Option<Duration>,
-}
-
+/// How a call of a plan ended.
 enum Sent {
     Done,
     Refused(String),
@@ -61,134 +57,74 @@ enum Sent {
 }
 
 impl Delivery {
-    /// Delivers with this client; keys come from the secrets.
-    pub fn new(client: Client, secrets: Arc<Secrets>) -> Self {
-        Self { client, secrets, circuits: Circuits::default() }
+    /// Delivers on this platform.
+    pub fn new(platform: &Platform) -> Self {
+        let (clock, secrets) = (platform.clock.clone(), Arc::clone(&platform.secrets));
+        Self {
+            client: Client::new(Arc::clone(&platform.transport), clock.clone()),
+            gate: Gate::new(clock, Arc::clone(&secrets), PATIENCE),
+            secrets,
+        }
     }
 
-    /// Sends a plan until the deadline. Only the settings can fail as a whole: then nothing was sent.
+    /// Sends a plan. Only the settings can fail as a whole: then nothing was sent.
     pub async fn deliver(
         &self,
-        application: &str,
+        code: &str,
         plan: Plan,
-        deadline: Instant,
-        tally: &Tally,
-    ) -> Result<Report, SecretError> {
-        let settings = self.secrets.application(application).await?;
-        let mut report = Report::default();
+        invocation: &Invocation,
+    ) -> Result<PlanOutcome, SecretError> {
+        let application = self.secrets.application(code).await?;
+        let mut outcome = PlanOutcome::default();
         let mut stages = plan.stages.into_iter();
         while let Some(stage) = stages.next() {
-            let sent =
-                join_all(stage.iter().map(|call| self.send(&settings, call, deadline, tally)))
-                    .await;
+            let calls = stage.iter().map(|call| self.send(&application, call, invocation));
+            let sent = join_all(calls).await;
             let mut missing = Vec::new();
             let mut why: Option<Undelivered> = None;
             for (call, sent) in stage.into_iter().zip(sent) {
                 match sent {
                     Sent::Done => {}
-                    Sent::Refused(answer) => report.refused.push(answer),
+                    Sent::Refused(answer) => outcome.refused.push(answer),
                     Sent::Undelivered(undelivered) => {
                         missing.push(call);
-                        let after = why.as_ref().and_then(|why| why.after).max(undelivered.after);
+                        let after = why.and_then(|why| why.after).max(undelivered.after);
                         why = Some(Undelivered { after, ..undelivered });
                     }
                 }
             }
-            if let Some(Undelivered { cause, after }) = why {
+            if let Some(why) = why {
                 let stages = std::iter::once(missing).chain(stages).collect();
-                report.rest = Some(Rest { plan: Plan { stages }, cause, after });
+                outcome.unsent = Some(Unsent { plan: Plan { stages }, why });
                 break;
             }
         }
-        Ok(report)
+        Ok(outcome)
     }
 
-    async fn send(
-        &self,
-        settings: &Application,
-        call: &Call,
-        deadline: Instant,
-        tally: &Tally,
-    ) -> Sent {
-        let code = settings.code.as_str();
-        let Some(account) = &settings.pushwoosh else {
+    async fn send(&self, application: &Application, call: &Call, invocation: &Invocation) -> Sent {
+        let code = application.code.as_str();
+        let Some(account) = PushwooshAccount::of(application) else {
             return Sent::Refused("the application's secret has no pushwoosh.api_token".to_owned());
         };
-        if Instant::now() >= deadline {
-            return Sent::Undelivered(Undelivered { cause: "time_budget".to_owned(), after: None });
-        }
-        if !self.circuits.allows(code, Instant::now()) {
-            return Sent::Undelivered(Undelivered {
-                cause: "circuit_open".to_owned(),
-                after: None,
-            });
-        }
-        let mut result = self.attempt(account, call, deadline, tally).await;
-        if matches!(&result, Ok(Err(error)) if error.verdict() == Verdict::Unauthorized)
-            && let Some(account) = self.rotated(code, account).await
-        {
-            result = self.attempt(&account, call, deadline, tally).await;
-        }
-        let error = match result {
-            Ok(Ok(accepted)) => {
-                self.circuits.succeeded(code);
-                skipped(code, &accepted, tally);
+        let (deadline, tally) = (invocation.deadlines.upstream, &invocation.tally);
+        let outcome = self.gate.call(&self.client, code, &account, call, deadline, tally).await;
+        match outcome {
+            CallOutcome::Accepted(accepted) => {
+                report_skipped_tags(code, &accepted, tally);
                 if call.method == Method::DeleteUser {
-                    receipt(code, call);
+                    write_receipt(code, call);
                 }
-                return Sent::Done;
+                Sent::Done
             }
-            Ok(Err(error)) => error,
-            Err(Timeout) => {
-                self.circuits.failed(code, None, Instant::now());
-                return Sent::Undelivered(Undelivered { cause: "timeout".to_owned(), after: None });
-            }
-        };
-        match error.verdict() {
-            Verdict::Permanent => {
-                self.circuits.succeeded(code);
-                Sent::Refused(error.to_string())
-            }
-            Verdict::Retry { after } => {
-                if error.is_throttled() {
-                    tally.refused(Count::UpstreamThrottled, code);
-                }
-                self.circuits.failed(code, after, Instant::now());
-                Sent::Undelivered(Undelivered { cause: error.cause(), after })
-            }
-            // A key can be corrected: what it was refused for is kept until then.
-            Verdict::Unauthorized => {
-                tally.refused(Count::UpstreamUnauthorized, code);
-                self.circuits.failed(code, None, Instant::now());
-                Sent::Undelivered(Undelivered { cause: "unauthorized".to_owned(), after: None })
-            }
+            CallOutcome::Refused(error) => Sent::Refused(error.to_string()),
+            CallOutcome::Undelivered(undelivered) => Sent::Undelivered(undelivered),
         }
-    }
-
-    async fn attempt(
-        &self,
-        account: &Pushwoosh,
-        call: &Call,
-        deadline: Instant,
-        tally: &Tally,
-    ) -> Result<Result<Accepted, Error>, Timeout> {
-        let started = Instant::now();
-        let result = tokio::time::timeout_at(deadline, self.client.send(account, call)).await;
-        tally.time(Count::UpstreamMs, started.elapsed());
-        result.map_err(|_| Timeout)
-    }
-
-    /// The account with a newer key than the one that was refused, if there is one.
-    async fn rotated(&self, code: &str, refused: &Pushwoosh) -> Option<Pushwoosh> {
-        use secrecy::ExposeSecret;
-        let settings = self.secrets.refreshed(code).await.ok()?;
-        let account = settings.pushwoosh.clone()?;
-        (account.api_token.expose_secret() != refused.api_token.expose_secret()).then_some(account)
     }
 }
 
-/// The receipt of a deletion (spec D3): who asks later finds it in the log.
-fn receipt(code: &str, call: &Call) {
+/// The receipt of a deletion (spec D3): the log shows later that Pushwoosh accepted it.
+fn write_receipt(code: &str, call: &Call) {
     let user = call.request.get("user_id").and_then(Value::as_str).unwrap_or_default();
     tracing::info!(
         app.code = code,
@@ -198,10 +134,7 @@ fn receipt(code: &str, call: &Call) {
     );
 }
 
-/// The deadline passed.
-struct Timeout;
-
-fn skipped(code: &str, accepted: &Accepted, tally: &Tally) {
+fn report_skipped_tags(code: &str, accepted: &Accepted, tally: &Tally) {
     for tag in &accepted.skipped_tags {
         tally.add(Count::SkippedTags, 1);
         tracing::warn!(
@@ -211,5 +144,159 @@ fn skipped(code: &str, accepted: &Accepted, tally: &Tally) {
             detail = tag.reason,
             "Pushwoosh did not save a tag: create it there, with the type of its values"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mapping::{Cause, deletion, profile};
+    use platform::testing::{Reply, World, application};
+    use serde_json::json;
+
+    use super::*;
+
+    const BUDGET: Duration = Duration::from_secs(3);
+
+    /// Device and address together, then the tags.
+    fn profile_plan() -> Plan {
+        let body = json!({"user_id": "u1", "device_id": "d", "device_platform": "ios",
+            "email": "a@b.c", "attributes": {"plan": "pro"}});
+        profile::plan("A", body.to_string().as_bytes(), jiff::Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    fn methods(plan: &Plan) -> Vec<Vec<Method>> {
+        let stages = plan.stages.iter();
+        stages.map(|stage| stage.iter().map(|call| call.method).collect()).collect()
+    }
+
+    async fn deliver(world: &World, plan: Plan) -> (PlanOutcome, Invocation) {
+        let invocation = world.invocation(BUDGET);
+        let delivery = Delivery::new(&world.platform);
+        let outcome = delivery.deliver("A", plan, &invocation).await.unwrap();
+        (outcome, invocation)
+    }
+
+    fn paths(world: &World) -> Vec<String> {
+        world.requests().iter().map(|request| request.uri().path().to_owned()).collect()
+    }
+
+    fn ok() -> Reply {
+        Reply::Status(200, json!({"status_code": 200}))
+    }
+
+    /// Late enough for both calls of a stage to be under way.
+    fn late(reply: Reply) -> Reply {
+        Reply::Late(Duration::from_secs(1), Box::new(reply))
+    }
+
+    /// Answers calls of one path in its own way, and takes the others.
+    fn upstream(world: &World, path: &'static str, reply: Reply) {
+        world.upstream(
+            move |request| {
+                if request.uri().path().ends_with(path) { reply.clone() } else { ok() }
+            },
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stage_waits_for_the_one_before_it() {
+        let world = World::new(&[]);
+        upstream(&world, "/registerUser", late(ok()));
+        let (outcome, invocation) = deliver(&world, profile_plan()).await;
+        assert!(outcome.unsent.is_none() && outcome.refused.is_empty());
+        let mut paths = paths(&world);
+        assert_eq!(paths.pop().unwrap(), "/json/1.3/setTags");
+        paths.sort();
+        assert_eq!(paths, ["/json/1.3/registerEmail", "/json/1.3/registerUser"]);
+        assert_eq!(invocation.tally.counts()[&Count::UpstreamMs], 1_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_delivered_is_not_in_what_is_still_to_be_sent() {
+        let world = World::new(&[]);
+        upstream(&world, "/registerEmail", Reply::Limited(429, "7"));
+        let (outcome, _) = deliver(&world, profile_plan()).await;
+        let unsent = outcome.unsent.unwrap();
+        assert_eq!(methods(&unsent.plan), [[Method::RegisterEmail], [Method::SetTags]]);
+        assert_eq!(unsent.why.cause, Cause::Http(429));
+        assert_eq!(unsent.why.after, Some(Duration::from_secs(7)));
+        assert_eq!(paths(&world).len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_retry_after_of_a_stage_is_kept() {
+        for (one, other) in [("7", "30"), ("30", "7")] {
+            let world = World::new(&[]);
+            world.upstream(move |request| {
+                let email = request.uri().path().ends_with("/registerEmail");
+                late(Reply::Limited(503, if email { one } else { other }))
+            });
+            let unsent = deliver(&world, profile_plan()).await.0.unsent.unwrap();
+            assert_eq!(unsent.why.after, Some(Duration::from_secs(30)));
+            assert_eq!(methods(&unsent.plan)[0].len(), 2);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_refused_for_good_stops_no_other() {
+        let world = World::new(&[]);
+        upstream(&world, "/registerEmail", Reply::Status(400, json!({"status_code": 210})));
+        let (outcome, _) = deliver(&world, profile_plan()).await;
+        assert!(outcome.unsent.is_none());
+        assert_eq!(outcome.refused, ["Pushwoosh answered HTTP 400, status code 210"]);
+        assert_eq!(paths(&world).len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_an_answer_the_call_is_left_at_the_deadline() {
+        let world = World::new(&[]);
+        world.upstream(|_| Reply::Hang);
+        let before = world.now();
+        let plan = deletion::plan("A", br#"{"external_id":"u1"}"#).unwrap();
+        let (outcome, _) = deliver(&world, plan.clone()).await;
+        assert_eq!(outcome.unsent, Some(Unsent { plan, why: Cause::Timeout.into() }));
+        assert_eq!(world.now().since(before), BUDGET);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn skipped_tags_are_counted() {
+        let world = World::new(&[]);
+        let skipped = json!({"status_code": 200, "response": {"skipped": [{"tag": "plan", "reason": "Not found"}]}});
+        upstream(&world, "/setTags", Reply::Status(200, skipped));
+        let (_, invocation) = deliver(&world, profile_plan()).await;
+        assert_eq!(invocation.tally.counts()[&Count::SkippedTags], 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_settings_nothing_is_sent() {
+        let world = World::new(&[]);
+        world.secrets_manager("A", Reply::Status(503, json!({})));
+        let invocation = world.invocation(BUDGET);
+        let delivery = Delivery::new(&world.platform);
+        assert!(delivery.deliver("A", profile_plan(), &invocation).await.is_err());
+        let mut secret = application("token", "key");
+        secret.as_object_mut().unwrap().remove("pushwoosh");
+        world.secret("B", &secret);
+        let outcome = delivery.deliver("B", profile_plan(), &invocation).await.unwrap();
+        assert!(outcome.refused.iter().all(|answer| answer.contains("pushwoosh.api_token")));
+        assert_eq!((outcome.refused.len(), world.requests().len()), (3, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_token_is_read_again_once() {
+        let world = World::new(&[]);
+        world.platform.secrets.application("A").await.unwrap();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        world.secret("A", &application("rotated", "key"));
+        world.upstream(|request| {
+            let right = request.headers()["authorization"] == "Token rotated";
+            if right { ok() } else { Reply::Status(401, json!({})) }
+        });
+        let plan = deletion::plan("A", br#"{"external_id":"u1"}"#).unwrap();
+        let (outcome, _) = deliver(&world, plan).await;
+        assert!(outcome.unsent.is_none() && outcome.refused.is_empty());
+        assert_eq!(world.requests().len(), 2);
     }
 }

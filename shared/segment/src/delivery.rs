@@ -1,24 +1,27 @@
 //! Delivers Track calls: the one way in which they reach Segment, for the source and for retries.
 //!
-//! Invariants: every call ends in exactly one [`Fate`]; nothing runs past the deadline. A batch
-//! that is refused as such (400, 413) is halved until the offender is alone. What may succeed
-//! later is tried again for a moment here, and for days by way of the retry queue; a limited
-//! application (429) and one that does not answer are left to the queue at once, so that they
-//! delay nobody.
+//! Invariants: every call ends in exactly one [`TrackOutcome`]; nothing runs past the invocation's
+//! deadline for upstreams. A batch that is refused as such (400, 413) is halved until the offender is
+//! alone. What may succeed later is tried again for a moment here, and for days by way of the retry
+//! queue; an application that Segment limits (429) and one that gets no answer are left to the queue
+//! at once, so that they do not delay other applications.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use platform::application::Segment;
-use platform::circuit::Circuits;
-use platform::telemetry::{Count, Tally};
-use platform::upstream::Verdict;
+use mapping::Cause;
+use platform::Platform;
+use platform::application::SegmentAccount;
+use platform::clock::Clock;
+use platform::gate::{CallOutcome, Gate, Patience, Undelivered};
+use platform::invocation::Invocation;
+use platform::upstream::CallError;
 use reqwest::StatusCode;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 
 use crate::batch::{MAX_EVENT_BYTES, cut};
-use crate::{Client, Error};
+use crate::client::{Batch, Client};
 
 /// Attempts within one invocation.
 const MAX_ATTEMPTS: u32 = 3;
@@ -26,28 +29,25 @@ const MAX_ATTEMPTS: u32 = 3;
 /// First delay between two of them, doubling: what Segment's Node library starts with.
 const BASE_DELAY: Duration = Duration::from_millis(500);
 
-/// Longest wait for one answer. Segment's libraries wait 10 s; a poller has others to serve.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Segment's libraries wait 10 s for an answer; a poller has others to serve. A wait costs so much that
+/// one is enough to open the circuit.
+const PATIENCE: Patience =
+    Patience { answer: Some(Duration::from_secs(5)), opens_on_timeout: true };
 
-/// How a call ended.
+/// How a Track call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum TrackOutcome {
     /// Segment has it.
     Delivered,
     /// Segment will never take it.
     Refused {
-        /// What to tell the operator.
+        /// What to show the operator.
         message: String,
-        /// Whether it is its size.
+        /// Whether it is larger than Segment takes.
         too_large: bool,
     },
     /// It has to be sent again.
-    Undelivered {
-        /// Short, stable name of the cause.
-        cause: String,
-        /// Not before this has passed.
-        after: Option<Duration>,
-    },
+    Undelivered(Undelivered),
 }
 
 /// Sends calls on behalf of all applications.
@@ -55,40 +55,48 @@ pub enum Fate {
 pub struct Delivery {
     client: Client,
     concurrency: usize,
-    circuits: Circuits,
+    gate: Gate,
+    clock: Clock,
 }
 
 impl Delivery {
-    /// Delivers with this client, and this many batches at the same time.
-    pub fn new(client: Client, concurrency: usize) -> Self {
-        Self { client, concurrency, circuits: Circuits::default() }
+    /// Delivers on this platform, as its settings say.
+    pub fn new(platform: &Platform) -> Self {
+        let (settings, clock) = (&platform.settings, platform.clock.clone());
+        let transport = Arc::clone(&platform.transport);
+        Self {
+            client: Client::new(transport, clock.clone(), settings.segment_gzip),
+            concurrency: settings.segment_concurrency,
+            gate: Gate::new(clock.clone(), Arc::clone(&platform.secrets), PATIENCE),
+            clock,
+        }
     }
 
-    /// Sends an application's calls until the deadline; `attempts` tells how often they were tried
-    /// before. The result has one fate per call, in their order.
+    /// Sends an application's calls; `attempts` says how often they were tried before. The result has
+    /// one outcome per call, in their order.
     pub async fn deliver(
         &self,
         code: &str,
-        account: &Segment,
-        calls: Vec<Box<RawValue>>,
+        account: &SegmentAccount,
+        calls: &[Box<RawValue>],
         attempts: u32,
-        deadline: Instant,
-        tally: &Tally,
-    ) -> Vec<Fate> {
-        let too_large = Fate::Refused {
+        invocation: &Invocation,
+    ) -> Vec<TrackOutcome> {
+        let too_large = TrackOutcome::Refused {
             message: format!("Segment takes calls of up to {MAX_EVENT_BYTES} bytes"),
             too_large: true,
         };
-        let mut fates = vec![too_large; calls.len()];
-        let (indexes, calls): (Vec<usize>, Vec<Box<RawValue>>) = calls
-            .into_iter()
+        let mut outcomes = vec![too_large; calls.len()];
+        let (indexes, calls): (Vec<usize>, Vec<&RawValue>) = calls
+            .iter()
+            .map(AsRef::as_ref)
             .enumerate()
             .filter(|(_, call)| call.get().len() <= MAX_EVENT_BYTES)
             .unzip();
         let sizes: Vec<usize> = calls.iter().map(|call| call.get().len()).collect();
-        let job = Job { delivery: self, code, account, attempts, deadline, tally };
+        let job = Job { delivery: self, code, account, attempts, invocation };
         let (job, calls) = (&job, &calls);
-        let results: Vec<(usize, Vec<Fate>)> = futures::stream::iter(cut(&sizes))
+        let results: Vec<(usize, Vec<TrackOutcome>)> = futures::stream::iter(cut(&sizes))
             .map(|range| async move {
                 (range.start, job.batch(calls.get(range).unwrap_or_default()).await)
             })
@@ -96,13 +104,13 @@ impl Delivery {
             .collect()
             .await;
         for (start, results) in results {
-            for (index, fate) in indexes.iter().skip(start).zip(results) {
-                if let Some(slot) = fates.get_mut(*index) {
-                    *slot = fate;
+            for (index, outcome) in indexes.iter().skip(start).zip(results) {
+                if let Some(slot) = outcomes.get_mut(*index) {
+                    *slot = outcome;
                 }
             }
         }
-        fates
+        outcomes
     }
 }
 
@@ -110,273 +118,267 @@ impl Delivery {
 struct Job<'a> {
     delivery: &'a Delivery,
     code: &'a str,
-    account: &'a Segment,
+    account: &'a SegmentAccount,
     attempts: u32,
-    deadline: Instant,
-    tally: &'a Tally,
+    invocation: &'a Invocation,
 }
 
 impl Job<'_> {
     /// Sends a batch, halving it while it is refused as such.
-    async fn batch(&self, calls: &[Box<RawValue>]) -> Vec<Fate> {
-        let mut fates = Vec::with_capacity(calls.len());
+    async fn batch(&self, calls: &[&RawValue]) -> Vec<TrackOutcome> {
+        let mut outcomes = Vec::with_capacity(calls.len());
         let mut parts = vec![calls];
         while let Some(part) = parts.pop() {
-            match self.send(part).await {
-                Ok(()) => fates.extend(part.iter().map(|_| Fate::Delivered)),
-                Err(Failure {
-                    status: Some(StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE),
-                    ..
-                }) if part.len() > 1 => {
+            let outcome = match self.send(part).await {
+                CallOutcome::Accepted(()) => TrackOutcome::Delivered,
+                CallOutcome::Undelivered(undelivered) => TrackOutcome::Undelivered(undelivered),
+                CallOutcome::Refused(error) if part.len() > 1 && is_of_the_batch(&error) => {
                     let (left, right) = part.split_at(part.len() / 2);
                     parts.extend([right, left]);
+                    continue;
                 }
-                Err(failure) => fates.extend(part.iter().map(|_| failure.fate.clone())),
-            }
+                CallOutcome::Refused(error) => {
+                    TrackOutcome::Refused { message: error.to_string(), too_large: false }
+                }
+            };
+            outcomes.extend(std::iter::repeat_n(outcome, part.len()));
         }
-        fates
+        outcomes
     }
 
-    async fn send(&self, calls: &[Box<RawValue>]) -> Result<(), Failure> {
-        let circuits = &self.delivery.circuits;
+    /// Sends calls as one request, several times where another attempt may succeed soon.
+    async fn send(&self, calls: &[&RawValue]) -> CallOutcome<()> {
+        let Delivery { client, gate, clock, .. } = self.delivery;
+        let (deadline, tally) = (self.invocation.deadlines.upstream, &self.invocation.tally);
         let mut attempts = 0;
         loop {
-            let now = Instant::now();
-            if now >= self.deadline {
-                return Err(Failure::undelivered("time_budget", None));
-            }
-            if !circuits.allows(self.code, now) {
-                return Err(Failure::undelivered("circuit_open", None));
-            }
-            let until = self.deadline.min(now + ANSWER_TIMEOUT);
-            let sent = self.delivery.client.send(self.account, calls, self.attempts + attempts);
-            let result = tokio::time::timeout_at(until, sent).await;
-            self.tally.time(Count::UpstreamMs, now.elapsed());
-            let Ok(result) = result else {
-                circuits.timed_out(self.code, Instant::now());
-                return Err(Failure::undelivered("timeout", None));
-            };
-            let Err(error) = result else {
-                circuits.succeeded(self.code);
-                return Ok(());
+            let batch = Batch { calls, attempts: self.attempts + attempts };
+            let outcome = gate.call(client, self.code, self.account, batch, deadline, tally).await;
+            let CallOutcome::Undelivered(undelivered) = &outcome else {
+                return outcome;
             };
             attempts += 1;
-            let delay = self.judge(&error, attempts)?;
-            tokio::time::sleep(delay).await;
-        }
-    }
-
-    /// How long to wait before the next attempt, or why there is none.
-    fn judge(&self, error: &Error, attempts: u32) -> Result<Duration, Failure> {
-        let circuits = &self.delivery.circuits;
-        match error.verdict() {
-            Verdict::Permanent => {
-                circuits.succeeded(self.code);
-                let fate = Fate::Refused { message: error.to_string(), too_large: false };
-                Err(Failure { status: error.status(), fate })
+            let delay = BASE_DELAY * 2_u32.saturating_pow(attempts - 1);
+            let delay = delay.mul_f64(fastrand::f64());
+            let too_late = clock.now() + delay >= deadline;
+            if !may_pass_soon(*undelivered) || attempts >= MAX_ATTEMPTS || too_late {
+                return outcome;
             }
-            // A key can be corrected: what it was refused for is kept until then.
-            Verdict::Unauthorized => {
-                self.tally.refused(Count::UpstreamUnauthorized, self.code);
-                circuits.failed(self.code, None, Instant::now());
-                Err(Failure::undelivered("unauthorized", None))
-            }
-            Verdict::Retry { after } => {
-                circuits.failed(self.code, after, Instant::now());
-                let throttled = error.status() == Some(StatusCode::TOO_MANY_REQUESTS);
-                if throttled {
-                    self.tally.refused(Count::UpstreamThrottled, self.code);
-                }
-                let delay = BASE_DELAY * 2_u32.saturating_pow(attempts - 1);
-                let delay = delay.mul_f64(fastrand::f64());
-                let left = self.deadline.saturating_duration_since(Instant::now());
-                if throttled || after.is_some() || attempts >= MAX_ATTEMPTS || delay >= left {
-                    return Err(Failure::undelivered(&error.cause(), after));
-                }
-                Ok(delay)
-            }
+            clock.sleep(delay).await;
         }
     }
 }
 
-/// Why a batch was not taken.
-struct Failure {
-    status: Option<StatusCode>,
-    fate: Fate,
+/// Whether another attempt in this invocation may succeed. A limit, a time that Segment named and a
+/// missing answer are longer than that.
+fn may_pass_soon(undelivered: Undelivered) -> bool {
+    match undelivered {
+        Undelivered { after: Some(_), .. } | Undelivered { cause: Cause::Http(429), .. } => false,
+        Undelivered { cause, .. } => matches!(cause, Cause::Connection | Cause::Http(_)),
+    }
 }
 
-impl Failure {
-    fn undelivered(cause: &str, after: Option<Duration>) -> Self {
-        Self { status: None, fate: Fate::Undelivered { cause: cause.to_owned(), after } }
-    }
+/// Whether Segment refused the request as a whole, of which a part may be good.
+fn is_of_the_batch(error: &CallError) -> bool {
+    matches!(error.status(), Some(StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE))
 }
 
 #[cfg(test)]
 mod tests {
-    use wiremock::matchers::any;
-    use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+    use std::sync::Mutex;
+
+    use platform::gate::Account;
+    use platform::testing::{Reply, World, application};
+    use platform::transport::Request;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    const DEADLINE: Duration = Duration::from_secs(20);
+    const BUDGET: Duration = Duration::from_secs(20);
 
     fn call(name: &str) -> Box<RawValue> {
         RawValue::from_string(format!("{{\"type\":\"track\",\"event\":\"{name}\"}}")).unwrap()
     }
 
-    async fn deliver(server: &MockServer, calls: Vec<Box<RawValue>>, tally: &Tally) -> Vec<Fate> {
-        let account = Segment {
-            base_url: format!("{}/v1", server.uri()),
-            write_key: "key".into(),
-            events: None,
-        };
-        let delivery = Delivery::new(Client::new(reqwest::Client::new(), false), 4);
-        delivery.deliver("A", &account, calls, 0, Instant::now() + DEADLINE, tally).await
+    async fn deliver(world: &World, calls: &[Box<RawValue>]) -> Vec<TrackOutcome> {
+        let delivery = Delivery::new(&world.platform);
+        deliver_with(&delivery, world, calls, BUDGET).await
+    }
+
+    async fn deliver_with(
+        delivery: &Delivery,
+        world: &World,
+        calls: &[Box<RawValue>],
+        budget: Duration,
+    ) -> Vec<TrackOutcome> {
+        let application = world.platform.secrets.application("A").await.unwrap();
+        let account = SegmentAccount::of(&application).unwrap();
+        let invocation = world.invocation(budget);
+        delivery.deliver("A", &account, calls, 0, &invocation).await
     }
 
     /// `X-Retry-Count` of every attempt.
-    async fn attempts(server: &MockServer) -> Vec<String> {
-        let requests = server.received_requests().await.unwrap();
+    fn attempts(world: &World) -> Vec<String> {
         let count = |request: &Request| {
-            request
-                .headers
-                .get("x-retry-count")
-                .map_or("none", |count| count.to_str().unwrap())
-                .to_owned()
+            let count = request.headers().get("x-retry-count");
+            count.map_or("none", |count| count.to_str().unwrap()).to_owned()
         };
-        requests.iter().map(count).collect()
+        world.requests().iter().map(count).collect()
     }
 
     /// What Segment's own libraries agreed on in 2026: which statuses are tried again, and that the
     /// first attempt carries no count.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn every_status_is_treated_as_segments_own_libraries_do() {
-        let again = ["none", "1", "2"];
-        let once = ["none"];
-        let table: &[(u16, &[&str])] = &[
-            (200, &once),
-            (201, &once),
-            (204, &once),
-            (299, &once),
-            (301, &once),
-            (304, &once),
-            (400, &once),
-            (401, &once),
-            (403, &once),
-            (404, &once),
-            (413, &once),
-            (422, &once),
-            (501, &once),
-            (505, &once),
-            (429, &once),
-            (408, &again),
-            (410, &again),
-            (460, &again),
-            (500, &again),
-            (502, &again),
-            (503, &again),
-            (504, &again),
-            (508, &again),
-            (511, &again),
-            (529, &again),
-            (599, &again),
-        ];
-        let cases = table.iter().map(|(status, expected)| async move {
-            let server = MockServer::start().await;
-            Mock::given(any()).respond_with(ResponseTemplate::new(*status)).mount(&server).await;
-            let fate = deliver(&server, vec![call("E")], &Tally::default()).await.remove(0);
-            assert_eq!(attempts(&server).await, *expected, "{status}");
-            match (*status, fate) {
-                (200..=299, Fate::Delivered) => {}
-                (401 | 403, Fate::Undelivered { cause, .. }) => assert_eq!(cause, "unauthorized"),
-                (
-                    408 | 410 | 429 | 460 | 500 | 502..=504 | 508..=599,
-                    Fate::Undelivered { cause, .. },
-                ) => {
-                    assert_eq!(cause, format!("http_{status}"));
-                }
-                (_, Fate::Refused { message, .. }) => {
-                    assert!(message.contains(&status.to_string()));
-                }
-                (_, fate) => panic!("{status}: {fate:?}"),
-            }
-        });
-        futures::future::join_all(cases).await;
+        let undelivered = |cause: Cause| TrackOutcome::Undelivered(cause.into());
+        let again = ["none", "1", "2"].as_slice();
+        for status in [200, 201, 204, 299] {
+            assert_status(status, &["none"], TrackOutcome::Delivered).await;
+        }
+        for status in [301, 304, 400, 404, 413, 422, 501, 505] {
+            let message = format!("Segment answered HTTP {status}");
+            assert_status(status, &["none"], TrackOutcome::Refused { message, too_large: false })
+                .await;
+        }
+        for status in [401, 403] {
+            assert_status(status, &["none"], undelivered(Cause::Unauthorized)).await;
+        }
+        assert_status(429, &["none"], undelivered(Cause::Http(429))).await;
+        for status in [408, 410, 460, 500, 502, 503, 504, 508, 511, 529, 599] {
+            assert_status(status, again, undelivered(Cause::Http(status))).await;
+        }
     }
 
-    #[tokio::test]
-    async fn a_transient_failure_is_overcome_and_a_named_time_is_left_to_the_queue() {
-        let server = MockServer::start().await;
-        Mock::given(any())
-            .respond_with(ResponseTemplate::new(503))
-            .up_to_n_times(2)
-            .mount(&server)
-            .await;
-        Mock::given(any()).respond_with(ResponseTemplate::new(200)).mount(&server).await;
-        assert_eq!(deliver(&server, vec![call("E")], &Tally::default()).await, [Fate::Delivered]);
-        assert_eq!(attempts(&server).await, ["none", "1", "2"]);
+    async fn assert_status(status: u16, expected_attempts: &[&str], expected: TrackOutcome) {
+        let world = World::new(&[]);
+        world.upstream(move |_| Reply::Status(status, json!({})));
+        assert_eq!(deliver(&world, &[call("E")]).await, [expected], "{status}");
+        assert_eq!(attempts(&world), expected_attempts, "{status}");
+    }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_transient_failure_is_overcome() {
+        for failure in [Reply::Status(503, json!({})), Reply::Broken] {
+            let world = World::new(&[]);
+            let left = Mutex::new(2);
+            world.upstream(move |_| {
+                let mut left = left.lock().unwrap();
+                if *left == 0 {
+                    return Reply::Status(200, json!({}));
+                }
+                *left -= 1;
+                failure.clone()
+            });
+            assert_eq!(deliver(&world, &[call("E")]).await, [TrackOutcome::Delivered]);
+            assert_eq!(attempts(&world), ["none", "1", "2"]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_named_time_is_left_to_the_queue() {
         let past_year = "Fri, 02 Jan 2026 03:04:05 GMT";
         for (status, header, after) in
             [(429, "7", 7), (503, "7", 7), (429, "86400", 300), (529, past_year, 0)]
         {
-            let server = MockServer::start().await;
-            let limited = ResponseTemplate::new(status).insert_header("retry-after", header);
-            Mock::given(any()).respond_with(limited).mount(&server).await;
-            let fates = deliver(&server, vec![call("E")], &Tally::default()).await;
-            let after = Some(Duration::from_secs(after));
-            assert_eq!(fates, [Fate::Undelivered { cause: format!("http_{status}"), after }]);
-            assert_eq!(attempts(&server).await, ["none"]);
+            let world = World::new(&[]);
+            world.upstream(move |_| Reply::Limited(status, header));
+            let why =
+                Undelivered { cause: Cause::Http(status), after: Some(Duration::from_secs(after)) };
+            assert_eq!(deliver(&world, &[call("E")]).await, [TrackOutcome::Undelivered(why)]);
+            assert_eq!(attempts(&world), ["none"]);
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_refused_batch_is_halved_until_the_offender_is_alone() {
         for status in [400, 413] {
-            let server = MockServer::start().await;
-            let refuse = move |request: &Request| {
-                let poison = String::from_utf8_lossy(&request.body).contains("poison");
-                ResponseTemplate::new(if poison { status } else { 200 })
-            };
-            Mock::given(any()).respond_with(refuse).mount(&server).await;
+            let world = World::new(&[]);
+            world.upstream(move |request| {
+                let poison = String::from_utf8_lossy(request.body()).contains("poison");
+                Reply::Status(if poison { status } else { 200 }, json!({}))
+            });
             let mut calls: Vec<_> = (0..100).map(|n| call(&format!("E{n}"))).collect();
             calls[37] = call("poison");
-            let fates = deliver(&server, calls, &Tally::default()).await;
-            for (index, fate) in fates.iter().enumerate() {
-                assert_eq!(matches!(fate, Fate::Refused { .. }), index == 37, "{index}");
-                assert_eq!(*fate == Fate::Delivered, index != 37, "{index}");
+            let outcomes = deliver(&world, &calls).await;
+            for (index, outcome) in outcomes.iter().enumerate() {
+                let refused = matches!(outcome, TrackOutcome::Refused { .. });
+                assert_eq!(refused, index == 37, "{index}");
+                assert_eq!(*outcome == TrackOutcome::Delivered, index != 37, "{index}");
             }
-            assert!(server.received_requests().await.unwrap().len() < 20);
+            assert!(world.requests().len() < 20);
         }
     }
 
-    #[tokio::test]
-    async fn a_call_beyond_the_limit_is_refused_alone_and_never_sent() {
-        let server = MockServer::start().await;
-        Mock::given(any()).respond_with(ResponseTemplate::new(200)).mount(&server).await;
-        let calls = vec![call("a"), call(&"x".repeat(MAX_EVENT_BYTES)), call("b")];
-        let fates = deliver(&server, calls, &Tally::default()).await;
-        assert_eq!((&fates[0], &fates[2]), (&Fate::Delivered, &Fate::Delivered));
-        assert!(matches!(fates[1], Fate::Refused { too_large: true, .. }));
-        assert_eq!(server.received_requests().await.unwrap().len(), 1);
+    /// Halving keeps the order: an outcome belongs to its own call.
+    #[tokio::test(start_paused = true)]
+    async fn outcomes_stand_in_the_order_of_the_calls() {
+        let world = World::new(&[]);
+        world.upstream(|request| {
+            let body: Value = serde_json::from_slice(request.body()).unwrap();
+            let batch = body["batch"].as_array().unwrap();
+            let bad = batch.iter().any(|call| call["event"] == "bad");
+            Reply::Status(if bad { 400 } else { 200 }, json!({}))
+        });
+        let names = ["bad", "good", "good", "bad", "good"];
+        let calls = names.map(call);
+        for (name, outcome) in names.iter().zip(deliver(&world, &calls).await) {
+            assert_eq!(outcome == TrackOutcome::Delivered, *name == "good");
+        }
     }
 
-    #[tokio::test]
-    async fn nobody_answering_opens_the_circuit_at_once() {
-        let server = MockServer::start().await;
-        let slow = ResponseTemplate::new(200).set_delay(Duration::from_mins(1));
-        Mock::given(any()).respond_with(slow).mount(&server).await;
-        let account = Segment {
-            base_url: format!("{}/v1", server.uri()),
-            write_key: "key".into(),
-            events: None,
-        };
-        let delivery = Delivery::new(Client::new(reqwest::Client::new(), false), 4);
-        let tally = Tally::default();
-        let deadline = || Instant::now() + Duration::from_millis(200);
-        let first = delivery.deliver("A", &account, vec![call("E")], 0, deadline(), &tally).await;
-        assert_eq!(first, [Fate::Undelivered { cause: "timeout".into(), after: None }]);
-        let second = delivery.deliver("A", &account, vec![call("E")], 0, deadline(), &tally).await;
-        assert_eq!(second, [Fate::Undelivered { cause: "circuit_open".into(), after: None }]);
+    #[tokio::test(start_paused = true)]
+    async fn a_call_beyond_the_limit_is_refused_alone_and_never_sent() {
+        let world = World::new(&[]);
+        let envelope = call("").get().len();
+        let largest = call(&"x".repeat(MAX_EVENT_BYTES - envelope));
+        let beyond = call(&"x".repeat(MAX_EVENT_BYTES - envelope + 1));
+        let outcomes = deliver(&world, &[call("a"), beyond, largest]).await;
+        assert_eq!(
+            (&outcomes[0], &outcomes[2]),
+            (&TrackOutcome::Delivered, &TrackOutcome::Delivered)
+        );
+        assert!(matches!(outcomes[1], TrackOutcome::Refused { too_large: true, .. }));
+        assert_eq!(world.requests().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_call_without_an_answer_opens_the_circuit() {
+        let world = World::new(&[]);
+        world.upstream(|_| Reply::Hang);
+        let delivery = Delivery::new(&world.platform);
+        let undelivered = |cause: Cause| [TrackOutcome::Undelivered(cause.into())];
+        let before = world.now();
+        let first = deliver_with(&delivery, &world, &[call("E")], BUDGET).await;
+        assert_eq!(first, undelivered(Cause::Timeout));
+        assert_eq!(world.now().since(before), Duration::from_secs(5), "not the whole budget");
+        let second = deliver_with(&delivery, &world, &[call("E")], BUDGET).await;
+        assert_eq!(second, undelivered(Cause::CircuitOpen));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_tried_again_that_would_end_after_the_deadline() {
+        let world = World::new(&[]);
+        world.upstream(|_| Reply::Status(503, json!({})));
+        let delivery = Delivery::new(&world.platform);
+        let budget = Duration::from_millis(1);
+        deliver_with(&delivery, &world, &[call("E")], budget).await;
+        assert!(world.requests().len() <= 2);
+        let none = deliver_with(&delivery, &world, &[call("E")], Duration::ZERO).await;
+        assert_eq!(none, [TrackOutcome::Undelivered(Cause::TimeBudget.into())]);
+    }
+
+    /// A rotation at Segment must not park everything until the settings are read again.
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_write_key_is_read_again_once() {
+        let world = World::new(&[]);
+        world.platform.secrets.application("A").await.unwrap();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        world.secret("A", &application("token", "rotated"));
+        world.upstream(|request| {
+            let body: Value = serde_json::from_slice(request.body()).unwrap();
+            Reply::Status(if body["writeKey"] == "rotated" { 200 } else { 401 }, json!({}))
+        });
+        assert_eq!(deliver(&world, &[call("E")]).await, [TrackOutcome::Delivered]);
+        assert_eq!(world.requests().len(), 2);
     }
 }

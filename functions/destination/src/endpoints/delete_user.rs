@@ -2,33 +2,17 @@
 //!
 //! Segment may not repeat a deletion: it is answered with 200 once it is delivered or parked.
 
-use mapping::{Outcome, deletion};
-use platform::Application;
-use platform::message::Kind;
-use platform::telemetry::hashed;
+use mapping::ItemKind;
 
-use super::single;
-use crate::answer::Answer;
-use crate::request::Request;
-use crate::{Destination, Invocation};
+use super::{POST, respond_to_one};
+use crate::endpoint::{Body, Credential, Endpoint};
 
-/// Deletes the user.
-pub(super) async fn answer(
-    destination: &Destination,
-    application: &Application,
-    request: &Request,
-    invocation: &Invocation,
-) -> Answer {
-    let map = |body: &[u8]| deletion::plan(&application.code, body);
-    let processed =
-        destination.process_one(application, Kind::Deletion, &request.body, map, invocation).await;
-    if processed.outcome == Outcome::Parked {
-        let user = mapping::identity_of(&request.body).map(|id| hashed(&id));
-        tracing::info!(
-            app.code = application.code,
-            user.hash = user,
-            "deletion parked until Pushwoosh takes it"
-        );
-    }
-    single(&processed, "delete user")
-}
+/// The body names the user.
+pub(crate) const ENDPOINT: Endpoint = Endpoint {
+    path: "/integration-segment/v1/delete-user",
+    methods: POST,
+    credential: Credential::ApiKey,
+    kind: Some(ItemKind::Deletion),
+    split: |body| Ok(Body::One(body)),
+    respond: |_, results| respond_to_one(results.first(), "delete user"),
+};

@@ -1,72 +1,88 @@
 //! `post-events`: one event, or a batch of up to 1,000 (spec D2, D5).
 //!
-//! Segment applies one status to the whole batch, so that a bad event is set aside and the batch
+//! Segment applies one status to the whole batch: a bad event is rejected on its own and the batch is
 //! answered with 200. Only a request whose single event cannot be decoded gets a 400.
 
-use jiff::Timestamp;
-use mapping::{Outcome, event};
-use platform::Application;
-use platform::message::Kind;
+use mapping::ItemKind;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::single;
-use crate::answer::Answer;
-use crate::request::Request;
-use crate::{Destination, Invocation};
+use super::{POST, respond_to_one};
+use crate::endpoint::{Body, Credential, Endpoint};
+use crate::event::HttpResponse;
+use crate::process::ItemResult;
 
 const ACTION: &str = "post event";
 
-/// The events are split without being read: what is wrong with one is its own matter.
+/// The body holds the events.
+pub(crate) const ENDPOINT: Endpoint = Endpoint {
+    path: "/integration-segment/v1/post-events",
+    methods: POST,
+    credential: Credential::ApiKey,
+    kind: Some(ItemKind::Event),
+    split,
+    respond,
+};
+
+/// The events are split without being read: a bad one is rejected on its own.
 #[derive(Deserialize)]
-struct Body<'a> {
+struct EventsBody<'a> {
     #[serde(borrow)]
     events: Vec<&'a RawValue>,
 }
 
-/// Records the events.
-pub(super) async fn answer(
-    destination: &Destination,
-    application: &Application,
-    request: &Request,
-    invocation: &Invocation,
-) -> Answer {
-    let Some(events) = split(&request.body) else {
-        return Answer::failure(ACTION, "an object with a list of events is expected");
-    };
-    let now = Timestamp::now();
-    let map = |event: &[u8]| event::plan(&application.code, event, now);
-    let items: Vec<&[u8]> = events.iter().map(|event| event.get().as_bytes()).collect();
-    let processed = destination.process(application, Kind::Event, &items, map, invocation).await;
-    if let [only] = processed.as_slice() {
-        return single(only, ACTION);
-    }
-    if processed.iter().any(|item| item.outcome == Outcome::Failed) {
-        return Answer::unavailable();
-    }
-    Answer::ok()
-}
-
-fn split(body: &[u8]) -> Option<Vec<&RawValue>> {
+fn split(body: &[u8]) -> Result<Body<'_>, HttpResponse> {
     // A derived Deserialize would read a list as the struct's fields.
     let is_object = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    let body: Body<'_> = serde_json::from_slice(body).ok().filter(|_| is_object)?;
-    Some(body.events)
+    let read: Option<EventsBody<'_>> = serde_json::from_slice(body).ok().filter(|_| is_object);
+    let read = read.ok_or_else(|| {
+        HttpResponse::failure(ACTION, "an object with a list of events is expected")
+    })?;
+    Ok(Body::List(read.events.into_iter().map(|event| event.get().as_bytes()).collect()))
+}
+
+fn respond(_: &Body<'_>, results: &[ItemResult]) -> HttpResponse {
+    if let [only] = results {
+        return respond_to_one(Some(only), ACTION);
+    }
+    if results.iter().any(|result| result.outcome.is_failed()) {
+        return HttpResponse::unavailable();
+    }
+    HttpResponse::ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use mapping::{Cause, Outcome, Reason};
+
     use super::*;
 
     #[test]
     fn a_body_is_split_whatever_its_events_are() {
         let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
-        let body = format!(r#"{{"other":1,"events":[{{"a":1}},null,5,{deep}]}}"#);
-        assert_eq!(split(body.as_bytes()).unwrap().len(), 4);
-        assert_eq!(split(br#"{"events":[]}"#).unwrap().len(), 0);
+        let body = format!(r#" {{"other":1,"events":[{{"a": 1}},null,5,{deep}]}}"#);
+        let split_body = split(body.as_bytes()).unwrap();
+        assert_eq!(split_body.items().len(), 4);
+        assert_eq!(split_body.items()[0], br#"{"a": 1}"#);
+        assert_eq!(split(br#"{"events":[]}"#).unwrap().items().len(), 0);
         for body in ["", "[[1]]", "{}", r#"{"events":null}"#, r#"{"events":{}}"#, r#"{"events":[}"#]
         {
-            assert!(split(body.as_bytes()).is_none(), "{body}");
+            assert_eq!(split(body.as_bytes()).unwrap_err().status_code, 400, "{body}");
         }
+    }
+
+    #[test]
+    fn one_bad_event_fails_the_request_only_where_it_is_alone() {
+        let ended = |outcome: Outcome| ItemResult {
+            outcome,
+            undecodable: matches!(outcome, Outcome::Rejected(_)).then(|| "m".to_owned()),
+        };
+        let (good, bad) = (ended(Outcome::Delivered), ended(Reason::BadField.into()));
+        let failed = ended(Outcome::Failed(Cause::QueueUnavailable));
+        let status = |results: &[ItemResult]| respond(&Body::List(vec![]), results).status_code;
+        assert_eq!(status(&[]), 200);
+        assert_eq!(status(std::slice::from_ref(&bad)), 400);
+        assert_eq!(status(&[good.clone(), bad.clone()]), 200);
+        assert_eq!(status(&[good, bad, failed]), 503);
     }
 }

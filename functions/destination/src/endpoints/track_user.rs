@@ -1,25 +1,16 @@
 //! `track-user`: one profile (spec D1).
 
-use jiff::Timestamp;
-use mapping::profile;
-use platform::Application;
-use platform::message::Kind;
+use mapping::ItemKind;
 
-use super::single;
-use crate::answer::Answer;
-use crate::request::Request;
-use crate::{Destination, Invocation};
+use super::{POST, respond_to_one};
+use crate::endpoint::{Body, Credential, Endpoint};
 
-/// Saves the profile.
-pub(super) async fn answer(
-    destination: &Destination,
-    application: &Application,
-    request: &Request,
-    invocation: &Invocation,
-) -> Answer {
-    let now = Timestamp::now();
-    let map = |body: &[u8]| profile::plan(&application.code, body, now);
-    let processed =
-        destination.process_one(application, Kind::Profile, &request.body, map, invocation).await;
-    single(&processed, "track user")
-}
+/// The body is the profile.
+pub(crate) const ENDPOINT: Endpoint = Endpoint {
+    path: "/integration-segment/v1/track-user",
+    methods: POST,
+    credential: Credential::ApiKey,
+    kind: Some(ItemKind::Profile),
+    split: |body| Ok(Body::One(body)),
+    respond: |_, results| respond_to_one(results.first(), "track user"),
+};

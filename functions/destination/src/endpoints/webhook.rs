@@ -1,252 +1,155 @@
-//! `/webhook/{app_code}`: raw Segment events, one or a list of them, through the application's
-//! mappings (spec D6). Webhook destinations, Destination Functions and replays send them.
+//! `/webhook/{app_code}`: raw Segment events, one or a list of them, through the application's mappings
+//! (spec D6). Webhook destinations, Destination Functions and replays send them.
 //!
-//! The sender is known by the signature; without a shared secret the route is closed. A list is
-//! answered with a status per event, as Destination Functions return it; where an event could be
-//! neither delivered nor kept, the request as a whole has 503 too, for senders that read no list.
+//! The sender is known by the signature; without a shared secret the route is closed. A list is answered
+//! with a status per event, as Destination Functions return it; where an event could be neither
+//! delivered nor kept, the request as a whole has 503 too, for senders that read no list.
 
-use std::sync::Arc;
-
-use jiff::Timestamp;
-use mapping::{Outcome, Reason, segment_event};
-use platform::Application;
-use platform::message::Kind;
-use serde::Deserialize;
+use mapping::{ItemKind, Outcome};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
-use crate::items::Processed;
-use crate::request::Request;
-use crate::signature;
-use crate::{Destination, Invocation};
+use crate::endpoint::{Body, Credential, Endpoint};
+use crate::event::HttpResponse;
+use crate::process::ItemResult;
 
-/// Answers above this make Segment's client hang; messages are left out of them, then statuses.
-const MAX_ANSWER_BYTES: usize = 8_000;
+/// Segment's client hangs on larger responses. Messages are left out of them first, then statuses.
+const MAX_RESPONSE_BYTES: usize = 8_000;
 
-/// The events of a body, as they came.
-enum Body<'a> {
-    One(&'a [u8]),
-    List(Vec<&'a [u8]>),
+/// The body is an event or a list of events.
+pub(crate) const ENDPOINT: Endpoint = Endpoint {
+    path: "/webhook/{app_code}",
+    // Segment's webhook destination may be set to PUT and PATCH.
+    methods: &["POST", "PUT", "PATCH"],
+    credential: Credential::Signature,
+    kind: Some(ItemKind::RawEvent),
+    split,
+    respond,
+};
+
+fn split(body: &[u8]) -> Result<Body<'_>, HttpResponse> {
+    let expected =
+        || HttpResponse::message(400, "a Segment event or a list of them is expected, as JSON");
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace()).ok_or_else(expected)?;
+    if *first != b'[' {
+        return Ok(Body::One(body));
+    }
+    let items: Vec<&RawValue> = serde_json::from_slice(body).map_err(|_| expected())?;
+    Ok(Body::List(items.into_iter().map(|item| item.get().as_bytes()).collect()))
 }
 
-impl<'a> Body<'a> {
-    fn read(body: &'a [u8]) -> Option<Self> {
-        let first = body.iter().find(|byte| !byte.is_ascii_whitespace())?;
-        if *first != b'[' {
-            return Some(Self::One(body));
-        }
-        let items: Vec<&RawValue> = serde_json::from_slice(body).ok()?;
-        Some(Self::List(items.iter().map(|item| item.get().as_bytes()).collect()))
-    }
-
-    fn items(&self) -> &[&'a [u8]] {
-        match self {
-            Self::One(item) => std::slice::from_ref(item),
-            Self::List(items) => items,
-        }
-    }
-}
-
-/// Delivers the events.
-pub(super) async fn answer(
-    destination: &Destination,
-    code: &str,
-    request: &Request,
-    invocation: &Invocation,
-) -> Answer {
-    // PUT and PATCH: Segment's webhook destination may be set to them.
-    if !matches!(request.method.as_str(), "POST" | "PUT" | "PATCH") {
-        return Answer::message(405, "method not allowed: send a POST");
-    }
-    let body = Body::read(&request.body);
-    let first = match &body {
-        Some(Body::List(items)) => items.first().copied(),
-        _ => None,
-    };
-    let application = match destination.signed_by(code, request, first).await {
-        Ok(application) => application,
-        Err(answer) => return answer,
-    };
-    let Some(body) = body else {
-        return Answer::message(400, "a Segment event or a list of them is expected, as JSON");
-    };
-    let processed = destination.events(&application, body.items(), invocation).await;
+fn respond(body: &Body<'_>, results: &[ItemResult]) -> HttpResponse {
     match body {
-        Body::One(_) => match processed.first().map(status) {
-            Some((200, _)) | None => Answer::ok(),
-            Some((code, message)) => Answer::message(code, &message.unwrap_or_default()),
+        Body::One(_) => match results.first().map(EventStatus::of) {
+            None | Some(EventStatus { status: 200, .. }) => HttpResponse::ok(),
+            Some(EventStatus { status, message }) => {
+                HttpResponse::message(status, &message.unwrap_or_default())
+            }
         },
-        Body::List(_) => list(&processed),
+        Body::List(_) => respond_to_list(results),
     }
 }
 
-impl Destination {
-    /// The application, where the request is signed with one of its secrets, before or after a
-    /// rotation.
-    async fn signed_by(
-        &self,
-        code: &str,
-        request: &Request,
-        first: Option<&[u8]>,
-    ) -> Result<Arc<Application>, Answer> {
-        let application = self.application(code).await?;
-        let signature = request.header("x-signature").unwrap_or_default();
-        let signed = |application: &Application| {
-            let secrets = &application.webhook_secrets;
-            signature::is_valid(secrets, signature, &request.body, first)
+/// An event's own status, with what is wrong with it.
+struct EventStatus {
+    status: u16,
+    message: Option<String>,
+}
+
+impl EventStatus {
+    fn of(result: &ItemResult) -> Self {
+        let (status, message) = match (result.outcome, &result.undecodable) {
+            (Outcome::Failed(_), _) => (503, Some("temporarily unavailable, send it again")),
+            (_, Some(message)) => (400, Some(message.as_str())),
+            (Outcome::Rejected(reason), None) => (400, Some(reason.cause())),
+            // A skipped event needs no repetition.
+            (Outcome::Delivered | Outcome::Disregarded(_) | Outcome::Parked(_), None) => {
+                (200, None)
+            }
         };
-        if application.pushwoosh.is_some() && signed(&application) {
-            return Ok(application);
-        }
-        if !signature.is_empty() {
-            if let Ok(newer) = self.secrets.refreshed(code).await
-                && newer.pushwoosh.is_some()
-                && signed(&newer)
-            {
-                return Ok(newer);
-            }
-            if !application.webhook_secrets.is_empty()
-                && let Ok(older) = self.secrets.previous(code).await
-                && signed(&older)
-            {
-                return Ok(application);
-            }
-        }
-        if application.webhook_secrets.is_empty() || application.pushwoosh.is_none() {
-            tracing::warn!(
-                app.code = code,
-                "a webhook was turned away: the application's secret has no webhook.shared_secret, or no pushwoosh.api_token"
-            );
-            return Err(Answer::message(403, "the webhook of this application is closed"));
-        }
-        tracing::warn!(app.code = code, "a webhook without the right x-signature was turned away");
-        Err(Answer::message(401, "unauthorized"))
+        Self { status, message: message.map(str::to_owned) }
     }
 
-    /// Works on events; those that came before are left out.
-    async fn events(
-        &self,
-        application: &Application,
-        items: &[&[u8]],
-        invocation: &Invocation,
-    ) -> Vec<Processed> {
-        let code = application.code.as_str();
-        let ids: Vec<Option<String>> = items.iter().map(|item| message_id(item)).collect();
-        let claimed: Vec<bool> =
-            ids.iter().map(|id| id.as_ref().is_none_or(|id| self.seen.claim(code, id))).collect();
-        let fresh: Vec<&[u8]> = items
-            .iter()
-            .zip(&claimed)
-            .filter_map(|(item, claimed)| claimed.then_some(*item))
-            .collect();
-        let now = Timestamp::now();
-        let map = |event: &[u8]| {
-            let mapped = segment_event::plan(code, application.subscriptions(), event, now)?;
-            for refusal in mapped.refusals {
-                let reason = refusal.reason.code();
-                tracing::warn!(app.code = code, reason, detail = %refusal.message, "one of an event's mappings gave nothing");
+    fn json(&self, with_message: bool) -> Value {
+        match &self.message {
+            Some(message) if with_message => {
+                json!({"status": self.status, "errormessage": message})
             }
-            Ok(mapped.plan)
-        };
-        let mut processed = self
-            .process(application, Kind::SegmentEvent, &fresh, map, invocation)
-            .await
-            .into_iter();
-        let outcomes = ids.iter().zip(claimed).map(|(id, claimed)| {
-            if !claimed {
-                let outcome = Outcome::from(Reason::Duplicate);
-                invocation.tally.item(outcome);
-                return Processed { outcome, undecodable: None };
-            }
-            let one = processed
-                .next()
-                .unwrap_or(Processed { outcome: Outcome::Failed, undecodable: None });
-            // What was not sent may come again, and then with better luck.
-            let sent = matches!(one.outcome, Outcome::Delivered | Outcome::Parked);
-            if let (false, Some(id)) = (sent, id) {
-                self.seen.release(code, id);
-            }
-            one
-        });
-        outcomes.collect()
+            _ => json!({ "status": self.status }),
+        }
     }
 }
 
-fn message_id(event: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Event {
-        #[serde(rename = "messageId")]
-        message_id: Option<String>,
-    }
-    let event: Event = serde_json::from_slice(event).ok()?;
-    event.message_id.filter(|id| !id.is_empty())
-}
-
-/// An event's own status, with what is wrong with it. What was disregarded by rule is settled.
-fn status(processed: &Processed) -> (u16, Option<String>) {
-    match (processed.outcome, &processed.undecodable) {
-        (Outcome::Failed, _) => (503, Some("temporarily unavailable, send it again".to_owned())),
-        (_, Some(message)) => (400, Some(message.clone())),
-        (Outcome::Rejected(reason), None) => (400, Some(reason.cause().to_owned())),
-        _ => (200, None),
-    }
-}
-
-fn list(processed: &[Processed]) -> Answer {
-    let statuses: Vec<(u16, Option<String>)> = processed.iter().map(status).collect();
-    let code = if statuses.iter().any(|(status, _)| *status == 503) { 503 } else { 200 };
-    let with_messages: Value = statuses
+fn respond_to_list(results: &[ItemResult]) -> HttpResponse {
+    let statuses: Vec<EventStatus> = results.iter().map(EventStatus::of).collect();
+    let failed = statuses.iter().any(|event| event.status == 503);
+    let whole = if failed { 503 } else { 200 };
+    [true, false]
         .iter()
-        .map(|(status, message)| match message {
-            Some(message) => json!({"status": status, "errormessage": message}),
-            None => json!({ "status": status }),
-        })
-        .collect();
-    let without: Value = statuses.iter().map(|(status, _)| json!({ "status": status })).collect();
-    [with_messages, without]
-        .iter()
-        .map(|body| Answer::json(code, body))
-        .find(|answer| answer.body.len() <= MAX_ANSWER_BYTES)
-        .unwrap_or_else(|| match code {
-            200 => Answer::ok(),
-            _ => Answer::unavailable(),
-        })
+        .map(|with_messages| statuses.iter().map(|event| event.json(*with_messages)).collect())
+        .map(|body| HttpResponse::json(whole, &body))
+        .find(|response| response.body.len() <= MAX_RESPONSE_BYTES)
+        .unwrap_or_else(|| if failed { HttpResponse::unavailable() } else { HttpResponse::ok() })
 }
 
 #[cfg(test)]
 mod tests {
+    use mapping::{Cause, Reason};
+
     use super::*;
 
-    fn processed(outcome: Outcome, message: Option<&str>) -> Processed {
-        Processed { outcome, undecodable: message.map(str::to_owned) }
+    fn result(outcome: Outcome, message: Option<&str>) -> ItemResult {
+        ItemResult { outcome, undecodable: message.map(str::to_owned) }
     }
 
     #[test]
     fn a_list_is_answered_with_a_status_per_event_and_stays_small() {
-        let good = processed(Outcome::Delivered, None);
-        let bad = processed(Outcome::Rejected(Reason::NotJson), Some("JSON is expected"));
-        let answer = list(&[good.clone(), bad.clone()]);
-        assert_eq!(answer.status_code, 200);
+        let good = result(Outcome::Delivered, None);
+        let bad = result(Reason::NotJson.into(), Some("JSON is expected"));
+        let list = Body::List(Vec::new());
+        let response = respond(&list, &[good.clone(), bad.clone()]);
+        assert_eq!(response.status_code, 200);
         assert_eq!(
-            answer.body,
+            response.body,
             r#"[{"status":200},{"status":400,"errormessage":"JSON is expected"}]"#
         );
-        let failed = processed(Outcome::Failed, None);
-        assert_eq!(list(&[good.clone(), failed.clone()]).status_code, 503);
-        let many = list(&vec![bad; 400]);
-        assert!(many.body.len() < MAX_ANSWER_BYTES && many.body.contains("400"));
-        assert_eq!(list(&vec![good.clone(); 4000]).body, "");
+        let failed = result(Outcome::Failed(Cause::QueueUnavailable), None);
+        assert_eq!(respond(&list, &[good.clone(), failed.clone()]).status_code, 503);
+        let many = respond(&list, &vec![bad; 400]);
+        assert!(many.body.len() < MAX_RESPONSE_BYTES && many.body.contains("400"));
+        assert_eq!(respond(&list, &vec![good.clone(); 4000]).body, "");
         let mut thousands = vec![good; 4000];
         thousands.push(failed);
-        assert_eq!(list(&thousands).status_code, 503);
+        assert_eq!(respond(&list, &thousands).status_code, 503);
+    }
+
+    #[test]
+    fn one_event_is_answered_by_its_own_status() {
+        let status = |outcome: Outcome, message: Option<&str>| {
+            let response = respond(&Body::One(b"{}"), &[result(outcome, message)]);
+            (response.status_code, response.body)
+        };
+        assert_eq!(status(Outcome::Delivered, None), (200, String::new()));
+        assert_eq!(status(Reason::NoMapping.into(), None), (200, String::new()));
+        assert_eq!(status(Outcome::Parked(Cause::Timeout), None), (200, String::new()));
+        let refused = status(Reason::RefusedByPushwoosh.into(), None);
+        assert_eq!((refused.0, refused.1.contains("refused")), (400, true));
+        assert_eq!(
+            status(Reason::BadField.into(), Some("m")),
+            (400, r#"{"message":"m"}"#.to_owned())
+        );
+        assert_eq!(status(Outcome::Failed(Cause::QueueUnavailable), None).0, 503);
     }
 
     #[test]
     fn a_body_is_split_into_the_bytes_that_came() {
-        let body = Body::read(b" [ {\"a\": 1} ,5]").unwrap();
+        let body = split(b" [ {\"a\": 1} ,5]").unwrap();
         assert_eq!(body.items(), [b"{\"a\": 1}".as_slice(), b"5"]);
-        assert_eq!(Body::read(b"{}").unwrap().items(), [b"{}"]);
-        assert!(Body::read(b"").is_none() && Body::read(b"[1").is_none());
+        assert_eq!(body.first_of_list(), Some(b"{\"a\": 1}".as_slice()));
+        let one = split(b" {}").unwrap();
+        assert_eq!((one.items(), one.first_of_list()), ([b" {}".as_slice()].as_slice(), None));
+        for body in ["", "  ", "[1"] {
+            assert_eq!(split(body.as_bytes()).unwrap_err().status_code, 400, "{body}");
+        }
     }
 }

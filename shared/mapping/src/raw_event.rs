@@ -4,48 +4,24 @@
 //! Invariants: every mapping counts for itself: one that fails leaves the others alone. A deletion
 //! needs no mapping.
 
-use jiff::Timestamp;
 use segment_language::action::Action;
 use segment_language::schema::Mode;
 use segment_language::subscription::{PayloadError, Subscription};
 use serde_json::{Value, json};
 
 use crate::call::Plan;
-use crate::deletion;
 use crate::field::json;
 use crate::reason::{Disposition, Reason, Refusal};
-use crate::{event, profile};
-
-/// What becomes of an event.
-#[derive(Debug)]
-pub struct Mapped {
-    /// The calls of all mappings that give some.
-    pub plan: Plan,
-    /// Why other mappings give none.
-    pub refusals: Vec<Refusal>,
-}
+use crate::rules::Rules;
+use crate::work::Planned;
+use crate::{deletion, event, profile};
 
 /// The types of calls that Segment has.
 pub const TYPES: [&str; 7] = ["track", "page", "screen", "identify", "group", "alias", "delete"];
 
-/// The calls for one event. `received` stands for a time that is missing, and decides the offset of
-/// time zones.
-pub fn plan(
-    application: &str,
-    subscriptions: &[Subscription],
-    event: &[u8],
-    received: Timestamp,
-) -> Result<Mapped, Refusal> {
-    of(application, subscriptions, &json(event)?, received)
-}
-
-/// The same for an event that was read before.
-pub(crate) fn of(
-    application: &str,
-    subscriptions: &[Subscription],
-    event: &Value,
-    received: Timestamp,
-) -> Result<Mapped, Refusal> {
+/// What is to be sent for one event.
+pub fn plan(rules: &Rules<'_>, event: &[u8]) -> Result<Planned, Refusal> {
+    let event = json(event)?;
     if !event.is_object() {
         return Err(Refusal::new(
             Reason::NotAnObject,
@@ -53,44 +29,42 @@ pub(crate) fn of(
         ));
     }
     if event.get("type").and_then(Value::as_str) == Some("delete") {
-        // A trait of regulations: `context` is a list there, and nothing but the user counts.
+        // A regulation's event: `context` is a list there, and only the user counts.
         let user = event.get("userId").unwrap_or(&Value::Null);
-        let plan = deletion::of(application, json!({ "user_id": user }))?;
-        return Ok(Mapped { plan, refusals: Vec::new() });
+        return Ok(deletion::plan_value(rules.application, json!({ "user_id": user }))?.into());
     }
     let (mut plan, mut refusals) = (Plan::default(), Vec::new());
-    for subscription in subscriptions.iter().filter(|one| one.selects(event)) {
-        match calls(application, subscription, event, received) {
+    for subscription in rules.subscriptions.iter().filter(|one| one.selects(&event)) {
+        match plan_mapping(rules, subscription, &event) {
             Ok(calls) => plan = plan.beside(calls),
             Err(refusal) => refusals.push(refusal),
         }
     }
     if !plan.stages.is_empty() {
-        return Ok(Mapped { plan, refusals });
+        return Ok(Planned { refusals, ..plan.into() });
     }
-    // What was meant to be delivered counts for more than what is disregarded by rule.
+    if refusals.is_empty() {
+        return Err(Reason::NoMapping.into());
+    }
+    // A rejection was meant to be delivered: it counts for more than an intentional skip.
     let rejected = |refusal: &Refusal| refusal.reason.disposition() == Disposition::Reject;
     let index = refusals.iter().position(rejected).unwrap_or(0);
-    if refusals.is_empty() {
-        return Err(Refusal::new(Reason::NoMapping, "no mapping selects the event"));
-    }
     Err(refusals.swap_remove(index))
 }
 
-/// The calls that one mapping gives. An event counts for itself however many came with it, so that
-/// it is mapped as a single one.
-pub(crate) fn calls(
-    application: &str,
+/// The calls that one mapping gives. An event is mapped as a single one however many came with it:
+/// batches of Segment are mapped a little differently.
+pub(crate) fn plan_mapping(
+    rules: &Rules<'_>,
     subscription: &Subscription,
     event: &Value,
-    received: Timestamp,
 ) -> Result<Plan, Refusal> {
+    let Rules { application, now, .. } = *rules;
     let payload = subscription.payload(event, Mode::Single)?;
-    let action = subscription.action;
-    let body = action.body(application, Mode::Single, payload);
-    match action {
-        Action::UpdateUserProfile => profile::of(application, body, received),
-        Action::TrackEvent => event::of(application, body, received),
+    let body = subscription.action.body(application, Mode::Single, payload);
+    match subscription.action {
+        Action::UpdateUserProfile => profile::plan_value(application, body, now),
+        Action::TrackEvent => event::plan_value(application, body, now),
     }
 }
 
@@ -115,12 +89,18 @@ impl From<PayloadError> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::work::Work;
     use segment_language::subscription::{presets, read};
 
+    fn pushwoosh(work: Work) -> Value {
+        let Work::Pushwoosh(plan) = work else { panic!("not for Pushwoosh") };
+        serde_json::to_value(plan).unwrap()
+    }
+
     fn calls(event: &Value, subscriptions: &[Subscription]) -> Result<Value, Reason> {
-        plan("A", subscriptions, event.to_string().as_bytes(), Timestamp::UNIX_EPOCH)
-            .map(|mapped| serde_json::to_value(mapped.plan).unwrap())
-            .map_err(|refusal| refusal.reason)
+        let rules = Rules { subscriptions, ..Rules::of_presets("A") };
+        let planned = plan(&rules, event.to_string().as_bytes());
+        planned.map(|planned| pushwoosh(planned.work)).map_err(|refusal| refusal.reason)
     }
 
     #[test]
@@ -187,9 +167,10 @@ mod tests {
         };
         let read = read(&[entry("$.event"), entry("$.nothing"), entry("$.event")]);
         let event = json!({"type": "track", "userId": "u1", "event": "E"});
-        let mapped = of("A", &read.subscriptions, &event, Timestamp::UNIX_EPOCH).unwrap();
-        assert_eq!(mapped.plan.stages.iter().map(Vec::len).sum::<usize>(), 2);
-        assert_eq!(mapped.plan.stages.len(), 1);
-        assert_eq!(mapped.refusals.len(), 1);
+        let rules = Rules { subscriptions: &read.subscriptions, ..Rules::of_presets("A") };
+        let planned = plan(&rules, event.to_string().as_bytes()).unwrap();
+        assert_eq!(planned.refusals.len(), 1);
+        let calls = pushwoosh(planned.work);
+        assert_eq!((calls.as_array().unwrap().len(), calls[0].as_array().unwrap().len()), (1, 2));
     }
 }

@@ -1,4 +1,5 @@
-//! The event that an Amazon MSK event source mapping sends, and the answer it reads.
+//! What invokes the function, and what it answers: the event of an Amazon MSK event source mapping, and
+//! its partial-batch response.
 //!
 //! Own types, because those of `aws_lambda_events` 1.2 lose a millisecond of most timestamps,
 //! refuse a whole event when one record has no headers or an unsigned header byte, and know no
@@ -9,43 +10,42 @@
 //! Invariant: a record that cannot be read in some respect never fails the event.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// A batch of records of one topic.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Event {
+pub struct MskEvent {
     /// `aws:kafka`.
     pub event_source: Option<String>,
     /// Records by `topic-partition`; in order, so that logs and tests are stable.
-    pub records: BTreeMap<String, Vec<Record>>,
+    pub records: BTreeMap<String, Vec<MskRecord>>,
 }
 
 /// A record. Its headers, key and timestamp are not read: nothing depends on them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Record {
+pub struct MskRecord {
     /// Offset in its partition.
     pub offset: i64,
     /// The value in base64; none is a tombstone.
     pub value: Option<String>,
 }
 
-/// Which records are to come again. An empty list is success.
+/// Which records Lambda must resend. An empty list is success.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Response {
+pub struct BatchResponse {
     /// One entry per record.
     pub batch_item_failures: Vec<BatchItemFailure>,
 }
 
-/// One record that is to come again.
+/// One record that Lambda must resend.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchItemFailure {
-    /// Which; one that was not in the event would bring back the whole batch.
+    /// Which one. One that was not in the event would make Lambda resend the whole batch.
     pub item_identifier: ItemIdentifier,
 }
 
@@ -58,12 +58,6 @@ pub struct ItemIdentifier {
     pub offset: i64,
 }
 
-impl fmt::Display for ItemIdentifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.partition, self.offset)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -72,7 +66,7 @@ mod tests {
 
     #[test]
     fn odd_records_are_read() {
-        let event: Event = serde_json::from_value(json!({
+        let event: MskEvent = serde_json::from_value(json!({
             "eventSource": "aws:kafka", "eventSourceArn": "arn", "bootstrapServers": "b", "records": {"t-0": [
                 {"topic": "t", "partition": 0, "offset": 15, "timestamp": 1_545_084_650_987_i64,
                  "timestampType": "CREATE_TIME", "value": "e30=", "headers": [{"h": [-1, 255]}]},
@@ -91,13 +85,14 @@ mod tests {
     fn a_failure_names_partition_and_offset_as_an_object() {
         let item_identifier =
             ItemIdentifier { partition: "channels-tracking-log-0".into(), offset: 16 };
-        let response = Response { batch_item_failures: vec![BatchItemFailure { item_identifier }] };
+        let response =
+            BatchResponse { batch_item_failures: vec![BatchItemFailure { item_identifier }] };
         assert_eq!(
             serde_json::to_string(&response).unwrap(),
             r#"{"batchItemFailures":[{"itemIdentifier":{"partition":"channels-tracking-log-0","offset":16}}]}"#
         );
         assert_eq!(
-            serde_json::to_string(&Response::default()).unwrap(),
+            serde_json::to_string(&BatchResponse::default()).unwrap(),
             r#"{"batchItemFailures":[]}"#
         );
     }

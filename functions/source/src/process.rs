@@ -1,0 +1,124 @@
+//! From the records of an event to their outcomes: classified, sent, and where that fails parked or
+//! rejected.
+//!
+//! Invariants: the applications of an event are served at the same time, so that a slow one delays no
+//! other; a record counts as parked or rejected only once SQS has it.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use mapping::{Cause, Origin, Outcome, Parked, Reason, Work};
+use platform::Invocation;
+use platform::gate::Undelivered;
+use platform::message::{MAX_BYTES, Message, Reject};
+use segment::delivery::TrackOutcome;
+use serde_json::value::RawValue;
+
+use crate::Source;
+use crate::classify::{Classified, Group, classify};
+use crate::event::{ItemIdentifier, MskEvent};
+use crate::kept::Kept;
+
+/// Track calls of one parked message stay below this, so that it needs no compression.
+const PARKED_BYTES: usize = MAX_BYTES - 16 * 1024;
+
+/// Works on an event and returns the places of the records that Lambda must resend.
+pub(crate) async fn process(
+    source: &Source,
+    event: MskEvent,
+    invocation: &Invocation,
+) -> Vec<ItemIdentifier> {
+    let Classified { groups, rejects } = classify(source, event, invocation).await;
+    let sent = groups.into_iter().map(|(code, group)| send(source, code, group, invocation));
+    let left = join_all(sent).await.into_iter().flatten();
+    let (messages, ends): (Vec<_>, Vec<_>) = rejects
+        .into_iter()
+        .chain(left)
+        .map(|Kept { message, outcome, places }| (message, (outcome, places)))
+        .unzip();
+    let kept = source.queues.keep(&messages, invocation.deadlines.end).await;
+    let mut failed = Vec::new();
+    for ((outcome, places), result) in ends.into_iter().zip(kept) {
+        let outcome = match result {
+            Ok(()) => outcome,
+            Err(error) => {
+                tracing::error!(error = %error, records = places.len(), "records could be neither delivered nor kept");
+                Outcome::Failed(error.into())
+            }
+        };
+        invocation.tally.items(outcome, places.len() as u64);
+        if outcome.is_failed() {
+            failed.extend(places);
+        }
+    }
+    failed.sort();
+    failed
+}
+
+/// Sends the records of one application. Those that Segment did not take are returned.
+async fn send(source: &Source, code: String, group: Group, invocation: &Invocation) -> Vec<Kept> {
+    let Group { account, calls, places } = group;
+    let outcomes = if let Some(account) = &account {
+        source.delivery.deliver(&code, account, &calls, 0, invocation).await
+    } else {
+        vec![TrackOutcome::Undelivered(Cause::SettingsUnavailable.into()); calls.len()]
+    };
+    let (mut kept, mut bundle) = (Vec::new(), Bundle::default());
+    for ((place, call), outcome) in places.into_iter().zip(calls).zip(outcomes) {
+        match outcome {
+            TrackOutcome::Delivered => invocation.tally.item(Outcome::Delivered),
+            TrackOutcome::Refused { message, too_large } => {
+                let reason = if too_large { Reason::TooLarge } else { Reason::RefusedBySegment };
+                tracing::warn!(
+                    app.code = code,
+                    reason = reason.code(),
+                    error = message,
+                    "Segment does not take a call"
+                );
+                let (work, now) = (Work::Segment(vec![call]), invocation.received);
+                let origin = Origin::Record(&place.partition, place.offset);
+                let reject = Reject::of_work(&code, work, origin, reason, message, now);
+                let (message, outcome) = (Message::Reject(reject), reason.into());
+                kept.push(Kept { message, outcome, places: vec![place] });
+            }
+            TrackOutcome::Undelivered(why) => {
+                if bundle.bytes + call.get().len() > PARKED_BYTES {
+                    kept.extend(std::mem::take(&mut bundle).kept(&code, source, invocation));
+                }
+                bundle.add(place, call, why);
+            }
+        }
+    }
+    kept.extend(bundle.kept(&code, source, invocation));
+    kept
+}
+
+/// Calls that are parked together, with the first cause and the longest time that Segment named.
+#[derive(Default)]
+struct Bundle {
+    why: Option<Undelivered>,
+    bytes: usize,
+    calls: Vec<Box<RawValue>>,
+    places: Vec<ItemIdentifier>,
+}
+
+impl Bundle {
+    fn add(&mut self, place: ItemIdentifier, call: Box<RawValue>, why: Undelivered) {
+        let first = self.why.get_or_insert(why);
+        first.after = first.after.max(why.after);
+        self.bytes += call.get().len() + 1;
+        self.calls.push(call);
+        self.places.push(place);
+    }
+
+    fn kept(self, code: &str, source: &Source, invocation: &Invocation) -> Option<Kept> {
+        let Undelivered { cause, after } = self.why?;
+        let delay: Duration = after.unwrap_or_default().max(source.settings.retry_first_delay);
+        let parked = Parked::new(code, Work::Segment(self.calls), cause, invocation.received);
+        Some(Kept {
+            message: Message::Park(parked, delay),
+            outcome: Outcome::Parked(cause),
+            places: self.places,
+        })
+    }
+}

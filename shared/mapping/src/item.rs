@@ -1,0 +1,151 @@
+//! Everything that comes in is an item: bytes of a kind, for an application, from somewhere. Every item
+//! has one plan, whoever asks for it: the endpoints, the source, the retries, a redrive, an
+//! explanation.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::parked::Parked;
+use crate::reason::Refusal;
+use crate::rules::Rules;
+use crate::tracking_log::Record;
+use crate::work::Planned;
+use crate::{deletion, event, profile, raw_event};
+
+/// What an item's bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemKind {
+    /// One event of a post-events body.
+    Event,
+    /// A track-user body.
+    Profile,
+    /// A delete-user body.
+    Deletion,
+    /// A raw Segment event.
+    #[serde(alias = "segment_event")]
+    RawEvent,
+    /// A record of the tracking log.
+    Record,
+    /// A message of the retry queue.
+    Parked,
+}
+
+impl ItemKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] =
+        [Self::Event, Self::Profile, Self::Deletion, Self::RawEvent, Self::Record, Self::Parked];
+
+    /// Its name, for people and machines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Profile => "profile",
+            Self::Deletion => "deletion",
+            Self::RawEvent => "raw_event",
+            Self::Record => "record",
+            Self::Parked => "parked",
+        }
+    }
+}
+
+/// Where an item came from: enough to find it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// An HTTP request, by its id, and the item's place in the body.
+    Request(&'a str, usize),
+    /// A record, by the key that its partition has in the event (`topic-partition`), and its offset.
+    Record(&'a str, i64),
+    /// A message of the retry queue, by its id.
+    Message(&'a str),
+}
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(id, index) => write!(f, "{id} {index}"),
+            Self::Record(partition, offset) => write!(f, "{partition}-{offset}"),
+            Self::Message(id) => f.write_str(id),
+        }
+    }
+}
+
+/// Something that came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item<'a> {
+    /// What the bytes are.
+    pub kind: ItemKind,
+    /// Application code, where it is known without reading the bytes.
+    pub application: Option<&'a str>,
+    /// Where it came from.
+    pub origin: Origin<'a>,
+    /// The bytes as they came.
+    pub bytes: &'a [u8],
+}
+
+impl Item<'_> {
+    /// What is to be sent for the item under these rules, or why it is not delivered.
+    pub fn plan(&self, rules: &Rules<'_>) -> Result<Planned, Refusal> {
+        let Rules { application, now, .. } = *rules;
+        match self.kind {
+            ItemKind::Event => Ok(event::plan(application, self.bytes, now)?.into()),
+            ItemKind::Profile => Ok(profile::plan(application, self.bytes, now)?.into()),
+            ItemKind::Deletion => Ok(deletion::plan(application, self.bytes)?.into()),
+            ItemKind::RawEvent => raw_event::plan(rules, self.bytes),
+            ItemKind::Record => Record::read(self.bytes)?.plan(rules),
+            ItemKind::Parked => Ok(Parked::read(self.bytes)?.plan(rules)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reason::Reason;
+    use crate::work::Work;
+
+    fn plan(kind: ItemKind, bytes: &[u8]) -> Result<Planned, Refusal> {
+        let origin = Origin::Message("m");
+        Item { kind, application: Some("A"), origin, bytes }.plan(&Rules::of_presets("A"))
+    }
+
+    #[test]
+    fn every_kind_has_a_plan() {
+        let record =
+            r#"{"event_name":"Push Sent","timestamp":1,"application_code":"A","hwid":"H"}"#;
+        let parked = r#"{"application":"A","work":{"pushwoosh":[]},"first_seen":"1970-01-01T00:00:00Z","attempts":1,"cause":"timeout"}"#;
+        for (kind, bytes, upstream) in [
+            (ItemKind::Event, r#"{"user_id":"u","device_platform":"ios","name":"E"}"#, "pushwoosh"),
+            (ItemKind::Profile, r#"{"user_id":"u","attributes":{"a":1}}"#, "pushwoosh"),
+            (ItemKind::Deletion, r#"{"external_id":"u"}"#, "pushwoosh"),
+            (ItemKind::RawEvent, r#"{"type":"delete","userId":"u"}"#, "pushwoosh"),
+            (ItemKind::Record, record, "segment"),
+            (ItemKind::Parked, parked, "pushwoosh"),
+        ] {
+            let planned = plan(kind, bytes.as_bytes()).unwrap();
+            let found = match planned.work {
+                Work::Pushwoosh(_) => "pushwoosh",
+                Work::Segment(_) => "segment",
+            };
+            assert_eq!(found, upstream, "{kind:?}");
+            assert_eq!(plan(kind, b"no json").unwrap_err().reason, Reason::NotJson, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_on_the_wire_and_older_rejects_stay_readable() {
+        for kind in ItemKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        let older: ItemKind = serde_json::from_value("segment_event".into()).unwrap();
+        assert_eq!(older, ItemKind::RawEvent);
+    }
+
+    #[test]
+    fn an_origin_reads_as_operators_know_it() {
+        assert_eq!(Origin::Request("r-1", 3).to_string(), "r-1 3");
+        assert_eq!(Origin::Record("topic-0", 16).to_string(), "topic-0-16");
+        assert_eq!(Origin::Message("m-1").to_string(), "m-1");
+    }
+}

@@ -1,0 +1,132 @@
+//! A record as it lies on the topic.
+
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::message_event::MessageEvent;
+use super::text_field::TextField;
+use crate::reason::Reason;
+
+/// A record as it lies on the topic, read without copying its text: unknown fields are passed over,
+/// every field may be absent, null, text or a number. Names of fields may be in any case and with
+/// any separator, since schema registries turn `event_name` into `eventName`.
+#[derive(Debug, Default)]
+pub struct Record<'a> {
+    pub(super) event_name: TextField<'a>,
+    pub(super) timestamp: TextField<'a>,
+    pub(super) application_code: TextField<'a>,
+    pub(super) message_code: TextField<'a>,
+    pub(super) message_id: TextField<'a>,
+    pub(super) campaign_code: TextField<'a>,
+    pub(super) campaign_id: TextField<'a>,
+    pub(super) message_type: TextField<'a>,
+    pub(super) platform: TextField<'a>,
+    pub(super) hwid: TextField<'a>,
+    pub(super) user_id: TextField<'a>,
+}
+
+impl<'a> Record<'a> {
+    fn field(&mut self, name: &str) -> Option<&mut TextField<'a>> {
+        Some(match name {
+            "event_name" => &mut self.event_name,
+            "timestamp" => &mut self.timestamp,
+            "application_code" => &mut self.application_code,
+            "message_code" => &mut self.message_code,
+            "message_id" => &mut self.message_id,
+            "campaign_code" => &mut self.campaign_code,
+            "campaign_id" => &mut self.campaign_id,
+            "message_type" => &mut self.message_type,
+            "platform" => &mut self.platform,
+            "hwid" => &mut self.hwid,
+            "user_id" => &mut self.user_id,
+            _ => return None,
+        })
+    }
+}
+
+/// A field's name as [`Record::field`] knows it: `eventName` and `EVENT-NAME` become `event_name`.
+fn snake_case(name: &str) -> String {
+    let upper = !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    let mut snake = String::with_capacity(name.len() + 2);
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !upper && !snake.is_empty() && !snake.ends_with('_') {
+            snake.push('_');
+        }
+        snake.push(if c == '-' || c == ' ' { '_' } else { c.to_ascii_lowercase() });
+    }
+    snake
+}
+
+impl<'de> Deserialize<'de> for Record<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RecordVisitor)
+    }
+}
+
+struct RecordVisitor;
+
+impl<'de> Visitor<'de> for RecordVisitor {
+    type Value = Record<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut record = Record::default();
+        while let Some(TextField(Some(name))) = map.next_key::<TextField<'de>>()? {
+            let known = match record.field(&name) {
+                Some(field) => Some(field),
+                None => record.field(&snake_case(&name)),
+            };
+            match known {
+                Some(field) => *field = map.next_value()?,
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(record)
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Reads one record value. This is cheap: most records on the topic are for applications without
+    /// Segment.
+    pub fn read(value: &'a [u8]) -> Result<Self, Reason> {
+        serde_json::from_slice(value).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Reason::NotAnObject,
+            _ => Reason::NotJson,
+        })
+    }
+
+    /// Application code.
+    pub fn application(&self) -> Result<&str, Reason> {
+        self.application_code.text().ok_or(Reason::NoApplication)
+    }
+
+    /// Which message step, if it is one that Segment receives.
+    pub fn event(&self) -> Result<MessageEvent, Reason> {
+        self.event_name.text().and_then(MessageEvent::parse).ok_or(Reason::EventNotExported)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_names_are_known_in_any_case_and_with_any_separator() {
+        for (name, expected) in [
+            ("event_name", "event_name"),
+            ("eventName", "event_name"),
+            ("EventName", "event_name"),
+            ("EVENT-NAME", "event_name"),
+            ("event name", "event_name"),
+            ("Event_Name", "event_name"),
+            ("HWID", "hwid"),
+        ] {
+            assert_eq!(snake_case(name), expected, "{name}");
+        }
+    }
+}

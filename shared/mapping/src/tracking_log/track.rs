@@ -1,0 +1,307 @@
+//! The Track call, and how a record becomes one (spec S2 to S4).
+
+use segment_language::instant::instant;
+use serde::Serialize;
+
+use super::message_id::message_id;
+use super::optional_property::OptionalProperty;
+use super::record::Record;
+use crate::device_platform::Platform;
+use crate::reason::{Reason, Refusal};
+use crate::rules::Rules;
+use crate::work::{Planned, Work};
+
+/// Who the message went to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Identity {
+    /// The Pushwoosh User ID.
+    #[serde(rename = "userId")]
+    User(String),
+    /// The HWID, where there is no User ID of its own.
+    #[serde(rename = "anonymousId")]
+    Anonymous(String),
+}
+
+/// The three properties of spec S3.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Properties {
+    /// `Push`, `Email`, `In-App` or `SMS`.
+    pub message_type: String,
+    /// Code of the campaign, where the message belongs to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign_code: Option<String>,
+    /// Pushwoosh's platform name, e.g. `iOS` or `Email`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_type: Option<String>,
+    /// [`OptionalProperty::MessageCode`]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_code: Option<String>,
+    /// [`OptionalProperty::CampaignId`]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign_id: Option<String>,
+}
+
+/// A name and a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Library {
+    /// Name of the software.
+    pub name: &'static str,
+    /// Version of the software.
+    pub version: &'static str,
+}
+
+/// What sent the call. Segment asks partners for both.
+/// <https://segment.com/docs/partners/streams/>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Context {
+    /// This software.
+    pub library: Library,
+    /// The tool that the event comes from.
+    pub integration: Library,
+}
+
+const CONTEXT: Context = Context {
+    library: Library { name: "segment-pushwoosh", version: env!("CARGO_PKG_VERSION") },
+    integration: Library { name: "pushwoosh", version: env!("CARGO_PKG_VERSION") },
+};
+
+/// Which destinations may have the event: all but the one it came from, or it would go in circles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Integrations {
+    /// Always false.
+    #[serde(rename = "Pushwoosh")]
+    pub pushwoosh: bool,
+}
+
+/// A Segment Track call, as it stands in a `/v1/batch` request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Track {
+    /// Always `track`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Derived from the record's content; stable over redelivery and replay.
+    #[serde(rename = "messageId")]
+    pub message_id: String,
+    /// `userId` or `anonymousId`, never both, never empty.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// Name of the event.
+    pub event: &'static str,
+    /// When the message step happened, RFC 3339 in UTC.
+    pub timestamp: String,
+    /// The properties of spec S3.
+    pub properties: Properties,
+    /// What sent the call.
+    pub context: Context,
+    /// Loop guard.
+    pub integrations: Integrations,
+}
+
+impl Record<'_> {
+    /// The call for Segment.
+    pub fn to_track(&self, properties: &[OptionalProperty]) -> Result<Track, Reason> {
+        let application = self.application()?;
+        let event = self.event()?;
+        let timestamp =
+            self.timestamp.text().and_then(instant).ok_or(Reason::BadTimestamp)?.to_string();
+        let hwid = self.hwid.text();
+        let (id, identity) = match self.user_id.text() {
+            // Without a User ID of its own, Pushwoosh sets it to the HWID.
+            Some(user) if Some(user) != hwid => (user, Identity::User(user.to_owned())),
+            _ => {
+                let hwid = hwid.ok_or(Reason::NoIdentity)?;
+                (hwid, Identity::Anonymous(hwid.to_owned()))
+            }
+        };
+        let message = self.message_code.text().or(self.message_id.text()).unwrap_or_default();
+        let message_id =
+            message_id(&[application, message, hwid.unwrap_or(id), event.name(), &timestamp]);
+        let message_type = self.message_type.owned();
+        let track_properties = Properties {
+            message_type: message_type.unwrap_or_else(|| event.message_type().to_owned()),
+            campaign_code: self.campaign_code.owned(),
+            device_type: self.platform.text().map(|raw| {
+                Platform::parse(raw)
+                    .map_or_else(|| raw.to_owned(), |platform| platform.name().to_owned())
+            }),
+            message_code: self
+                .message_code
+                .owned()
+                .filter(|_| properties.contains(&OptionalProperty::MessageCode)),
+            campaign_id: self
+                .campaign_id
+                .owned()
+                .filter(|_| properties.contains(&OptionalProperty::CampaignId)),
+        };
+        Ok(Track {
+            kind: "track",
+            message_id,
+            identity,
+            event: event.name(),
+            timestamp,
+            properties: track_properties,
+            context: CONTEXT,
+            integrations: Integrations { pushwoosh: false },
+        })
+    }
+
+    /// The Track call under an application's rules.
+    pub fn track(&self, rules: &Rules<'_>) -> Result<Track, Reason> {
+        let event = self.event()?;
+        if rules.exported.is_some_and(|exported| !exported.contains(&event)) {
+            return Err(Reason::EventNotExported);
+        }
+        self.to_track(rules.track_properties)
+    }
+
+    /// What is to be sent for the record.
+    pub fn plan(&self, rules: &Rules<'_>) -> Result<Planned, Refusal> {
+        self.application()?;
+        let call = serde_json::value::to_raw_value(&self.track(rules)?);
+        let call = call.map_err(|_| Reason::BadField)?;
+        Ok(Planned { work: Work::Segment(vec![call]), refusals: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn to_track(value: &[u8]) -> Result<Track, Reason> {
+        Record::read(value)?.to_track(&[])
+    }
+
+    fn record(change: &[(&str, Value)]) -> Vec<u8> {
+        let mut record = json!({
+            "event_name": "Push Sent", "timestamp": "2026-01-31T12:00:00Z",
+            "application_code": "DEMO0-00001", "message_code": "A444-AAABBBCC-00112233",
+            "campaign_code": "AAAAA-XXXXX", "platform": 3, "hwid": "H1", "user_id": "u1",
+            "payload": "personal",
+        });
+        for (key, value) in change {
+            record[key] = value.clone();
+        }
+        record.to_string().into_bytes()
+    }
+
+    #[test]
+    fn a_record_becomes_a_track_call_with_the_three_properties() {
+        let value = record(&[]);
+        let record = Record::read(&value).unwrap();
+        assert_eq!(record.application(), Ok("DEMO0-00001"));
+        let mut track = serde_json::to_value(record.to_track(&[]).unwrap()).unwrap();
+        assert!(track["messageId"].as_str().unwrap().starts_with("pw-"));
+        track["messageId"] = "id".into();
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            track,
+            json!({
+                "type": "track", "messageId": "id", "userId": "u1", "event": "Push Sent",
+                "timestamp": "2026-01-31T12:00:00Z",
+                "properties": {"message_type": "Push", "campaign_code": "AAAAA-XXXXX", "device_type": "Android"},
+                "context": {"library": {"name": "segment-pushwoosh", "version": version},
+                            "integration": {"name": "pushwoosh", "version": version}},
+                "integrations": {"Pushwoosh": false},
+            })
+        );
+        let optional = OptionalProperty::ALL;
+        let properties = record.to_track(optional).unwrap().properties;
+        assert_eq!(properties.message_code.as_deref(), Some("A444-AAABBBCC-00112233"));
+        assert_eq!(properties.campaign_id, None);
+    }
+
+    #[test]
+    fn fields_are_known_in_the_spellings_of_schema_registries() {
+        let camel = br#"{"eventName":"Push Sent","timestamp":"2026-01-31T12:00:00Z","applicationCode":"DEMO0-00001",
+            "MESSAGE-CODE":"A444-AAABBBCC-00112233","campaignCode":{"string":"AAAAA-XXXXX"},"Platform":3,
+            "hwid":{"string":"H1"},"UserId":"u1","other":{"deep":[1,{"string":2}]}}"#;
+        assert_eq!(to_track(camel), to_track(&record(&[])));
+    }
+
+    #[test]
+    fn without_a_user_id_of_its_own_the_hwid_is_the_anonymous_id() {
+        for user in [json!(""), json!(null), json!("H1"), json!({})] {
+            let track = to_track(&record(&[("user_id", user)])).unwrap();
+            assert_eq!(track.identity, Identity::Anonymous("H1".into()));
+        }
+        let none = record(&[("user_id", json!("")), ("hwid", json!(null))]);
+        assert_eq!(to_track(&none), Err(Reason::NoIdentity));
+    }
+
+    #[test]
+    fn names_and_times_are_read_in_every_usual_form() {
+        for name in ["push_sent", "PUSH-SENT", " Push  Sent "] {
+            assert_eq!(
+                to_track(&record(&[("event_name", json!(name))])).unwrap().event,
+                "Push Sent"
+            );
+        }
+        for time in [
+            json!(1_769_860_800),
+            json!("1769860800"),
+            json!(1_769_860_800_000_i64),
+            json!(1_769_860_800_000_000_i64),
+            json!("2026-01-31T13:00:00+01:00"),
+        ] {
+            let track = to_track(&record(&[("timestamp", time)])).unwrap();
+            assert_eq!(track.timestamp, "2026-01-31T12:00:00Z");
+        }
+    }
+
+    #[test]
+    fn the_message_id_follows_the_content_and_nothing_else() {
+        let id = |change: &[(&str, Value)]| to_track(&record(change)).unwrap().message_id;
+        let base = id(&[]);
+        assert_eq!(base, id(&[("timestamp", json!(1_769_860_800)), ("payload", json!("other"))]));
+        for (field, value) in [
+            ("application_code", "OTHER"),
+            ("message_code", "B"),
+            ("hwid", "H2"),
+            ("event_name", "Push Delivered"),
+            ("timestamp", "2026-01-31T12:00:01Z"),
+        ] {
+            assert_ne!(base, id(&[(field, json!(value))]), "{field}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_or_cannot_be_read_has_a_reason() {
+        assert_eq!(to_track(b"\xff"), Err(Reason::NotJson));
+        assert_eq!(to_track(b"[]"), Err(Reason::NotAnObject));
+        assert_eq!(
+            to_track(&record(&[("event_name", json!("Email Opened"))])),
+            Err(Reason::EventNotExported)
+        );
+        assert_eq!(
+            to_track(&record(&[("application_code", json!(null))])),
+            Err(Reason::NoApplication)
+        );
+        assert_eq!(
+            to_track(&record(&[("timestamp", json!("yesterday"))])),
+            Err(Reason::BadTimestamp)
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            to_track(&bytes).ok();
+        }
+
+        /// Different message steps have different ids; the same one has the same id wherever and in
+        /// whatever form it comes.
+        #[test]
+        fn the_id_is_the_records_own(a in 0..50_u32, b in 0..50_u32, second in 0..3_i64, other in 0..3_i64) {
+            let id = |hwid: u32, second: i64, seconds: bool| {
+                let time = 1_769_860_800 + second;
+                let time = if seconds { json!(time) } else { json!((time * 1_000).to_string()) };
+                let change = [("hwid", json!(format!("H{hwid}"))), ("timestamp", time), ("message_id", json!(second))];
+                to_track(&record(&change)).unwrap().message_id
+            };
+            proptest::prop_assert_eq!(id(a, second, true), id(a, second, false));
+            proptest::prop_assert_eq!(id(a, second, true) == id(b, other, true), (a, second) == (b, other));
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The one way in which a function starts and is invoked.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use jiff::Timestamp;
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::clock::{Clock, Instant};
+use crate::invocation::{Deadlines, Invocation};
+use crate::queues::Queues;
+use crate::secrets::Secrets;
+use crate::settings::Settings;
+use crate::telemetry::{self, Count};
+use crate::transport::{self, Transport};
+
+/// What every function is made of.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    /// Settings of the environment.
+    pub settings: Arc<Settings>,
+    /// The clock.
+    pub clock: Clock,
+    /// The way to the upstreams.
+    pub transport: Arc<dyn Transport>,
+    /// The applications' settings.
+    pub secrets: Arc<Secrets>,
+    /// The queues.
+    pub queues: Arc<Queues>,
+}
+
+impl Platform {
+    /// A platform on this clock and this transport, with AWS as the environment names it.
+    pub async fn new(settings: Settings, clock: Clock, transport: Arc<dyn Transport>) -> Self {
+        let config = crate::aws::config(&clock, &transport).await;
+        Self::on(&config, settings, clock, transport)
+    }
+
+    /// The same with this configuration of the AWS SDK.
+    pub fn on(
+        config: &SdkConfig,
+        settings: Settings,
+        clock: Clock,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        Self {
+            secrets: Arc::new(Secrets::from_settings(config, &settings, clock.clone())),
+            queues: Arc::new(Queues::from_settings(config, &settings, clock.clone())),
+            settings: Arc::new(settings),
+            clock,
+            transport,
+        }
+    }
+}
+
+/// A Lambda function.
+pub trait Function: fmt::Debug + Send + Sync + Sized + 'static {
+    /// Its name in logs and metrics.
+    const NAME: &'static str;
+    /// What invokes it.
+    type Event: DeserializeOwned + Send + 'static;
+    /// What it answers.
+    type Response: Serialize + Send + 'static;
+    /// Why an invocation failed as a whole.
+    type Error: Into<Diagnostic> + fmt::Debug + Send + 'static;
+
+    /// The function's state, shared by all invocations of a process.
+    fn new(platform: Platform) -> Self;
+
+    /// The limits of an invocation that begins now and has this long left.
+    fn deadlines(&self, now: Instant, left: Duration) -> Deadlines;
+
+    /// Works on one event.
+    fn handle(
+        &self,
+        event: Self::Event,
+        invocation: &Invocation,
+    ) -> impl Future<Output = Result<Self::Response, Self::Error>> + Send;
+}
+
+/// A function in one environment: what Lambda invokes.
+#[derive(Debug)]
+pub struct Environment<F> {
+    function: F,
+    platform: Platform,
+    warm: AtomicBool,
+}
+
+impl<F: Function> Environment<F> {
+    /// A cold environment.
+    pub fn new(platform: Platform) -> Self {
+        Self { function: F::new(platform.clone()), platform, warm: AtomicBool::new(false) }
+    }
+
+    /// One invocation, from the event to the report of what became of it.
+    pub async fn invoke(&self, event: LambdaEvent<F::Event>) -> Result<F::Response, F::Error> {
+        let LambdaEvent { payload, context, .. } = event;
+        let clock = &self.platform.clock;
+        let deadlines =
+            self.function.deadlines(clock.now(), time_left(context.deadline, clock.wall()));
+        let invocation = Invocation::begin(context.request_id, clock, deadlines);
+        let result = self.function.handle(payload, &invocation).await;
+        let tally = &invocation.tally;
+        tally.time(Count::DurationMs, clock.elapsed(invocation.started));
+        tally.add(Count::SecretsStale, self.platform.secrets.take_stale());
+        let cold_start = !self.warm.swap(true, Ordering::Relaxed);
+        telemetry::report(F::NAME, tally, cold_start, clock.wall());
+        result
+    }
+}
+
+/// Starts the function and serves invocations until the environment is shut down.
+pub async fn run<F: Function>() -> Result<(), Error> {
+    telemetry::init();
+    let settings = Settings::from_env()?;
+    let platform = Platform::new(settings, Clock::system(), transport::system()?).await;
+    let environment = Arc::new(Environment::<F>::new(platform));
+    let handler = service_fn(move |event: LambdaEvent<F::Event>| {
+        let environment = Arc::clone(&environment);
+        // Boxed: the future is large, and nested deeper than the compiler follows.
+        Box::pin(async move { environment.invoke(event).await })
+    });
+    lambda_runtime::run_concurrent(handler).await
+}
+
+/// What is left of an invocation's time; its deadline is in milliseconds since 1970.
+fn time_left(deadline: u64, now: Timestamp) -> Duration {
+    let now = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    Duration::from_millis(deadline.saturating_sub(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_never_negative() {
+        let now = Timestamp::from_millisecond(1_000).unwrap();
+        assert_eq!(time_left(1_500, now), Duration::from_millis(500));
+        assert_eq!(time_left(900, now), Duration::ZERO);
+    }
+}

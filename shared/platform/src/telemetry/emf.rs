@@ -1,0 +1,88 @@
+//! The counters of an invocation as CloudWatch metrics: one line in the embedded metric format.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+//!
+//! Written here rather than with `metrics_cloudwatch_embedded`: that crate replaces
+//! `lambda_runtime::run` and with it the tracing layer.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::tally::Tally;
+
+/// Namespace of every metric.
+pub const NAMESPACE: &str = "SegmentPushwoosh";
+
+/// The invocation's EMF line.
+pub(super) fn emf(function: &str, tally: &Tally, now: Timestamp) -> Value {
+    let (outcomes, counts) = (tally.outcomes(), tally.counts());
+    let mut metrics: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
+    let mut items = 0;
+    for (outcome, number) in &outcomes {
+        items += number;
+        metrics.entry(outcome.metric()).or_insert(("Count", 0)).1 += number;
+    }
+    metrics.insert("Items", ("Count", items));
+    for (count, number) in &counts {
+        let (name, unit) = count.metric();
+        metrics.insert(name, (unit, *number));
+    }
+    // A metric per reason, of which there are few, rather than a dimension.
+    let reasons: Vec<(String, u64)> = outcomes
+        .iter()
+        .filter_map(|(outcome, number)| Some((format!("Reason.{}", outcome.reason()?), *number)))
+        .collect();
+    let reasons = reasons.iter().map(|(name, number)| (name.as_str(), ("Count", *number)));
+    metrics.extend(reasons);
+    let declared: Vec<Value> =
+        metrics.iter().map(|(name, (unit, _))| json!({"Name": name, "Unit": unit})).collect();
+    let mut line = json!({
+        "_aws": {"Timestamp": now.as_millisecond(), "CloudWatchMetrics": [
+            {"Namespace": NAMESPACE, "Dimensions": [["Function"]], "Metrics": declared}]},
+        "Function": function,
+    });
+    if let Value::Object(line) = &mut line {
+        line.extend(
+            metrics.iter().map(|(name, (_, number))| ((*name).to_owned(), (*number).into())),
+        );
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use mapping::{Cause, Outcome, Reason};
+
+    use super::*;
+    use crate::telemetry::Count;
+
+    #[test]
+    fn the_metrics_of_an_invocation_add_up() {
+        let tally = Tally::default();
+        tally.items(Outcome::Delivered, 3);
+        tally.item(Reason::NoIdentity.into());
+        tally.item(Reason::NoPlatform.into());
+        tally.item(Outcome::Parked(Cause::Timeout));
+        tally.item(Outcome::Parked(Cause::Http(503)));
+        tally.add(Count::UpstreamMs, 12);
+        let line = emf("destination", &tally, Timestamp::UNIX_EPOCH);
+        for (metric, number) in [
+            ("Items", 7),
+            ("ItemsDelivered", 3),
+            ("ItemsDisregarded", 2),
+            ("ItemsParked", 2),
+            ("UpstreamMs", 12),
+            ("Reason.no_platform", 1),
+        ] {
+            assert_eq!(line[metric], number, "{metric}");
+        }
+        let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
+        assert_eq!(metrics.len(), 7);
+        assert!(metrics.contains(&json!({"Name": "UpstreamMs", "Unit": "Milliseconds"})));
+        assert_eq!(
+            (&line["Function"], &line["_aws"]["Timestamp"]),
+            (&json!("destination"), &json!(0))
+        );
+    }
+}

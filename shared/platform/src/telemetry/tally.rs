@@ -1,0 +1,107 @@
+//! What is counted during an invocation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use mapping::Outcome;
+
+/// A row per count: variant, unit in CloudWatch, what it counts. The metric has the variant's name.
+macro_rules! counts {
+    ($($variant:ident, $unit:literal, $doc:literal;)*) => {
+        /// What is counted beside the outcomes.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Count {
+            $(#[doc = $doc] $variant,)*
+        }
+
+        impl Count {
+            /// Every one.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Name and unit in CloudWatch.
+            pub fn metric(self) -> (&'static str, &'static str) {
+                match self { $(Self::$variant => (stringify!($variant), $unit),)* }
+            }
+        }
+    };
+}
+
+counts! {
+    Invocations, "Count", "Invocations.";
+    ColdStarts, "Count", "Invocations that started the process.";
+    DurationMs, "Milliseconds", "Wall time of the invocation.";
+    UpstreamMs, "Milliseconds", "Wall time of calls to Pushwoosh or Segment, summed over calls.";
+    UpstreamUnauthorized, "Count", "Calls that the upstream refused for their key.";
+    UpstreamThrottled, "Count", "Calls that the upstream refused for their rate.";
+    SkippedTags, "Count", "Tags that Pushwoosh did not save (spec D7).";
+    SecretsStale, "Count", "Settings served after their time because Secrets Manager gave no answer.";
+}
+
+/// Outcomes and counts of one invocation. Shared by the items that are worked on together.
+#[derive(Debug, Default)]
+pub struct Tally {
+    inner: Mutex<Totals>,
+}
+
+#[derive(Debug, Default)]
+struct Totals {
+    outcomes: BTreeMap<Outcome, u64>,
+    counts: BTreeMap<Count, u64>,
+    /// Applications whose calls an upstream refused.
+    refused: BTreeSet<(Count, String)>,
+}
+
+impl Tally {
+    /// One item ended in this outcome.
+    pub fn item(&self, outcome: Outcome) {
+        self.items(outcome, 1);
+    }
+
+    /// Several items ended in this outcome.
+    pub fn items(&self, outcome: Outcome, number: u64) {
+        if number == 0 {
+            return;
+        }
+        *self.lock().outcomes.entry(outcome).or_default() += number;
+    }
+
+    /// Adds to a count.
+    pub fn add(&self, count: Count, number: u64) {
+        if number == 0 {
+            return;
+        }
+        *self.lock().counts.entry(count).or_default() += number;
+    }
+
+    /// An upstream refused an application's call, for its key or its rate. The log names the
+    /// application once an invocation, however many calls there were.
+    pub fn refused(&self, count: Count, code: &str) {
+        self.add(count, 1);
+        self.lock().refused.insert((count, code.to_owned()));
+    }
+
+    /// Adds a time to a count of milliseconds.
+    pub fn time(&self, count: Count, time: Duration) {
+        self.add(count, u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// Every outcome with the number of items that ended in it.
+    pub fn outcomes(&self) -> BTreeMap<Outcome, u64> {
+        self.lock().outcomes.clone()
+    }
+
+    /// Every count with its number.
+    pub fn counts(&self) -> BTreeMap<Count, u64> {
+        self.lock().counts.clone()
+    }
+
+    /// Applications whose calls an upstream refused, with what was counted.
+    pub fn refusals(&self) -> BTreeSet<(Count, String)> {
+        self.lock().refused.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Totals> {
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,233 @@
+//! A platform in memory, for unit tests of what is built on it: the real clients and the real AWS SDK,
+//! over a transport that answers as the test says. Time is Tokio's, which tests pause.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use bytes::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use serde_json::{Value, json};
+
+use crate::clock::{Clock, Instant};
+use crate::function::Platform;
+use crate::invocation::{Deadlines, Invocation};
+use crate::settings::Settings;
+use crate::transport::{Request, Response, ResponseFuture, Transport, TransportError};
+
+/// What an upstream does with a request.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// Answers.
+    Status(u16, Value),
+    /// Answers with this `Retry-After`.
+    Limited(u16, &'static str),
+    /// Does something after this long.
+    Late(Duration, Box<Self>),
+    /// Never answers.
+    Hang,
+    /// Breaks the connection.
+    Broken,
+}
+
+type Upstream = Box<dyn Fn(&Request) -> Reply + Send + Sync>;
+
+/// The transport: Secrets Manager, SQS, and everything else as the upstream.
+pub struct InMemory {
+    secrets: Mutex<BTreeMap<String, Reply>>,
+    sqs: Mutex<Reply>,
+    upstream: Mutex<Upstream>,
+    requests: Mutex<Vec<Request>>,
+    aws_calls: Mutex<Vec<String>>,
+    messages: Mutex<Vec<(String, Value)>>,
+}
+
+impl fmt::Debug for InMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InMemory")
+    }
+}
+
+/// A platform and the transport that it is built on.
+#[derive(Debug)]
+pub struct World {
+    /// The platform.
+    pub platform: Platform,
+    transport: Arc<InMemory>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl World {
+    /// A platform with these settings besides the queues, and one application `A` with the API token
+    /// `token`, the write key `key` and the shared secret `secret`. The upstream answers 200.
+    ///
+    /// # Panics
+    /// Where a setting cannot be used.
+    pub fn new(settings: &[(&str, &str)]) -> Self {
+        let queues = [
+            ("PWSEG_RETRY_QUEUE_URL", "https://sqs.example.com/1/retry"),
+            ("PWSEG_REJECTS_QUEUE_URL", "https://sqs.example.com/1/rejects"),
+        ];
+        let variables = queues.iter().chain(settings);
+        let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+        let settings = Settings::read(&variables.collect()).expect("the settings are usable");
+        let transport = Arc::new(InMemory {
+            secrets: Mutex::default(),
+            sqs: Mutex::new(Reply::Status(200, Value::Null)),
+            upstream: Mutex::new(Box::new(|_| Reply::Status(200, json!({"status_code": 200})))),
+            requests: Mutex::default(),
+            aws_calls: Mutex::default(),
+            messages: Mutex::default(),
+        });
+        let clock = Clock::system();
+        let shared: Arc<dyn Transport> = Arc::clone(&transport) as Arc<dyn Transport>;
+        let config = config(&clock, &shared);
+        let world = Self { platform: Platform::on(&config, settings, clock, shared), transport };
+        world.secret("A", &application("token", "key"));
+        world
+    }
+
+    /// Puts an application's secret.
+    pub fn secret(&self, code: &str, secret: &Value) {
+        self.secrets_manager(code, Reply::Status(200, json!({"SecretString": secret.to_string()})));
+    }
+
+    /// What Secrets Manager does when it is asked for an application's secret.
+    pub fn secrets_manager(&self, code: &str, reply: Reply) {
+        lock(&self.transport.secrets).insert(format!("segment-pushwoosh/{code}"), reply);
+    }
+
+    /// What SQS does; with status 200 it takes everything.
+    pub fn sqs(&self, reply: Reply) {
+        *lock(&self.transport.sqs) = reply;
+    }
+
+    /// What the upstream does.
+    pub fn upstream(&self, reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
+        *lock(&self.transport.upstream) = Box::new(reply);
+    }
+
+    /// The requests that the upstream received.
+    pub fn requests(&self) -> Vec<Request> {
+        lock(&self.transport.requests).clone()
+    }
+
+    /// How often this operation of AWS was called, e.g. `GetSecretValue`.
+    pub fn aws_calls(&self, operation: &str) -> usize {
+        let calls = lock(&self.transport.aws_calls);
+        calls.iter().filter(|target| target.ends_with(operation)).count()
+    }
+
+    /// The messages that SQS took: the name of the queue, and the entry of the batch.
+    pub fn messages(&self) -> Vec<(String, Value)> {
+        lock(&self.transport.messages).clone()
+    }
+
+    /// An invocation with this long for the upstreams, and a second more for the queues.
+    pub fn invocation(&self, upstream: Duration) -> Invocation {
+        let second = Duration::from_secs(1);
+        let deadlines = Deadlines::within(self.now(), upstream + second, second);
+        Invocation::begin("request", &self.platform.clock, deadlines)
+    }
+
+    /// The monotonic clock.
+    pub fn now(&self) -> Instant {
+        self.platform.clock.now()
+    }
+}
+
+/// A secret with both sections and a webhook secret, for upstreams in memory.
+pub fn application(api_token: &str, write_key: &str) -> Value {
+    json!({
+        "pushwoosh": {"api_token": api_token, "base_url": "http://pushwoosh.test"},
+        "segment": {"write_key": write_key, "base_url": "http://segment.test/v1"},
+        "webhook": {"shared_secret": "secret"},
+    })
+}
+
+fn config(clock: &Clock, transport: &Arc<dyn Transport>) -> SdkConfig {
+    let credentials = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "test");
+    crate::aws::on_seams(SdkConfig::builder(), clock, transport)
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(aws_sdk_sqs::config::SharedCredentialsProvider::new(credentials))
+        .build()
+}
+
+impl InMemory {
+    fn reply(&self, request: Request) -> Reply {
+        let target = request.headers().get("x-amz-target");
+        let target = target.and_then(|target| target.to_str().ok()).unwrap_or_default().to_owned();
+        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        lock(&self.aws_calls).push(target.clone());
+        if target.starts_with("secretsmanager") {
+            return self.secret(&body);
+        }
+        if target.starts_with("AmazonSQS") {
+            let reply = lock(&self.sqs).clone();
+            return match reply {
+                Reply::Status(200, _) => self.take(&body),
+                reply => reply,
+            };
+        }
+        let reply = lock(&self.upstream)(&request);
+        lock(&self.requests).push(request);
+        reply
+    }
+
+    fn secret(&self, body: &Value) -> Reply {
+        let id = body.get("SecretId").and_then(Value::as_str).unwrap_or_default();
+        let previous = body.get("VersionStage").is_some();
+        let missing = Reply::Status(400, json!({"__type": "ResourceNotFoundException"}));
+        lock(&self.secrets).get(id).cloned().filter(|_| !previous).unwrap_or(missing)
+    }
+
+    /// Takes a batch of messages, or answers an operation that takes none.
+    fn take(&self, body: &Value) -> Reply {
+        let url = body.get("QueueUrl").and_then(Value::as_str).unwrap_or_default();
+        let queue = url.rsplit('/').next().unwrap_or_default().to_owned();
+        let entries = body.get("Entries").and_then(Value::as_array).cloned().unwrap_or_default();
+        let taken: Vec<Value> = entries
+            .iter()
+            .map(|entry| json!({"Id": entry.get("Id"), "MessageId": "m", "MD5OfMessageBody": ""}))
+            .collect();
+        lock(&self.messages).extend(entries.into_iter().map(|entry| (queue.clone(), entry)));
+        Reply::Status(200, json!({"Successful": taken, "Failed": []}))
+    }
+}
+
+impl Transport for InMemory {
+    fn send(&self, request: Request, limit: usize) -> ResponseFuture<'_> {
+        let mut reply = self.reply(request);
+        Box::pin(async move {
+            while let Reply::Late(delay, then) = reply {
+                Clock::system().sleep(delay).await;
+                reply = *then;
+            }
+            let mut headers = HeaderMap::new();
+            let (status, body) = match reply {
+                Reply::Status(status, body) => (status, body),
+                Reply::Limited(status, after) => {
+                    headers.insert(RETRY_AFTER, HeaderValue::from_static(after));
+                    (status, Value::Null)
+                }
+                Reply::Hang | Reply::Late(..) => std::future::pending().await,
+                Reply::Broken => {
+                    return Err(TransportError::Connection("broken on purpose".into()));
+                }
+            };
+            let body = Bytes::from(body.to_string());
+            let body =
+                if body.len() > limit { Err(TransportError::TooLarge(limit)) } else { Ok(body) };
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            Ok(Response { status, headers, body })
+        })
+    }
+}

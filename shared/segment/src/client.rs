@@ -1,0 +1,160 @@
+//! Sends one batch.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+use platform::application::SegmentAccount;
+use platform::clock::Clock;
+use platform::gate::Upstream;
+use platform::transport::{Request, Transport, TransportError};
+use platform::upstream::{CallError, MAX_ANSWER_BYTES, verdict};
+use secrecy::ExposeSecret;
+use serde_json::value::RawValue;
+
+/// The upstream's name in errors.
+const NAME: &str = "Segment";
+
+/// Sends batches over kept connections. Cloning shares them.
+#[derive(Debug, Clone)]
+pub struct Client {
+    transport: Arc<dyn Transport>,
+    clock: Clock,
+    gzip: bool,
+}
+
+/// Track calls that go in one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'r> {
+    /// The calls, as they stand in the body.
+    pub calls: &'r [&'r RawValue],
+    /// How often they were tried before.
+    pub attempts: u32,
+}
+
+impl Client {
+    /// A client on this transport; with `gzip` bodies are compressed.
+    pub fn new(transport: Arc<dyn Transport>, clock: Clock, gzip: bool) -> Self {
+        Self { transport, clock, gzip }
+    }
+}
+
+impl Upstream<Batch<'_>> for Client {
+    type Account = SegmentAccount;
+    type Accepted = ();
+
+    #[tracing::instrument(level = "debug", name = "segment batch", skip_all)]
+    async fn send(&self, account: &SegmentAccount, batch: Batch<'_>) -> Result<(), CallError> {
+        let failed = |error| CallError::Transport { upstream: NAME, error };
+        let now = self.clock.wall();
+        let request = request(account, batch, self.gzip, now).map_err(failed)?;
+        let response = self.transport.send(request, MAX_ANSWER_BYTES).await.map_err(failed)?;
+        let status = response.status;
+        // What a success says is not documented, and not needed.
+        if status.is_success() {
+            return Ok(());
+        }
+        let verdict = verdict(&response, now);
+        response.body.map_err(failed)?;
+        Err(CallError::Refused { upstream: NAME, status, code: None, verdict })
+    }
+}
+
+fn request(
+    account: &SegmentAccount,
+    batch: Batch<'_>,
+    compress: bool,
+    now: Timestamp,
+) -> Result<Request, TransportError> {
+    let key = account.write_key.expose_secret();
+    let body = body(key, batch.calls, now);
+    let mut request = http::Request::post(format!("{}/batch", account.base_url))
+        .header("authorization", format!("Basic {}", STANDARD.encode(format!("{key}:"))))
+        .header("content-type", "application/json");
+    if batch.attempts > 0 {
+        request = request.header("x-retry-count", batch.attempts);
+    }
+    let built = match compress.then(|| gzip(&body)).flatten() {
+        Some(compressed) => request.header("content-encoding", "gzip").body(compressed),
+        None => request.body(body),
+    };
+    let request = built.map_err(|error| TransportError::Connection(error.into()))?;
+    Ok(request.map(Bytes::from))
+}
+
+fn body(key: &str, calls: &[&RawValue], now: Timestamp) -> Vec<u8> {
+    let size: usize = calls.iter().map(|call| call.get().len() + 1).sum();
+    let mut body = Vec::with_capacity(size + 256);
+    body.extend_from_slice(b"{\"batch\":[");
+    for (index, call) in calls.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(call.get().as_bytes());
+    }
+    body.extend_from_slice(b"],\"writeKey\":");
+    body.extend_from_slice(serde_json::Value::from(key).to_string().as_bytes());
+    body.extend_from_slice(format!(",\"sentAt\":\"{now:.3}\"}}").as_bytes());
+    body
+}
+
+fn gzip(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn sent(attempts: u32, compress: bool) -> Request {
+        let calls = ["{\"n\":1}", "{\"n\":2.50}"]
+            .map(|call| RawValue::from_string(call.to_owned()).unwrap());
+        let account = SegmentAccount {
+            base_url: "https://api.example.com/v1".into(),
+            write_key: "k\"ey".into(),
+            events: None,
+        };
+        let batch = Batch { calls: &[&calls[0], &calls[1]], attempts };
+        let now = "2026-01-02T03:04:05.678901Z".parse().unwrap();
+        request(&account, batch, compress, now).unwrap()
+    }
+
+    #[test]
+    fn a_batch_is_sent_as_segments_own_library_does() {
+        let request = sent(0, false);
+        assert_eq!(request.method(), "POST");
+        assert_eq!(request.uri(), "https://api.example.com/v1/batch");
+        let basic = format!("Basic {}", STANDARD.encode("k\"ey:"));
+        assert_eq!(request.headers()["authorization"], basic);
+        assert_eq!(request.headers()["content-type"], "application/json");
+        assert!(!request.headers().contains_key("x-retry-count"));
+        assert_eq!(
+            request.body(),
+            r#"{"batch":[{"n":1},{"n":2.50}],"writeKey":"k\"ey","sentAt":"2026-01-02T03:04:05.678Z"}"#
+        );
+        assert_eq!(sent(2, false).headers()["x-retry-count"], "2");
+    }
+
+    #[test]
+    fn a_compressed_batch_is_the_same_batch() {
+        let request = sent(0, true);
+        assert_eq!(request.headers()["content-encoding"], "gzip");
+        let mut json = String::new();
+        let mut decoder = flate2::read::GzDecoder::new(request.body().as_ref());
+        decoder.read_to_string(&mut json).unwrap();
+        let body: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(body["batch"], json!([{"n": 1}, {"n": 2.5}]));
+        assert!(!sent(0, false).headers().contains_key("content-encoding"));
+    }
+}

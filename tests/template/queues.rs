@@ -1,0 +1,120 @@
+//! The queues and the functions' time limits: as the sandbox repeats them, encrypted, and long
+//! enough for each other.
+
+use serde_json::{Value, json};
+
+use crate::Problems;
+use crate::code::{deployed, settings};
+use crate::translated::{Template, template, text};
+
+/// What SQS keeps messages for at most, in seconds: 14 days
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>).
+const MAX_RETENTION_S: u64 = 1_209_600;
+
+/// What an HTTP API waits for a function at most, in seconds
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
+const HTTP_API_TIMEOUT_S: u64 = 30;
+
+/// Visibility timeout over time limit, as AWS recommends
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
+const VISIBILITY_FACTOR: u64 = 6;
+
+/// Logical id of a function: its name with a capital.
+pub(crate) fn logical_id(function: &str) -> String {
+    let mut name = function.to_owned();
+    if let Some(first) = name.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    name
+}
+
+fn timeout(template: &Template, function: &str) -> Option<u64> {
+    template.properties(&logical_id(function))["Timeout"].as_u64()
+}
+
+#[test]
+fn functions_have_the_time_limits_of_the_sandbox() {
+    let template = template();
+    let mut problems = Problems::default();
+    for function in deployed::FUNCTIONS {
+        problems.equal(
+            format!("the time limit of {}", function.name),
+            &timeout(&template, function.name),
+            &Some(function.timeout.as_secs()),
+        );
+    }
+    let functions = template.of_type("AWS::Lambda::Function").count();
+    problems.equal("the number of functions", &functions, &deployed::FUNCTIONS.len());
+    let limit = timeout(&template, "destination").unwrap();
+    let within = limit < HTTP_API_TIMEOUT_S;
+    problems.check(within, format!("destination: the HTTP API times out before {limit} s"));
+    let (_, budget) = settings()["PWSEG_TIME_BUDGET_MS"].range().unwrap();
+    let answered = budget < limit * 1000;
+    problems.check(answered, format!("destination: {budget} ms are more than its {limit} s"));
+    problems.report();
+}
+
+#[test]
+fn queues_are_encrypted_and_keep_messages_for_as_long_as_sqs_can() {
+    let template = template();
+    let mut problems = Problems::default();
+    let no_value = json!({"Ref": "AWS::NoValue"});
+    for (name, queue) in template.of_type("AWS::SQS::Queue") {
+        let properties = &queue["Properties"];
+        let managed = json!({"Fn::If": ["HasKey", no_value, true]});
+        let key = json!({"Fn::If": ["HasKey", {"Ref": "KmsKeyArn"}, no_value]});
+        let encrypted =
+            properties["SqsManagedSseEnabled"] == managed && properties["KmsMasterKeyId"] == key;
+        problems.check(encrypted, format!("{name} is not encrypted"));
+        let longest = properties["MessageRetentionPeriod"] == MAX_RETENTION_S;
+        problems.check(longest, format!("{name} keeps messages for less than 14 days"));
+    }
+    let (_, age) = settings()["PWSEG_RETRY_MAX_AGE_S"].range().unwrap();
+    let kept = age <= MAX_RETENTION_S;
+    problems.check(kept, format!("items are retried for {age} s, longer than SQS keeps them"));
+    problems.report();
+}
+
+#[test]
+fn the_retry_queue_behaves_as_in_the_sandbox() {
+    let template = template();
+    let mut problems = Problems::default();
+    let queue = template.properties("RetryQueue");
+    let visibility = queue["VisibilityTimeout"].as_u64();
+    problems.equal(
+        "VisibilityTimeout of RetryQueue",
+        &visibility,
+        &Some(deployed::RETRY_VISIBILITY.as_secs()),
+    );
+    let advised = timeout(&template, "retry").map(|limit| VISIBILITY_FACTOR * limit);
+    let follows = visibility >= advised;
+    problems.check(follows, "VisibilityTimeout of RetryQueue is too short for retry's time limit");
+    let redrive = &queue["RedrivePolicy"];
+    problems.equal(
+        "maxReceiveCount of RetryQueue",
+        &redrive["maxReceiveCount"],
+        &json!(deployed::RETRY_MAX_RECEIVES),
+    );
+    let dead = redrive["deadLetterTargetArn"] == json!({"Fn::GetAtt": ["DeadQueue", "Arn"]});
+    problems.check(dead, "RetryQueue has no dead-letter queue");
+
+    let retry = json!({"Ref": "Retry"});
+    let mappings: Vec<&Value> = template
+        .of_type("AWS::Lambda::EventSourceMapping")
+        .map(|(_, mapping)| &mapping["Properties"])
+        .filter(|properties| properties["FunctionName"] == retry)
+        .collect();
+    let [mapping] = mappings.as_slice() else {
+        panic!("retry must have one event source mapping");
+    };
+    let batch = text(&mapping["BatchSize"]);
+    problems.equal("BatchSize of retry", &batch, &deployed::RETRY_BATCH_SIZE.to_string());
+    problems.equal(
+        "MaximumConcurrency of retry",
+        &mapping["ScalingConfig"]["MaximumConcurrency"],
+        &json!(deployed::RETRY_CONCURRENCY),
+    );
+    let partial = mapping["FunctionResponseTypes"] == json!(["ReportBatchItemFailures"]);
+    problems.check(partial, "retry's failed items are not reported one by one");
+    problems.report();
+}
