@@ -1,33 +1,35 @@
 //! The applications: what their secrets hold, now and before the last rotation.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
 use operator::explain::DEMO_APPLICATION;
 use platform::Application;
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
+use world::pushwoosh::{Account, Pushwoosh};
+use world::secrets_manager::{SecretsManager, Stage};
+use world::segment::Segment;
 
-/// Secrets by application code.
-#[derive(Debug)]
+use crate::standin::upstream;
+
+/// What the names of secrets begin with.
+const SECRET_PREFIX: &str = "segment-pushwoosh/";
+
+/// The secrets, and the upstreams that know what is in them.
 pub(crate) struct Apps {
-    secrets: Mutex<BTreeMap<String, Versions>>,
-    pushwoosh_url: String,
-    segment_url: String,
+    secrets: Mutex<SecretsManager>,
+    pushwoosh: Upstream<Pushwoosh>,
+    segment: Upstream<Segment>,
 }
 
-#[derive(Debug, Clone)]
-struct Versions {
-    current: Value,
-    previous: Option<Value>,
-}
-
-/// Which version of a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    Current,
-    Previous,
+/// A model of an upstream, and where it is served.
+pub(crate) struct Upstream<M> {
+    pub(crate) model: Arc<upstream::Upstream<M>>,
+    pub(crate) url: String,
 }
 
 /// What the file holds, or the demo application.
@@ -51,13 +53,13 @@ pub(crate) fn read(file: Option<&Path>) -> Result<Map<String, Value>> {
 }
 
 impl Apps {
-    /// The applications, led to the stand-ins at these addresses.
+    /// The applications, led to these upstreams.
     pub(crate) fn new(
         apps: Map<String, Value>,
-        pushwoosh_url: String,
-        segment_url: String,
+        pushwoosh: Upstream<Pushwoosh>,
+        segment: Upstream<Segment>,
     ) -> Self {
-        let this = Self { secrets: Mutex::default(), pushwoosh_url, segment_url };
+        let this = Self { secrets: Mutex::default(), pushwoosh, segment };
         for (code, secret) in apps {
             this.put(&code, secret);
         }
@@ -66,41 +68,62 @@ impl Apps {
 
     /// Replaces a secret, as a rotation does: the one before it stays as the previous version.
     pub(crate) fn put(&self, code: &str, mut secret: Value) {
-        lead(&mut secret, "pushwoosh", &self.pushwoosh_url);
-        lead(&mut secret, "segment", &self.segment_url);
-        let mut secrets = self.lock();
-        let previous = secrets.remove(code).map(|versions| versions.current);
-        secrets.insert(code.to_owned(), Versions { current: secret, previous });
+        lead(&mut secret, "pushwoosh", &self.pushwoosh.url);
+        lead(&mut secret, "segment", &self.segment.url);
+        // A secret that is given as text is served as it is, so that a broken one can be tried.
+        let text = secret.as_str().map_or_else(|| secret.to_string(), str::to_owned);
+        self.with_secrets(|secrets| secrets.put(&name(code), text, Timestamp::now()));
+        self.set_up(code);
     }
 
-    /// Removes a secret.
+    /// Removes a secret without recovery.
     pub(crate) fn remove(&self, code: &str) {
-        self.lock().remove(code);
-    }
-
-    /// The content of a secret.
-    pub(crate) fn secret(&self, code: &str, stage: Stage) -> Option<Value> {
-        let versions = self.lock().get(code).cloned()?;
-        match stage {
-            Stage::Current => Some(versions.current),
-            Stage::Previous => versions.previous,
-        }
+        self.with_secrets(|secrets| secrets.delete(&name(code), Duration::ZERO, Timestamp::now()));
+        self.set_up(code);
     }
 
     /// The settings of an application, where its secret can be used.
     pub(crate) fn application(&self, code: &str) -> Option<Application> {
-        Application::read(code, &self.secret(code, Stage::Current)?).ok()
+        Application::read(code, &self.secret(code)?).ok()
     }
 
-    /// The settings of all applications.
-    pub(crate) fn applications(&self) -> Vec<Application> {
-        let codes: Vec<String> = self.lock().keys().cloned().collect();
-        codes.iter().filter_map(|code| self.application(code)).collect()
+    /// Looks at the secrets, or changes them.
+    pub(crate) fn with_secrets<T>(&self, act: impl FnOnce(&mut SecretsManager) -> T) -> T {
+        act(&mut self.secrets.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Versions>> {
-        self.secrets.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn secret(&self, code: &str) -> Option<Value> {
+        self.with_secrets(|secrets| {
+            let version = secrets.version(&name(code), Stage::Current, Timestamp::now())?;
+            serde_json::from_str(&version.value).ok()
+        })
     }
+
+    /// Tells the upstreams which keys the application has now.
+    fn set_up(&self, code: &str) {
+        let application = self.application(code);
+        let key = application.as_ref().and_then(|application| application.segment.as_ref());
+        let key = key.map(|account| account.write_key.expose_secret().to_owned());
+        self.segment.model.with(|segment| segment.set_key(code, key));
+        let account = application.map(|application| {
+            let token =
+                application.pushwoosh.map(|account| account.api_token.expose_secret().to_owned());
+            let unknown_tags = self.secret(code).unwrap_or_default();
+            let unknown_tags =
+                unknown_tags.pointer("/sandbox/unknown_tags").and_then(Value::as_array);
+            let unknown_tags = unknown_tags.into_iter().flatten().filter_map(Value::as_str);
+            let unknown_tags = unknown_tags.map(str::to_owned).collect();
+            Account { token, unknown_tags, known_events: None }
+        });
+        self.pushwoosh.model.with(|pushwoosh| match account {
+            Some(account) => pushwoosh.set_account(code, account),
+            None => pushwoosh.remove_account(code),
+        });
+    }
+}
+
+fn name(code: &str) -> String {
+    format!("{SECRET_PREFIX}{code}")
 }
 
 /// Leads a section to the stand-in, unless it names an address of this machine: nothing is to

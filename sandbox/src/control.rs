@@ -8,15 +8,15 @@ use mapping::tracking_log::OptionalProperty;
 use operator::explain::{self, DEMO_APPLICATION, Question};
 use platform::settings;
 use serde_json::{Map, Value, json};
+use world::faults::Fault;
+use world::pushwoosh::Pushwoosh;
+use world::segment::Segment;
 
 use crate::deployed::TOPIC;
 use crate::http::{self, Request, Response};
 use crate::lambda::Function;
 use crate::logs::Logs;
 use crate::standin::aws::Aws;
-use crate::standin::fault::{Fault, Faults};
-use crate::standin::pushwoosh::Pushwoosh;
-use crate::standin::segment::Segment;
 use crate::standin::upstream::Upstream;
 use crate::trigger::gateway;
 use crate::trigger::kafka::Topic;
@@ -74,11 +74,10 @@ impl Control {
             (&Method::PUT, ["upstream", upstream, "faults"]) => {
                 self.set_faults(upstream, request.body())
             }
-            (&Method::GET, ["queues", queue]) => self
-                .standins
-                .aws
-                .queue(queue)
-                .map_or_else(not_found, |queue| http::json(200, &queue.list())),
+            (&Method::GET, ["queues", queue]) => {
+                let list = self.standins.aws.queues.list(queue);
+                list.map_or_else(not_found, |list| http::json(200, &list))
+            }
             (&Method::POST, ["queues", "dead", "redrive"]) => self.redrive(),
             (&Method::PUT, ["secrets", code]) => self.put_secret(code, request.body()),
             (&Method::DELETE, ["secrets", code]) => done(|| self.standins.aws.apps.remove(code)),
@@ -153,29 +152,30 @@ impl Control {
     }
 
     fn set_faults(&self, upstream: &str, body: &[u8]) -> Response {
-        let faults: &Faults = match upstream {
-            "pushwoosh" => &self.standins.pushwoosh.faults,
-            "segment" => &self.standins.segment.faults,
-            "sqs" => &self.standins.aws.sqs_faults,
-            "secretsmanager" => &self.standins.aws.secrets_faults,
-            _ => return not_found(),
+        let list = match serde_json::from_slice::<Vec<Fault>>(body) {
+            Ok(list) => list,
+            Err(error) => {
+                let message = format!("a list of faults is expected: {error}");
+                return http::json(400, &json!({ "message": message }));
+            }
         };
-        match serde_json::from_slice::<Vec<Fault>>(body) {
-            Ok(list) => done(|| faults.set(list)),
-            Err(error) => http::json(
-                400,
-                &json!({"message": format!("a list of faults is expected: {error}")}),
-            ),
+        let Standins { pushwoosh, segment, aws } = &self.standins;
+        match upstream {
+            "pushwoosh" => pushwoosh.set_faults(list),
+            "segment" => segment.set_faults(list),
+            "sqs" => aws.queues.set_faults(list),
+            "secretsmanager" => aws.set_secrets_faults(list),
+            "dynamodb" => aws.set_table_faults(list),
+            _ => return not_found(),
         }
+        http::empty(204)
     }
 
     fn redrive(&self) -> Response {
-        let (Some(dead), Some(retry)) =
-            (self.standins.aws.queue("dead"), self.standins.aws.queue("retry"))
-        else {
-            return not_found();
-        };
-        http::json(200, &json!({"moved": dead.redrive_to(retry)}))
+        match self.standins.aws.queues.redrive() {
+            Ok(moved) => http::json(200, &json!({ "moved": moved })),
+            Err(message) => http::json(400, &json!({ "message": message })),
+        }
     }
 
     fn put_secret(&self, code: &str, body: &[u8]) -> Response {
@@ -191,16 +191,10 @@ impl Control {
             .iter()
             .map(|function| (function.name.to_owned(), function.state()))
             .collect();
-        let queues: Map<String, Value> = self
-            .standins
-            .aws
-            .queues
-            .iter()
-            .map(|queue| (queue.name.to_owned(), queue.len().into()))
-            .collect();
+        let queues = self.standins.aws.queues.lengths();
         json!({
             "topic": self.topic.state(), "outcomes": self.logs.outcomes(), "metrics": self.logs.metrics(),
-            "queues": queues, "functions": functions, "aws": {"endpoint": self.standins.aws.url},
+            "queues": queues, "functions": functions, "aws": self.standins.aws.state(),
         })
     }
 }

@@ -14,6 +14,7 @@ use hyper::{Method, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use world::reply::{Connection, Exchange, Reply};
 
 /// Larger than anything that AWS or the upstreams take.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -92,6 +93,28 @@ pub(crate) fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) ->
         response.headers_mut().insert(hyper::header::CONTENT_TYPE, value);
     }
     response
+}
+
+/// The answer of a model.
+pub(crate) fn reply(reply: Reply) -> Response {
+    let mut response = answer(reply.status, "", reply.body);
+    for (name, value) in reply.headers {
+        if !value.is_empty() {
+            response = with_header(response, name, &value);
+        }
+    }
+    response
+}
+
+/// The answer of a model, after its delay and as its connection fares.
+pub(crate) async fn exchanged(exchange: Exchange) -> Option<Response> {
+    tokio::time::sleep(exchange.delay).await;
+    match exchange.connection {
+        Connection::Answered => Some(reply(exchange.reply)),
+        Connection::Reset => None,
+        // Until the caller closes the connection.
+        Connection::Hangs => std::future::pending().await,
+    }
 }
 
 /// Adds a header to an answer.

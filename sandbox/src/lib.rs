@@ -1,5 +1,6 @@
 //! The whole system on one machine: the real functions, each in its own process, and around them
-//! stand-ins for AWS, Pushwoosh and Segment. Nothing leaves the machine.
+//! the models of AWS, Pushwoosh and Segment from the crate `world`, served over HTTP in real time.
+//! Nothing leaves the machine.
 //!
 //! # Layout
 //! * `options`: the flags of `serve`.
@@ -8,7 +9,8 @@
 //! * `functions`: how a function is run in a process.
 //! * `lambda`: the Lambda runtime API and the processes of the functions.
 //! * `trigger`: what invokes functions: HTTP gateway, Kafka and SQS event source mappings.
-//! * `standin`: Secrets Manager, SQS, Pushwoosh and Segment.
+//! * `standin`: serves the models of Secrets Manager, SQS, DynamoDB, Pushwoosh and Segment.
+//! * `apps`: the applications' secrets.
 //! * `control`: the routes below `/_sandbox`, and the page.
 //! * `logs`: what the functions write.
 

@@ -15,19 +15,19 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
+use world::pushwoosh::{self, Pushwoosh};
+use world::queue_mapping::QueueMapping;
+use world::segment::{self, Segment};
 
 use crate::apps::{self, Apps};
 use crate::control::{Control, Standins};
-use crate::deployed::{Deployed, FUNCTIONS, RETRY_VISIBILITY, TOPIC};
+use crate::deployed::{Deployed, FUNCTIONS, RETRY_BATCH_SIZE, RETRY_VISIBILITY, TOPIC};
 use crate::http;
 use crate::lambda::{CONCURRENCY, Function};
 use crate::logs::Logs;
 use crate::options::Options;
 use crate::standin::aws::Aws;
-use crate::standin::fault::Faults;
-use crate::standin::pushwoosh::Pushwoosh;
-use crate::standin::segment::Segment;
-use crate::standin::sqs::Queue;
+use crate::standin::queues::Queues;
 use crate::standin::upstream::Upstream;
 use crate::trigger::kafka::Topic;
 use crate::trigger::queue;
@@ -45,6 +45,9 @@ const SCALED_VISIBILITY: Duration = Duration::from_secs(30);
 /// Likewise, how soon the messages of a failed invocation come back. In AWS that is the visibility
 /// timeout.
 const SCALED_RETURN: Duration = Duration::from_secs(1);
+
+/// Users, devices, events and records that the upstreams remember.
+const KEPT: usize = 10_000;
 
 /// Serves until it is stopped.
 pub async fn serve(flags: Options) -> Result<()> {
@@ -69,20 +72,18 @@ pub async fn serve(flags: Options) -> Result<()> {
     let mut tasks = JoinSet::new();
     let (pushwoosh, segment, aws) = (local().await?, local().await?, local().await?);
     let aws_url = url(&aws)?;
-    let apps = Arc::new(Apps::new(apps, url(&pushwoosh)?, format!("{}/v1", url(&segment)?)));
-    let dead = Queue::new("dead", None);
-    let retry = Queue::new("retry", Some((Arc::clone(&dead), flags.max_receives)));
-    let standins = Standins {
-        pushwoosh: Upstream::new(Pushwoosh(Arc::clone(&apps))),
-        segment: Upstream::new(Segment(Arc::clone(&apps))),
-        aws: Arc::new(Aws {
-            url: aws_url.clone(),
-            apps,
-            queues: vec![Arc::clone(&retry), dead, Queue::new("rejects", None)],
-            sqs_faults: Faults::default(),
-            secrets_faults: Faults::default(),
-        }),
-    };
+    let models = (
+        Upstream::new(Pushwoosh::new(pushwoosh::Options { kept: KEPT, ..Default::default() })),
+        Upstream::new(Segment::new(segment::Options { kept: KEPT, ..Default::default() })),
+    );
+    let queues = Arc::new(Queues::new(flags.max_receives));
+    let apps = Arc::new(Apps::new(
+        apps,
+        apps::Upstream { model: Arc::clone(&models.0), url: url(&pushwoosh)? },
+        apps::Upstream { model: Arc::clone(&models.1), url: format!("{}/v1", url(&segment)?) },
+    ));
+    let aws_model = Arc::new(Aws::new(aws_url.clone(), apps, Arc::clone(&queues)));
+    let standins = Standins { pushwoosh: models.0, segment: models.1, aws: aws_model };
     tasks.spawn(endless(Arc::clone(&standins.pushwoosh).serve(pushwoosh)));
     tasks.spawn(endless(Arc::clone(&standins.segment).serve(segment)));
     tasks.spawn(endless(Arc::clone(&standins.aws).serve(aws)));
@@ -95,12 +96,8 @@ pub async fn serve(flags: Options) -> Result<()> {
 
     let topic = Arc::new(Topic::new(flags.on_demand));
     read_topic(flags.kafka, Arc::clone(&topic), Arc::clone(source), &mut tasks);
-    let (visibility, again) = if flags.real_delays {
-        (RETRY_VISIBILITY, RETRY_VISIBILITY)
-    } else {
-        (SCALED_VISIBILITY, SCALED_RETURN)
-    };
-    tasks.spawn(endless(queue::poll(retry, Arc::clone(retrier), visibility, again)));
+    let mapping = retry_mapping(flags.real_delays);
+    tasks.spawn(endless(queue::poll(queues, Arc::clone(retrier), mapping)));
 
     let destination = Arc::clone(destination);
     let control =
@@ -115,6 +112,17 @@ pub async fn serve(flags: Options) -> Result<()> {
         ended = tasks.join_next() => return ended.context("nothing runs")??,
     }
     tasks.join_next().await.context("nothing runs")??
+}
+
+/// The event source mapping of the retry queue.
+fn retry_mapping(real_delays: bool) -> QueueMapping {
+    let (visibility, return_after) = if real_delays {
+        (RETRY_VISIBILITY, None)
+    } else {
+        (SCALED_VISIBILITY, Some(SCALED_RETURN))
+    };
+    let queue = "retry".to_owned();
+    QueueMapping { queue, batch_size: RETRY_BATCH_SIZE, visibility, return_after }
 }
 
 /// Starts every function with its runtime API.
@@ -200,6 +208,7 @@ fn environment(
         ("AWS_SECRET_ACCESS_KEY", "sandbox".to_owned()),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws.to_owned()),
         ("AWS_ENDPOINT_URL_SQS", aws.to_owned()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", aws.to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();

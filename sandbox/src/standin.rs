@@ -1,8 +1,7 @@
-//! Stand-ins for what the functions call: AWS, Pushwoosh and Segment.
+//! What the functions call, served over HTTP in real time: AWS, Pushwoosh and Segment. The models are
+//! in the crate `world`.
 
 pub(crate) mod aws;
-pub(crate) mod fault;
-pub(crate) mod pushwoosh;
-pub(crate) mod segment;
-pub(crate) mod sqs;
+mod calls;
+pub(crate) mod queues;
 pub(crate) mod upstream;

@@ -8,8 +8,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use mapping::explain::explain;
+use mapping::profile::TAG_FIELDS;
 use mapping::tracking_log::{MessageEvent, Record};
-use mapping::{Disposition, Plan, Platform, Reason, event, profile, value};
+use mapping::{Disposition, ItemKind, Platform, Reason, Rules, value};
 use platform::application::{PUSHWOOSH_BASE_URL, SEGMENT_EU_URL, SEGMENT_US_URL};
 use platform::settings::VARIABLES;
 use serde_json::{Value, json};
@@ -99,97 +101,66 @@ fn now() -> Timestamp {
     "2026-07-01T00:00:00Z".parse().unwrap()
 }
 
-/// Every value in a plan by its place: `setTags.tags.City`.
-fn places(plan: &Plan) -> BTreeMap<String, Value> {
-    fn walk(place: &str, value: &Value, places: &mut BTreeMap<String, Value>) {
-        match value {
-            Value::Object(fields) if !fields.is_empty() => {
-                for (name, value) in fields {
-                    walk(&format!("{place}.{name}"), value, places);
-                }
-            }
-            _ => {
-                places.insert(place.to_owned(), value.clone());
-            }
+/// A body's fields, each with an example and what it becomes: the fields of calls that follow it, as
+/// `explain` finds them.
+fn becomes_table(kind: ItemKind, examples: &[(&str, Value)]) -> String {
+    let mut body = json!({});
+    for (field, example) in examples {
+        match field.split_once('.') {
+            Some((object, name)) => body[object][name] = example.clone(),
+            None => body[*field] = example.clone(),
         }
     }
-    let mut places = BTreeMap::new();
-    for call in plan.stages.iter().flatten() {
-        let method = serde_json::to_value(call.method).unwrap();
-        walk(method.as_str().unwrap(), &Value::Object(call.request.clone()), &mut places);
+    let rules = Rules { now: now(), ..Rules::of_presets(APPLICATION) };
+    let explanation = explain(kind, &body, &rules);
+    let mut table = String::from("| field | for example | becomes |\n|---|---|---|\n");
+    for (field, example) in examples {
+        let mut becomes = Vec::new();
+        for call in &explanation.calls {
+            let method = call.path.rsplit('/').next().unwrap();
+            for followed in &call.fields {
+                if followed.inputs.iter().any(|input| input == field) {
+                    let place = followed.field.split('.').map(str::to_owned).collect::<Vec<_>>();
+                    let value = call.body.pointer(&format!("/{}", place.join("/"))).unwrap();
+                    let place = followed.field.trim_start_matches("request.");
+                    becomes.push(format!("`{method}.{place}` = `{value}`"));
+                }
+            }
+        }
+        assert!(!becomes.is_empty(), "{field} becomes nothing");
+        writeln!(table, "| `{field}` | `{example}` | {} |", becomes.join("<br>")).unwrap();
     }
-    places
-}
-
-/// A row of a table: the places of the plan that differ when the field has another value.
-fn row(table: &mut String, field: &str, sample: &Value, plan: &Plan, other: &Plan) {
-    let (usual, other) = (places(plan), places(other));
-    let differs = usual.iter().filter(|(place, value)| other.get(*place) != Some(value));
-    let follows: Vec<String> =
-        differs.map(|(place, value)| format!("`{place}` = `{value}`")).collect();
-    writeln!(table, "| `{field}` | `{sample}` | {} |", follows.join("<br>")).unwrap();
+    table
 }
 
 fn profile_table() -> String {
-    let fields = [
-        ("attributes.NAME", json!("shoes"), json!("hats")),
-        ("user_id", json!("u1"), json!("u2")),
-        ("device_id", json!("D1"), json!("D2")),
-        ("device_platform", json!("ios"), json!("android")),
-        ("device_token", json!("tok"), json!("kot")),
-        ("email", json!("a@b.c"), json!("d@e.f")),
-        ("language", json!("en-US"), json!("de")),
-        ("country", json!("US"), json!("DE")),
-        ("city", json!("SF"), json!("B")),
-        (
-            "current_location",
-            json!({"latitude": 51.5, "longitude": 0}),
-            json!({"latitude": 1, "longitude": 2}),
-        ),
-        ("timezone", json!("Europe/Berlin"), json!("Asia/Tokyo")),
-        ("app_version", json!("1.0"), json!("2")),
-        ("device_model", json!("iPhone7,2"), json!("x")),
-        ("device_os_version", json!("17"), json!("18")),
-        ("user_agent", json!("UA"), json!("AU")),
+    let mut examples = vec![
+        ("attributes.NAME", json!("shoes")),
+        ("user_id", json!("u1")),
+        ("device_id", json!("D1")),
+        ("device_platform", json!("ios")),
+        ("device_token", json!("tok")),
+        ("email", json!("a@b.c")),
     ];
-    let put = |body: &mut Value, field: &str, value: &Value| match field.split_once('.') {
-        Some((object, name)) => body[object] = json!({ name: value }),
-        None => body[field] = value.clone(),
-    };
-    let mut full = json!({});
-    for (field, sample, _) in &fields {
-        put(&mut full, field, sample);
-    }
-    let plan =
-        |body: &Value| profile::plan(APPLICATION, body.to_string().as_bytes(), now()).unwrap();
-    let mut table = String::from("| field | for example | becomes |\n|---|---|---|\n");
-    for (field, sample, other) in &fields {
-        let mut changed = full.clone();
-        put(&mut changed, field, other);
-        row(&mut table, field, sample, &plan(&full), &plan(&changed));
-    }
-    table
+    examples.extend(TAG_FIELDS.iter().map(|field| match field.name {
+        "current_location.latitude" | "current_location.longitude" => {
+            (field.name, serde_json::from_str(field.example).unwrap())
+        }
+        name => (name, json!(field.example)),
+    }));
+    becomes_table(ItemKind::Profile, &examples)
 }
 
 fn event_table() -> String {
-    let fields = [
-        ("name", json!("SubscribedToOffers"), json!("Other")),
-        ("device_platform", json!("ios"), json!("android")),
-        ("user_id", json!("u1"), json!("u2")),
-        ("device_id", json!("D1"), json!("D2")),
-        ("timestamp", json!("2026-01-02T03:04:05.678Z"), json!(0)),
-        ("attributes", json!({"offer": "spring"}), json!({"offer": "autumn"})),
+    let examples = [
+        ("name", json!("SubscribedToOffers")),
+        ("device_platform", json!("ios")),
+        ("user_id", json!("u1")),
+        ("device_id", json!("D1")),
+        ("timestamp", json!("2026-01-02T03:04:05.678Z")),
+        ("attributes.NAME", json!("spring")),
     ];
-    let full: Value =
-        fields.iter().map(|(field, sample, _)| ((*field).to_owned(), sample.clone())).collect();
-    let plan = |body: &Value| event::plan(APPLICATION, body.to_string().as_bytes(), now()).unwrap();
-    let mut table = String::from("| field | for example | becomes |\n|---|---|---|\n");
-    for (field, sample, other) in &fields {
-        let mut changed = full.clone();
-        changed[*field] = other.clone();
-        row(&mut table, field, sample, &plan(&full), &plan(&changed));
-    }
-    table
+    becomes_table(ItemKind::Event, &examples)
 }
 
 /// The presets, one table each with a row per field.

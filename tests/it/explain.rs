@@ -42,6 +42,23 @@ fn a_file_is_explained_for_people_and_for_machines() {
     assert!(!command(&["explain", &file("explain-none.json", "none")]).0);
 }
 
+/// The setting of the functions counts for what is shown, too.
+#[test]
+fn records_are_explained_with_the_properties_that_the_setting_asks_for() {
+    let record = json!({"event_name": "Push Sent", "timestamp": 1_769_860_800, "message_code": "M",
+        "application_code": "A", "hwid": "H"});
+    let record = file("explain-record.json", &record.to_string());
+    let property = |flags: &[&str]| {
+        let (ok, json) = command(&[&["explain", "--json", &record], flags].concat());
+        assert!(ok);
+        let explained: Value = serde_json::from_str(&json).unwrap();
+        explained["calls"][0]["body"]["batch"][0]["properties"]["message_code"].clone()
+    };
+    assert_eq!(property(&[]), Value::Null);
+    assert_eq!(property(&["--track-properties", "campaign_id, message_code"]), "M");
+    assert!(!command(&["explain", &record, "--track-properties", "payload"]).0);
+}
+
 /// Every raw event in `events/segment` is explained as expected.
 #[test]
 fn raw_events_are_explained_field_by_field() {

@@ -1,4 +1,4 @@
-//! What was set aside is sent again by a command.
+//! Rejected items are sent again by a command.
 
 use serde_json::{Value, json};
 

@@ -32,10 +32,11 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// How long ago it was sent.
-    pub(crate) fn age(&self, now: Timestamp) -> Duration {
+    /// Whether it was sent longer ago than this.
+    pub(crate) fn is_older_than(&self, limit: Duration, now: Timestamp) -> bool {
         let now = u64::try_from(now.as_millisecond()).unwrap_or(0);
-        Duration::from_millis(self.sent.map_or(0, |sent| now.saturating_sub(sent)))
+        let age = self.sent.map_or(0, |sent| now.saturating_sub(sent));
+        Duration::from_millis(age) > limit
     }
 }
 
@@ -56,14 +57,16 @@ mod tests {
         assert_eq!((received.id, received.receipt, received.body), ("m", "r", "b"));
         assert_eq!(received.receives, 3);
         let now = Timestamp::from_millisecond(10_000).unwrap();
-        assert_eq!(received.age(now), Duration::from_secs(6));
-        assert_eq!(received.age(Timestamp::UNIX_EPOCH), Duration::ZERO);
+        assert!(received.is_older_than(Duration::from_millis(5_999), now));
+        assert!(!received.is_older_than(Duration::from_secs(6), now), "exactly as old");
+        assert!(!received.is_older_than(Duration::ZERO, Timestamp::UNIX_EPOCH), "sent later");
     }
 
     #[test]
     fn a_message_without_attributes_is_new() {
         let message = SqsMessage::default();
         let received = Received::read(&message);
-        assert_eq!((received.receives, received.age(Timestamp::MAX)), (1, Duration::ZERO));
+        assert_eq!(received.receives, 1);
+        assert!(!received.is_older_than(Duration::ZERO, Timestamp::MAX));
     }
 }

@@ -35,7 +35,7 @@ impl Retry {
             return self.reject_unreadable(message, invocation).await;
         };
         let code = parked.application.clone();
-        if message.age(invocation.received) > self.settings.retry_max_age {
+        if message.is_older_than(self.settings.retry_max_age, invocation.received) {
             tracing::error!(
                 app.code = code,
                 cause = %parked.cause,
@@ -56,12 +56,7 @@ impl Retry {
                 return Ok(());
             }
             Err(error) => {
-                if error == SecretError::Unknown {
-                    tracing::error!(
-                        app.code = code,
-                        "an item waits for an application that no secret holds any more"
-                    );
-                }
+                tracing::error!(app.code = code, error = %error, "an item waits for its application's settings");
                 invocation.tally.items(Outcome::Parked(Cause::SettingsUnavailable), number);
                 return Err(Postponed::Retry(None));
             }

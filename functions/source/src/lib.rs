@@ -275,11 +275,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn records_of_an_application_whose_settings_cannot_be_read_are_parked_unsent() {
-        let (world, source) = setup(&[]);
+        let (world, source) = setup(&[("PWSEG_TRACK_PROPERTIES", "message_code")]);
         world.secrets_manager("A", Reply::Status(503, json!({})));
         let (result, tally) = invoke(&source, &world, event(&[record("A", "h1")])).await;
         assert_eq!((result, outcomes(&tally)), (Ok(vec![]), vec![("parked", 1)]));
         assert_eq!(world.requests().len(), 0);
+        let parked: Value =
+            serde_json::from_str(world.messages()[0].1["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!(parked["work"]["segment"][0]["properties"]["message_code"], "M");
     }
 
     #[tokio::test(start_paused = true)]

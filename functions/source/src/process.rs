@@ -19,8 +19,11 @@ use crate::classify::{Classified, Group, classify};
 use crate::event::{ItemIdentifier, MskEvent};
 use crate::kept::Kept;
 
-/// Track calls of one parked message stay below this, so that it needs no compression.
-const PARKED_BYTES: usize = MAX_BYTES - 16 * 1024;
+/// Room in a message for what surrounds the calls: application, cause, times.
+const ENVELOPE_BYTES: usize = 16_384;
+
+/// Track calls of one parked message have no more bytes, so that it needs no compression.
+const PARKED_BYTES: usize = MAX_BYTES - ENVELOPE_BYTES;
 
 /// Works on an event and returns the places of the records that Lambda must resend.
 pub(crate) async fn process(
@@ -82,7 +85,7 @@ async fn send(source: &Source, code: String, group: Group, invocation: &Invocati
                 kept.push(Kept { message, outcome, places: vec![place] });
             }
             TrackOutcome::Undelivered(why) => {
-                if bundle.bytes + call.get().len() > PARKED_BYTES {
+                if !bundle.has_room_for(&call) {
                     kept.extend(std::mem::take(&mut bundle).kept(&code, source, invocation));
                 }
                 bundle.add(place, call, why);
@@ -103,6 +106,11 @@ struct Bundle {
 }
 
 impl Bundle {
+    /// Whether the message stays within the limit with another call and its comma.
+    fn has_room_for(&self, call: &RawValue) -> bool {
+        self.calls.is_empty() || self.bytes + call.get().len() < PARKED_BYTES
+    }
+
     fn add(&mut self, place: ItemIdentifier, call: Box<RawValue>, why: Undelivered) {
         let first = self.why.get_or_insert(why);
         first.after = first.after.max(why.after);
@@ -120,5 +128,45 @@ impl Bundle {
             outcome: Outcome::Parked(cause),
             places: self.places,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call of this many bytes.
+    fn call(bytes: usize) -> Box<RawValue> {
+        RawValue::from_string(format!("\"{}\"", "x".repeat(bytes - 2))).unwrap()
+    }
+
+    fn bundle(sizes: &[usize]) -> Bundle {
+        let mut bundle = Bundle::default();
+        for size in sizes {
+            let place = ItemIdentifier { partition: "t-0".into(), offset: 0 };
+            bundle.add(place, call(*size), Cause::Timeout.into());
+        }
+        bundle
+    }
+
+    #[test]
+    fn a_bundle_is_full_at_the_limit_with_a_comma_for_each_call() {
+        // Two calls and their commas, and a third with its own.
+        let (one, two) = (10_000, 20_000);
+        let left = PARKED_BYTES - (one + two + 3);
+        assert!(bundle(&[one, two]).has_room_for(&call(left)));
+        assert!(!bundle(&[one, two]).has_room_for(&call(left + 1)));
+        assert!(bundle(&[]).has_room_for(&call(2 * PARKED_BYTES)), "a call is never left out");
+    }
+
+    #[test]
+    fn the_first_cause_and_the_longest_named_time_are_kept() {
+        let mut bundle = bundle(&[2]);
+        let minute = Some(Duration::from_mins(1));
+        for after in [minute, Some(Duration::from_secs(1)), None] {
+            let place = ItemIdentifier { partition: "t-0".into(), offset: 1 };
+            bundle.add(place, call(2), Undelivered { cause: Cause::Http(429), after });
+        }
+        assert_eq!(bundle.why, Some(Undelivered { cause: Cause::Timeout, after: minute }));
     }
 }

@@ -1,62 +1,55 @@
-//! What both upstreams have in common: every call is recorded on arrival, and answered as it would
-//! be, or as a fault says.
+//! An upstream over HTTP: the model answers, and every call is recorded on arrival.
 
-use std::io::Read;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flate2::read::GzDecoder;
+use fastrand::Rng;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
+use world::faults::{Fault, Faults};
+use world::reply::{Connection, Exchange};
+use world::upstream::{self, Call};
 
-use super::fault::Faults;
+use super::calls::Calls;
 use crate::http::{self, Request, Response};
 
-/// A call, read.
-pub(crate) struct Call<'a> {
-    pub(crate) path: &'a str,
-    pub(crate) headers: &'a hyper::HeaderMap,
-    /// Bytes after decompression.
-    pub(crate) size: usize,
-    pub(crate) body: &'a Value,
+/// A model, served.
+pub(crate) struct Upstream<M> {
+    state: Mutex<State<M>>,
+    calls: Mutex<Calls>,
 }
 
-impl Call<'_> {
-    /// A header's text.
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
+struct State<M> {
+    model: M,
+    faults: Faults,
+    rng: Rng,
 }
 
-/// What an upstream answers of its own accord.
-pub(crate) trait Behaviour: Send + Sync + 'static {
-    /// Which application calls, for faults that concern one.
-    fn application(&self, call: &Call<'_>) -> Option<String>;
-    /// Status and body.
-    fn answer(&self, call: &Call<'_>) -> (u16, Value);
-}
-
-/// A stand-in for an upstream.
-pub(crate) struct Upstream<B> {
-    behaviour: B,
-    pub(crate) faults: Faults,
-    calls: Mutex<Vec<Value>>,
-}
-
-impl<B: Behaviour> Upstream<B> {
-    /// A stand-in that behaves like this.
-    pub(crate) fn new(behaviour: B) -> Arc<Self> {
-        Arc::new(Self { behaviour, faults: Faults::default(), calls: Mutex::default() })
+impl<M: upstream::Upstream + Send + 'static> Upstream<M> {
+    /// Serves this model.
+    pub(crate) fn new(model: M) -> Arc<Self> {
+        let state = State { model, faults: Faults::default(), rng: Rng::new() };
+        Arc::new(Self { state: Mutex::new(state), calls: Mutex::default() })
     }
 
-    /// The calls received, oldest first.
+    /// Looks at the model, or changes it.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut M) -> T) -> T {
+        act(&mut lock(&self.state).model)
+    }
+
+    /// Replaces the faults.
+    pub(crate) fn set_faults(&self, faults: Vec<Fault>) {
+        lock(&self.state).faults.set(faults);
+    }
+
+    /// The newest calls, oldest first.
     pub(crate) fn calls(&self) -> Value {
-        Value::Array(self.lock().clone())
+        lock(&self.calls).list()
     }
 
     /// Forgets the calls.
     pub(crate) fn clear(&self) {
-        self.lock().clear();
+        lock(&self.calls).clear();
     }
 
     /// Serves until the process ends.
@@ -69,24 +62,19 @@ impl<B: Behaviour> Upstream<B> {
     }
 
     async fn handle(&self, request: Request) -> Option<Response> {
-        let at = Timestamp::now();
+        let now = Timestamp::now();
         let (method, path) = http::route(&request);
-        let bytes = decompressed(&request);
-        let body = serde_json::from_slice(&bytes)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-        let call = Call { path: &path, headers: request.headers(), size: bytes.len(), body: &body };
-        let fault = self
-            .faults
-            .take(&path, self.behaviour.application(&call).as_deref())
-            .unwrap_or_default();
-        let (mut status, mut answer) = self.behaviour.answer(&call);
-        if let Some(wanted) = fault.status {
-            status = wanted;
-            answer = json!({"message": "a fault of the sandbox"});
-        }
-        if let Some(body) = &fault.body {
-            answer = body.clone();
-        }
+        let header = |name: &str| {
+            request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        };
+        let bytes = upstream::decompressed(header("content-encoding"), request.body());
+        let body = upstream::document(&bytes);
+        let exchange = {
+            let authorization = header("authorization");
+            let call = Call { path: &path, authorization, size: bytes.len(), body: &body };
+            self.exchange(&call, now)
+        };
+        let answered = exchange.connection == Connection::Answered;
         let headers: Map<String, Value> = request
             .headers()
             .iter()
@@ -94,36 +82,20 @@ impl<B: Behaviour> Upstream<B> {
                 (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into())
             })
             .collect();
-        self.lock().push(json!({
-            "at": format!("{at:.3}"), "method": method.as_str(), "path": path, "headers": headers,
-            "body": body, "status": if fault.reset { 0 } else { status },
-        }));
-        tokio::time::sleep(fault.delay()).await;
-        if fault.reset {
-            return None;
-        }
-        let response = match (fault.body_bytes, answer) {
-            (Some(size), _) => http::answer(status, "application/json", vec![b'x'; size]),
-            (None, Value::String(text)) => http::answer(status, "text/plain", text),
-            (None, answer) => http::json(status, &answer),
-        };
-        Some(match &fault.retry_after {
-            None => response,
-            Some(Value::String(date)) => http::with_header(response, "retry-after", date),
-            Some(seconds) => http::with_header(response, "retry-after", &seconds.to_string()),
-        })
+        let call = json!({
+            "at": format!("{now:.3}"), "method": method.as_str(), "path": path, "headers": headers,
+            "body": body, "status": if answered { exchange.reply.status } else { 0 },
+        });
+        lock(&self.calls).push(call, request.body().len());
+        http::exchanged(exchange).await
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Value>> {
-        self.calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn exchange(&self, call: &Call<'_>, now: Timestamp) -> Exchange {
+        let State { model, faults, rng } = &mut *lock(&self.state);
+        upstream::exchange(model, faults, call, now, rng)
     }
 }
 
-fn decompressed(request: &Request) -> Vec<u8> {
-    let gzip = request.headers().get("content-encoding").is_some_and(|encoding| encoding == "gzip");
-    let mut bytes = Vec::new();
-    if gzip && GzDecoder::new(request.body().as_ref()).read_to_end(&mut bytes).is_ok() {
-        return bytes;
-    }
-    request.body().to_vec()
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -14,8 +14,9 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
+use world::kafka::Record;
 
-use super::kafka::{Record, Topic, WINDOW};
+use super::kafka::{Topic, WINDOW};
 use crate::deployed::{TOPIC, TOPIC_BATCH_SIZE};
 use crate::lambda::Function;
 

@@ -20,7 +20,7 @@ pub const MAX_TAGS: usize = 50;
 /// A field of the body that becomes a tag of its own.
 #[derive(Debug, Clone, Copy)]
 pub struct TagField {
-    /// Name of the field.
+    /// Name of the field; a part of an object has a dot before it.
     pub name: &'static str,
     /// A value as Segment sends it, for the documentation.
     pub example: &'static str,
@@ -34,11 +34,8 @@ const fn text_tag(name: &'static str, example: &'static str, tag: &'static str) 
     TagField { name, example, tag, value: |value| text(value).map(Value::from) }
 }
 
-/// An object of numbers.
-const LOCATION: &str = r#"{"latitude": 51.5, "longitude": 0}"#;
-
-fn number(value: Option<&Value>) -> Option<Value> {
-    value.filter(|value| value.is_number()).cloned()
+fn number(value: &Value) -> Option<Value> {
+    Some(value.clone()).filter(Value::is_number)
 }
 
 /// The fields that become tags, in the order in which the tags are sent.
@@ -52,14 +49,8 @@ pub const TAG_FIELDS: &[TagField] = &[
     text_tag("app_version", "1.0", "Application Version"),
     text_tag("device_model", "iPhone7,2", "Device Model"),
     text_tag("device_os_version", "17", "OS Version"),
-    TagField {
-        value: |value| number(value.get("latitude")),
-        ..text_tag("current_location", LOCATION, "Latitude")
-    },
-    TagField {
-        value: |value| number(value.get("longitude")),
-        ..text_tag("current_location", LOCATION, "Longitude")
-    },
+    TagField { value: number, ..text_tag("current_location.latitude", "51.5", "Latitude") },
+    TagField { value: number, ..text_tag("current_location.longitude", "0", "Longitude") },
     text_tag("timezone", "Europe/Berlin", "Time Zone"),
     text_tag("user_agent", "UA", "User Agent"),
 ];
@@ -138,7 +129,10 @@ fn tags(body: &Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
     let mut tags: Map<String, Value> = TAG_FIELDS
         .iter()
         .filter_map(|field| {
-            let value = (field.value)(body.get(field.name)?)?;
+            let mut names = field.name.split('.');
+            let value = body.get(names.next()?)?;
+            let value = names.try_fold(value, |value, name| value.get(name))?;
+            let value = (field.value)(value)?;
             Some((field.tag.to_owned(), value))
         })
         .collect();

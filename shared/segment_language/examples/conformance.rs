@@ -1,4 +1,4 @@
-//! Holds the engine against another one: reads a case per line, writes what it gives per line.
+//! For comparison with another engine: reads a case per line, writes its result per line.
 //!
 //! * `{"kind":"mapping","mapping":…,"input":…}` → `{"output":…}` (`{}` for undefined) or `{"error":"…"}`
 //! * `{"kind":"fql","fql":…,"event":…}` → `{"matches":true|false}`, or `{"error":"…"}` where it does not parse
@@ -6,13 +6,14 @@
 //! * `{"kind":"body","action":…,"mapping":…,"mode":"single"|"batch","input":…}` → `{"output":…}`, what the action sends
 //!   for the application `A`, or `{"error":"…"}`
 //!
-//! A line that is none of these gives an error, and the next one is read.
+//! Any other line gives an error; reading goes on.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufWriter, Write};
 
 use segment_language::fql::Trigger;
-use segment_language::kit::{Mapping, as_double};
+use segment_language::js::as_double;
+use segment_language::kit::Mapping;
 use segment_language::schema::{self, Mode};
 use segment_language::subscription;
 use serde_json::{Value, json};
@@ -20,14 +21,14 @@ use serde_json::{Value, json};
 fn main() -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     for line in io::stdin().lock().split(b'\n') {
-        let answer = serde_json::from_slice(&line?)
-            .map_or_else(|error| json!({"error": error.to_string()}), answer);
-        writeln!(out, "{answer}")?;
+        let reply = serde_json::from_slice(&line?)
+            .map_or_else(|error| json!({"error": error.to_string()}), reply_to);
+        writeln!(out, "{reply}")?;
     }
     out.flush()
 }
 
-fn answer(case: Value) -> Value {
+fn reply_to(case: Value) -> Value {
     // Numbers as JavaScript reads them.
     let case = as_double(case);
     let part = |name: &str| case.get(name).unwrap_or(&Value::Null);
@@ -77,10 +78,10 @@ fn mode(name: &Value) -> Mode {
 }
 
 fn coerce(field: &Value, mode: &Value, input: Option<&Value>) -> Value {
-    let Some(kind) = field.as_str().and_then(schema::Kind::parse) else {
+    let Some(field_type) = field.as_str().and_then(schema::FieldType::parse) else {
         return json!({"error": "field must be a type, e.g. string, number|null or string[]"});
     };
-    match schema::coerce("f", kind, self::mode(mode), input.map(Cow::Borrowed)) {
+    match schema::coerce("f", field_type, self::mode(mode), input.map(Cow::Borrowed)) {
         Ok(Some(output)) => json!({ "output": output }),
         Ok(None) => json!({"absent": true}),
         Err(error) => json!({ "error": error }),

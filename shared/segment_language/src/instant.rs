@@ -1,25 +1,25 @@
-//! Points in time, in every form that Segment's client lets through and the topic may hold.
+//! Points in time, in every form that Segment's client accepts and that occurs on the topic.
 //!
-//! Segment passes a timestamp on as it came, if it is a number or a text that its date library
-//! takes. Text that is a number is a unix time; a date without a zone is UTC; a month or a day that
-//! is too large runs over into the next, as it does there.
+//! Segment passes a timestamp on unchanged if it is a number or a text that its date library parses.
+//! A numeric text is a unix time; a date without a zone is UTC; a month or a day that is too large
+//! runs over into the next, as in that library.
 
 use jiff::civil::{DateTime, date};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
-/// Largest absolute value still read as seconds (year 5138), as milliseconds likewise.
+/// Absolute values below this are seconds (up to year 5138).
 const MAX_SECONDS: i128 = 100_000_000_000;
 const MAX_MILLISECONDS: i128 = MAX_SECONDS * 1_000;
 
-/// Forms of dates that people write, beyond those of standards.
+/// Forms of dates that people write, beside the standard ones.
 const WRITTEN: &[&str] =
     &["%b %d %Y", "%b %d, %Y", "%B %d %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%m/%d/%Y"];
 
-/// Times of day that may follow them.
+/// Times of day that may follow a date.
 const TIMES: &[&str] = &["", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f"];
 
-/// Reads a point in time.
+/// Parses a point in time; `None` if the text has none of the known forms.
 pub fn instant(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     unix(text)
@@ -96,7 +96,7 @@ fn loose(text: &str) -> Option<DateTime> {
         .ok()
 }
 
-/// A number of one or two digits; none is fine, anything else is not.
+/// A number of one or two digits: `Some(None)` if it is absent, `None` if it is anything else.
 #[expect(clippy::option_option, reason = "absent and wrong are different things here")]
 fn small(part: Option<&str>) -> Option<Option<i64>> {
     match part {
@@ -141,6 +141,22 @@ mod tests {
             ("1767323045.5", "2026-01-02T03:04:05.5Z"),
             ("-1", "1969-12-31T23:59:59Z"),
             ("5", "1970-01-01T00:00:05Z"),
+            ("99999999999", "5138-11-16T09:46:39Z"),
+            ("-99999999999", "-001199-02-15T14:13:21Z"),
+            ("100000000000", "1973-03-03T09:46:40Z"),
+            ("99999999999999", "5138-11-16T09:46:39.999Z"),
+            ("100000000000000", "1973-03-03T09:46:40Z"),
+            ("1767323045.123456789123", "2026-01-02T03:04:05.123456789Z"),
+            ("1767323045123.5", "2026-01-02T03:04:05.123Z"),
+            (" 5 ", "1970-01-01T00:00:05Z"),
+            ("2026-01-02T03:04:05.6", "2026-01-02T03:04:05.006Z"),
+            ("2026-01-02t03", "2026-01-02T03:00:00Z"),
+            ("2026-01-02T25:61:61", "2026-01-03T02:02:01Z"),
+            ("2026", "1970-01-01T00:33:46Z"),
+            ("2026-1-2", "2026-01-02T00:00:00Z"),
+            ("2 Jan 2026", "2026-01-02T00:00:00Z"),
+            ("2 January 2026 03:04", "2026-01-02T03:04:00Z"),
+            ("01/02/2026 03:04:05.5", "2026-01-02T03:04:05.5Z"),
             ("2026-01-02T03:04:05.678Z", "2026-01-02T03:04:05.678Z"),
             ("2026-01-02T04:04:05+01:00", "2026-01-02T03:04:05Z"),
             ("2026-01-02", "2026-01-02T00:00:00Z"),
@@ -160,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn any_other_text_is_refused() {
         for text in [
             "",
             " ",
@@ -172,6 +188,16 @@ mod tests {
             "2026-W01-1",
             "2026-01-02-03",
             "99999999999999999999",
+            "1767323045.5x",
+            "x.5",
+            "026-01-02",
+            "20260-01-02",
+            "2026-001-02",
+            "2026-1x-02",
+            "2026-01-02T03:04:05.678.9",
+            "2026-01-02T03:04:05.67x",
+            "2026-01-02T003",
+            "2026-01-02x",
         ] {
             assert_eq!(instant(text), None, "{text}");
         }

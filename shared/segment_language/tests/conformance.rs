@@ -1,4 +1,4 @@
-//! Outputs observed from Segment's own packages: every case must be the same here.
+//! Every case that was observed from Segment's own packages gives the same here.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use segment_language::fql::Trigger;
 use segment_language::kit::Mapping;
-use segment_language::schema::{self, Kind, Mode};
+use segment_language::schema::{self, FieldType, Mode};
 use serde_json::Value;
 
 fn cases(file: &str) -> Value {
@@ -14,7 +14,7 @@ fn cases(file: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
-/// Fails with all cases that differ.
+/// Fails with the list of all cases that differ.
 fn report(differences: &[String]) {
     assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n"));
 }
@@ -23,7 +23,7 @@ fn report(differences: &[String]) {
 fn mappings() {
     let mut differences = Vec::new();
     for case in cases("mapping").as_array().unwrap() {
-        // Refused when the mapping is compiled.
+        // `@liquid` is refused when the mapping is compiled.
         if case["mapping"].to_string().contains("@liquid") {
             assert!(Mapping::compile(&case["mapping"]).is_err());
             continue;
@@ -69,9 +69,9 @@ fn triggers() {
 fn coercions() {
     let mut differences = Vec::new();
     for case in cases("coercion").as_array().unwrap() {
-        let kind = Kind::parse(case["field"].as_str().unwrap()).unwrap();
+        let field_type = FieldType::parse(case["field"].as_str().unwrap()).unwrap();
         let mode = if case["mode"] == "batch" { Mode::Batch } else { Mode::Single };
-        let found = schema::coerce("f", kind, mode, case.get("input").map(Cow::Borrowed));
+        let found = schema::coerce("f", field_type, mode, case.get("input").map(Cow::Borrowed));
         let same = match (&found, case.get("error")) {
             (Err(error), Some(expected)) => error == expected,
             (Ok(output), None) => same(output.as_deref(), case.get("output")),

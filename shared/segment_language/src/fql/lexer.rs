@@ -1,51 +1,9 @@
-//! Text becomes tokens, as Segment's lexer has it: anything that it cannot read makes it give up on
-//! the whole text, which is then an empty list.
+//! Text becomes tokens, as in Segment's lexer: if there is anything that it cannot read, the list of
+//! tokens is empty.
 
-/// A token.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Token {
-    /// A name, dotted where names and dots follow each other.
-    Name(String),
-    Dot,
-    Operator(&'static str),
-    /// `and`, `or`.
-    Conjunction {
-        or: bool,
-    },
-    Null,
-    Number(f64),
-    /// With its quotes.
-    Text(String),
-    Open,
-    Close,
-    BracketOpen,
-    BracketClose,
-    Comma,
-    End,
-}
+use super::token::Token;
 
-impl Token {
-    /// What Segment has for a value, where it takes the token for one.
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Name(name) => name.clone(),
-            Self::Dot => ".".to_owned(),
-            Self::Operator(operator) => (*operator).to_owned(),
-            Self::Conjunction { or } => if *or { "or" } else { "and" }.to_owned(),
-            Self::Null => "null".to_owned(),
-            Self::Number(number) => ryu_js::Buffer::new().format(*number).to_owned(),
-            Self::Text(text) => text.clone(),
-            Self::Open => "(".to_owned(),
-            Self::Close => ")".to_owned(),
-            Self::BracketOpen => "[".to_owned(),
-            Self::BracketClose => "]".to_owned(),
-            Self::Comma => ",".to_owned(),
-            Self::End => "eos".to_owned(),
-        }
-    }
-}
-
-/// The tokens of a text, with [`Token::End`] at the end; none where it cannot be read.
+/// The tokens of a text, with [`Token::End`] at the end; empty if the text cannot be read.
 pub(super) fn tokens(text: &str) -> Vec<Token> {
     let mut lexer = Lexer { chars: text.chars().collect(), at: 0 };
     let mut tokens = Vec::new();
@@ -83,7 +41,7 @@ fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n')
 }
 
-/// What may follow a keyword or a closing quote.
+/// Whether this may follow a keyword or a closing quote.
 fn terminates(c: Option<char>) -> bool {
     c.is_none_or(|c| is_space(c) || matches!(c, ',' | ']' | ')'))
 }
@@ -93,8 +51,8 @@ impl Lexer {
         self.chars.get(self.at).copied()
     }
 
-    /// Takes this text where it ends like a word. Where the end of everything comes first, what was
-    /// looked at is lost: `type = ab` compares with `a`.
+    /// Consumes this text if the word ends after it. If the input ends within the text, the characters
+    /// read so far are lost: `type = an` compares with `a`.
     fn accept(&mut self, wanted: &str) -> bool {
         let start = self.at;
         let mut same = true;
@@ -115,7 +73,7 @@ impl Lexer {
         found
     }
 
-    /// The next token; none is an error.
+    /// The next token; `None` is an error.
     fn next(&mut self) -> Option<Token> {
         while self.peek().is_some_and(is_space) {
             self.at += 1;
@@ -148,7 +106,7 @@ impl Lexer {
         })
     }
 
-    /// The rest of a name; `\` takes any character into it.
+    /// The rest of a name; `\` escapes any character.
     fn name(&mut self, first: char) -> Option<Token> {
         let mut name = String::new();
         let mut next = first;
@@ -172,8 +130,8 @@ impl Lexer {
         ends.then_some(Token::Name(name))
     }
 
-    /// A sign, digits and one decimal point, which nothing may follow at once that ends a number. A
-    /// sign alone is not a number.
+    /// A sign, digits and at most one decimal point, which must not end the number. A sign alone is
+    /// NaN.
     fn number(&mut self, first: char) -> Option<Token> {
         let mut number = String::from(first);
         let mut decimal = false;
@@ -193,8 +151,8 @@ impl Lexer {
         Some(Token::Number(number.parse().unwrap_or(f64::NAN)))
     }
 
-    /// A closing quote counts only before white space, `,`, `]`, `)` and the end; elsewhere it is left
-    /// to open the next text.
+    /// Ends at the next quote. If no white space, `,`, `]`, `)` or end follows, the quote is not
+    /// consumed, and opens the next text.
     fn text(&mut self, quote: char) -> Option<Token> {
         let mut text = String::from(quote);
         loop {
@@ -215,7 +173,7 @@ impl Lexer {
     }
 }
 
-/// Joins names with the dots between them.
+/// Joins names that have dots between them.
 fn dotted(tokens: Vec<Token>) -> Vec<Token> {
     let mut joined: Vec<Token> = Vec::with_capacity(tokens.len());
     let mut tokens = tokens.into_iter().peekable();
@@ -232,4 +190,137 @@ fn dotted(tokens: Vec<Token>) -> Vec<Token> {
         }
     }
     joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(name: &str) -> Token {
+        Token::Name(name.to_owned())
+    }
+
+    fn text(text: &str) -> Token {
+        Token::Text(text.to_owned())
+    }
+
+    /// The tokens before the end.
+    fn read(text: &str) -> Vec<Token> {
+        let mut tokens = tokens(text);
+        assert_eq!(tokens.pop(), Some(Token::End), "{text}");
+        tokens
+    }
+
+    #[test]
+    fn words_numbers_and_texts_are_tokens() {
+        assert_eq!(
+            read("type = \"track\"\tand !contains(\n_a-1, 'x')"),
+            [
+                name("type"),
+                Token::Operator("="),
+                text("\"track\""),
+                Token::Conjunction { or: false },
+                Token::Operator("!"),
+                name("contains"),
+                Token::Open,
+                name("_a-1"),
+                Token::Comma,
+                text("'x'"),
+                Token::Close,
+            ]
+        );
+        assert_eq!(
+            read("or null [ ] . < <= > >= != !(a"),
+            [
+                Token::Conjunction { or: true },
+                Token::Null,
+                Token::BracketOpen,
+                Token::BracketClose,
+                Token::Dot,
+                Token::Operator("<"),
+                Token::Operator("<="),
+                Token::Operator(">"),
+                Token::Operator(">="),
+                Token::Operator("!="),
+                Token::Operator("!"),
+                Token::Open,
+                name("a"),
+            ]
+        );
+        assert_eq!(read("5 -5 +5 1.25 0"), [5.0, -5.0, 5.0, 1.25, 0.0].map(Token::Number));
+        assert!(matches!(read("-")[..], [Token::Number(number)] if number.is_nan()));
+    }
+
+    #[test]
+    fn names_are_joined_by_the_dots_between_them() {
+        assert_eq!(read("a.b.c"), [name("a.b.c")]);
+        assert_eq!(read("a .b"), [name("a.b")]);
+        assert_eq!(read(".b."), [Token::Dot, name("b"), Token::Dot]);
+        assert_eq!(read("a.\"b\""), [name("a"), Token::Dot, text("\"b\"")]);
+    }
+
+    #[test]
+    fn a_backslash_escapes_any_character_of_a_name() {
+        assert_eq!(read("a\\$b \\ x"), [name("a$b"), name(" x")]);
+        assert_eq!(tokens("b\\"), []);
+    }
+
+    #[test]
+    fn keywords_end_like_words() {
+        assert_eq!(read("android order nullable"), ["android", "order", "nullable"].map(name));
+        assert_eq!(read("and)"), [Token::Conjunction { or: false }, Token::Close]);
+        assert_eq!(
+            read("and,or]"),
+            [
+                Token::Conjunction { or: false },
+                Token::Comma,
+                Token::Conjunction { or: true },
+                Token::BracketClose,
+            ]
+        );
+        // Where the input ends within a keyword, Segment loses what it has read.
+        assert_eq!(read("an"), [name("a")]);
+        assert_eq!(read("ab"), [name("a")]);
+        assert_eq!(read("ab "), [name("ab")]);
+    }
+
+    #[test]
+    fn operators_of_two_characters_need_white_space_after_them() {
+        assert_eq!(
+            read("a <=5"),
+            [name("a"), Token::Operator("<"), Token::Operator("="), Token::Number(5.0)]
+        );
+        assert_eq!(tokens("a !=5"), []);
+        assert_eq!(read("a!= 5"), [name("a"), Token::Operator("!="), Token::Number(5.0)]);
+    }
+
+    #[test]
+    fn a_quote_ends_a_text_and_may_open_the_next() {
+        assert_eq!(
+            read("\"a\",\"b\")"),
+            [text("\"a\""), Token::Comma, text("\"b\""), Token::Close,]
+        );
+        assert_eq!(read("\"a\"b\""), [text("\"a\""), text("\"b\"")]);
+        assert_eq!(read("'a\"b'"), [text("'a\"b'")]);
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_read_has_no_tokens() {
+        for text in ["\"a", "a ? b", "b$", "1.", "1. 2", "1.2.3", "a*b", "a\rb", "a {"] {
+            assert_eq!(tokens(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn names_numbers_and_texts_have_a_longest_length() {
+        let long = |length: usize, first: &str, last: &str| {
+            format!("{first}{}{last}", "1".repeat(length - first.len() - last.len()))
+        };
+        assert_eq!(tokens(&long(MAX_LENGTH, "a", "")), []);
+        assert_eq!(tokens(&long(MAX_LENGTH - 1, "a", "")).len(), 2);
+        assert_eq!(tokens(&long(MAX_LENGTH + 1, "", "")), []);
+        assert_eq!(tokens(&long(MAX_LENGTH, "", "")).len(), 2);
+        assert_eq!(tokens(&long(MAX_LENGTH + 2, "\"", "\"")), []);
+        assert_eq!(tokens(&long(MAX_LENGTH + 1, "\"", "\"")).len(), 2);
+    }
 }

@@ -1,41 +1,36 @@
-//! Tokens become conditions. Segment's parser checks little: it takes the two tokens after a field
-//! for operator and value, whatever they are, passes over what it does not know, and has one
-//! conjunction per level, the last.
+//! Tokens become conditions. Segment's parser checks little: it uses the two tokens after a field as
+//! operator and value, whatever they are, ignores what it does not know, and keeps one conjunction
+//! per level, the last.
 
 use std::collections::VecDeque;
 
-use super::lexer::Token;
-use super::{Condition, Expected, Field, Group, Operator};
-use crate::kit::path::Path;
+use super::condition::{Condition, EventField, Expected, Group, Operator};
+use super::names::{FUNCTIONS, argument, field};
+use super::token::Token;
 
-/// What JavaScript says where there is nothing to select by.
+/// JavaScript's error for a trigger without conditions.
 const NOTHING: &str = "Cannot read properties of undefined (reading 'type')";
-
-/// The functions of the language.
-const FUNCTIONS: [&str; 2] = ["contains", "match"];
-
-/// Levels of parentheses; Segment's parser goes wrong long before.
-const MAX_DEPTH: usize = 50;
 
 /// The conditions of a trigger.
 pub(super) fn parse(tokens: Vec<Token>) -> Result<Group, String> {
-    match group(tokens.into(), 0)? {
+    match group(tokens.into())? {
         Condition::Group(group) => Ok(group),
         Condition::Nothing => Err(NOTHING.to_owned()),
         leaf @ Condition::Leaf { .. } => Ok(Group { any: false, children: vec![leaf] }),
     }
 }
 
-/// What the tokens select by: nothing, one condition, or a group of several.
-fn group(tokens: VecDeque<Token>, depth: usize) -> Result<Condition, String> {
-    let (any, mut children) = level(tokens, depth)?;
-    if children.len() > 1 {
-        return Ok(Condition::Group(Group { any, children }));
-    }
-    Ok(children.pop().unwrap_or(Condition::Nothing))
+/// The condition that the tokens state: none, a single one, or a group.
+fn group(tokens: VecDeque<Token>) -> Result<Condition, String> {
+    let (any, children) = level(tokens)?;
+    Ok(match <[Condition; 1]>::try_from(children) {
+        Ok([only]) => only,
+        Err(children) if children.is_empty() => Condition::Nothing,
+        Err(children) => Condition::Group(Group { any, children }),
+    })
 }
 
-fn level(mut tokens: VecDeque<Token>, depth: usize) -> Result<(bool, Vec<Condition>), String> {
+fn level(mut tokens: VecDeque<Token>) -> Result<(bool, Vec<Condition>), String> {
     let (mut any, mut children, mut negated) = (false, Vec::new(), false);
     while let Some(token) = tokens.pop_front().filter(|token| *token != Token::End) {
         let not = std::mem::take(&mut negated);
@@ -50,56 +45,29 @@ fn level(mut tokens: VecDeque<Token>, depth: usize) -> Result<(bool, Vec<Conditi
             }
             Token::Conjunction { or } => any = or,
             Token::Operator("!") => negated = true,
-            Token::Open => children.push(parentheses(&mut tokens, depth)?),
+            Token::Open => children.push(parentheses(&mut tokens)?),
             _ => {}
         }
     }
     Ok((any, children))
 }
 
-/// What is in parentheses ends at the first closing one, whatever was opened in between.
-fn parentheses(tokens: &mut VecDeque<Token>, depth: usize) -> Result<Condition, String> {
+/// A group in parentheses ends at the first closing one, even if others were opened inside: these
+/// fail, since they have no closing one. So there are never more than two levels.
+fn parentheses(tokens: &mut VecDeque<Token>) -> Result<Condition, String> {
     let close = tokens.iter().position(|token| *token == Token::Close).ok_or(NOTHING)?;
-    if depth == MAX_DEPTH {
-        return Err("too many parentheses".to_owned());
-    }
     let mut inner: VecDeque<Token> = tokens.drain(..=close).collect();
     inner.pop_back();
     inner.push_back(Token::End);
-    group(inner, depth + 1)
+    group(inner)
 }
 
-/// The parts of an event that have parts themselves.
-const PARTS: [&str; 3] = ["properties", "traits", "context"];
-
-/// The field of a comparison: by the first part of its name.
-fn field(name: &str) -> Option<Field> {
-    let first = name.split('.').next().unwrap_or_default();
-    let named = ["type", "event", "name", "userId"].into_iter().find(|field| *field == first);
-    named
-        .map(Field::Named)
-        .or_else(|| Some(below(PARTS.into_iter().find(|part| *part == first)?, name)))
-}
-
-/// The field of a function: `type` is none, and a part's name need only be how it begins.
-fn argument(name: &str) -> Option<Field> {
-    let named = ["event", "name", "userId"].into_iter().find(|field| *field == name);
-    named
-        .map(Field::Named)
-        .or_else(|| Some(below(PARTS.into_iter().find(|part| name.starts_with(part))?, name)))
-}
-
-fn below(part: &'static str, name: &str) -> Field {
-    let path = name.strip_prefix(part).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
-    Field::Below(part, Path::parse(path))
-}
-
-fn leaf(field: Field, tokens: &mut VecDeque<Token>) -> Result<Condition, String> {
+fn leaf(field: EventField, tokens: &mut VecDeque<Token>) -> Result<Condition, String> {
     let operator = tokens.pop_front().ok_or("Operator token is missing")?;
     let value = tokens.pop_front().ok_or("Value token is missing")?;
-    let below = matches!(field, Field::Below(..));
-    let existence = below || matches!(field, Field::Named("name" | "userId"));
-    let truth = below || matches!(field, Field::Named("userId"));
+    let below = matches!(field, EventField::Below(..));
+    let existence = below || matches!(field, EventField::Named("name" | "userId"));
+    let truth = below || matches!(field, EventField::Named("userId"));
     let (operator, text) = (operator.text(), value.text());
     let boolean = match (&value, text.as_str()) {
         (Token::Name(_), "true") => Some(true),
@@ -130,14 +98,13 @@ fn leaf(field: Field, tokens: &mut VecDeque<Token>) -> Result<Condition, String>
     Ok(Condition::Leaf { field, operator, expected })
 }
 
-/// Without double quotes around it; single ones stay.
+/// Without the double quotes around it; single quotes stay.
 fn unquoted(text: &str) -> String {
     let text = text.strip_prefix('"').unwrap_or(text);
     text.strip_suffix('"').unwrap_or(text).to_owned()
 }
 
-/// `contains(field, "value")` and `match(field, "pattern")`. A field that they do not take gives
-/// nothing.
+/// `contains(field, "value")` and `match(field, "pattern")`. No condition if the field is unknown.
 fn function(
     name: &str,
     wanted: bool,
@@ -155,7 +122,7 @@ fn function(
     } else if value.ends_with("*\"") {
         (Operator::StartsWith(wanted), without_last(&text))
     } else {
-        // Segment expects a star in front, and cuts off whatever is there.
+        // Segment expects `*` as the first character, and drops whatever the first character is.
         (Operator::EndsWith(wanted), text.chars().skip(1).collect())
     };
     let field = argument(&first.text());
@@ -166,83 +133,4 @@ fn without_last(text: &str) -> String {
     let mut chars = text.chars();
     chars.next_back();
     chars.as_str().to_owned()
-}
-
-/// What will surprise.
-pub(super) fn lint(text: &str, tokens: &[Token]) -> Vec<String> {
-    let mut lints = Vec::new();
-    let mut say = |lint: String| lints.push(lint);
-    if tokens.is_empty() {
-        say("it cannot be read: there is a character that the language does not have, or a text without an end".to_owned());
-    }
-    let (mut depth, mut conjunctions): (usize, Vec<Option<bool>>) = (0, vec![None]);
-    let mut before: Option<&Token> = None;
-    for (position, token) in tokens.iter().enumerate() {
-        let after = tokens.get(position + 1);
-        match token {
-            Token::Conjunction { or } => {
-                if let Some(seen) = conjunctions.last_mut()
-                    && seen.replace(*or).is_some_and(|seen| seen != *or)
-                {
-                    say(
-                        "`and` and `or` on one level: the last one counts for all; use parentheses"
-                            .to_owned(),
-                    );
-                }
-            }
-            Token::Text(value) if value.starts_with('\'') => {
-                say(format!(
-                    "{value} is in single quotes, which become part of the text: single quotes never match"
-                ));
-            }
-            Token::Text(_) if matches!(after, Some(Token::Text(_) | Token::Name(_))) => {
-                say("what follows a text must be white space, `,`, `)` or `]`: without white space the rest is lost".to_owned());
-            }
-            Token::Open => {
-                depth += 1;
-                conjunctions.push(None);
-                let function =
-                    matches!(before, Some(Token::Name(name)) if FUNCTIONS.contains(&name.as_str()));
-                if matches!(before, Some(Token::Operator("!"))) {
-                    say("`!` before a parenthesis is ignored".to_owned());
-                }
-                if depth > 1 && function {
-                    say("functions in parentheses end the group at their own parenthesis"
-                        .to_owned());
-                } else if depth > 1 {
-                    say("parentheses in parentheses cannot be read".to_owned());
-                }
-            }
-            Token::Close => {
-                depth = depth.saturating_sub(1);
-                conjunctions.pop();
-            }
-            Token::Name(name) if matches!(name.as_str(), "AND" | "OR" | "And" | "Or") => {
-                say(format!("{name} is ignored: write it in lower case"));
-            }
-            Token::Name(name)
-                if matches!(after, Some(Token::Operator(operator)) if *operator != "!")
-                    && field(name).is_none() =>
-            {
-                say(format!("{name} is no field that triggers know: the condition is dropped"));
-            }
-            Token::Name(name) if name == "match" => {
-                let pattern = tokens.get(position + 4).map(Token::text).unwrap_or_default();
-                if !pattern.contains('*') {
-                    say("match() needs a `*` at the start or the end of its pattern: without one the first character is cut off".to_owned());
-                }
-            }
-            Token::Name(name)
-                if after == Some(&Token::Open) && !FUNCTIONS.contains(&name.as_str()) =>
-            {
-                say(format!("{name}() is no function that triggers know"));
-            }
-            _ => {}
-        }
-        before = Some(token);
-    }
-    if let Err(error) = parse(tokens.to_vec()) {
-        say(format!("{text:?} selects nothing: {error}"));
-    }
-    lints
 }

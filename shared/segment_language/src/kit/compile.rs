@@ -5,146 +5,27 @@
 
 use serde_json::{Map, Value};
 
-use super::js::{length, truthy, type_name};
-use super::path::Path;
-use super::replace::Flags;
-use super::{Fault, MAX_DEPTH, validate};
-
-/// The key that lets a whole mapping be one directive.
-const ROOT_DIRECTIVE: &str = "__segment_internal_directive";
-
-/// Longest pattern and replacement, in UTF-16 units.
-pub(super) const MAX_PATTERN: usize = 10;
-
-/// A part of a compiled mapping.
-#[derive(Debug)]
-pub(super) enum Node {
-    Scalar(Value),
-    Array(Vec<Self>),
-    Object(Vec<(String, Self)>),
-    Path(Path),
-    /// A path that is itself the result of a directive.
-    PathOf(Box<Self>),
-    Template(Box<Self>),
-    If {
-        exists: bool,
-        value: Box<Self>,
-        then: Option<Box<Self>>,
-        otherwise: Option<Box<Self>>,
-    },
-    Case {
-        operator: Box<Self>,
-        value: Box<Self>,
-    },
-    Replace {
-        pairs: Option<Vec<(String, String)>>,
-        flags: Flags,
-        value: Box<Self>,
-    },
-    ArrayPath {
-        root: Box<Self>,
-        shape: Option<Box<Self>>,
-    },
-    Encode(Box<Self>),
-    Decode(Box<Self>),
-    /// Evaluated, since it may fail; then undefined.
-    Discard(Box<Self>),
-    Flatten {
-        separator: Box<Self>,
-        value: Box<Self>,
-        omit_arrays: bool,
-    },
-    /// In the order in which they are assigned.
-    Merge(Vec<Self>),
-    Transform {
-        apply: Box<Self>,
-        mapping: Box<Self>,
-    },
-    ExcludeWhenNull(Box<Self>),
-    Undefined,
-    Fail(String),
-}
-
-impl Node {
-    /// The directive that it is.
-    pub(super) fn directive(&self) -> &'static str {
-        match self {
-            Self::Scalar(_) | Self::Array(_) | Self::Object(_) => "@literal",
-            Self::Path(_) | Self::PathOf(_) => "@path",
-            Self::Template(_) => "@template",
-            Self::If { .. } | Self::Undefined => "@if",
-            Self::Case { .. } => "@case",
-            Self::Replace { .. } => "@replace",
-            Self::ArrayPath { .. } => "@arrayPath",
-            Self::Encode(_) | Self::Decode(_) | Self::Discard(_) => "@json",
-            Self::Flatten { .. } => "@flatten",
-            Self::Merge(_) => "@merge",
-            Self::Transform { .. } => "@transform",
-            Self::ExcludeWhenNull(_) => "@excludeWhenNull",
-            Self::Fail(_) => "none",
-        }
-    }
-}
+use super::fault::Fault;
+use super::node::{Node, Replacement};
+use super::syntax::{check_depth, directive, unwrap_root};
+use super::validate::validate;
+use crate::js::{truthy, type_name};
+use crate::path::Path;
 
 /// Compiles a whole mapping.
-pub(super) fn root(mapping: &Value) -> Result<Node, Vec<Fault>> {
-    if levels(mapping) > MAX_DEPTH {
-        return Err(vec![Fault {
-            path: "/".to_owned(),
-            message: format!("is nested more than {MAX_DEPTH} levels deep"),
-        }]);
-    }
-    let unwrapped = unwrap_root(mapping)?;
+pub(super) fn compile(mapping: &Value) -> Result<Node, Vec<Fault>> {
+    check_depth(mapping).map_err(|fault| vec![fault])?;
+    let unwrapped = unwrap_root(mapping).map_err(|fault| vec![fault])?;
     let mapping = unwrapped.as_ref().unwrap_or(mapping);
-    let faults = validate::faults(mapping);
+    let faults = validate(mapping);
     if faults.is_empty() { Ok(node(mapping)) } else { Err(faults) }
-}
-
-/// How deep a value is nested.
-fn levels(value: &Value) -> usize {
-    let deepest = match value {
-        Value::Object(fields) => fields.values().map(levels).max(),
-        Value::Array(items) => items.iter().map(levels).max(),
-        _ => None,
-    };
-    1 + deepest.unwrap_or(0)
-}
-
-/// A mapping whose root is a directive: the other keys are that directive's mapping.
-fn unwrap_root(mapping: &Value) -> Result<Option<Value>, Vec<Fault>> {
-    let Some(root) = mapping.get(ROOT_DIRECTIVE) else {
-        return Ok(None);
-    };
-    let fault = |message: &str| vec![Fault { path: "/".to_owned(), message: message.to_owned() }];
-    let Value::Object(directive) = root else {
-        return Err(fault("The root directive must be an object"));
-    };
-    let mut directives = directive.iter();
-    let (Some((name, operand)), None) = (directives.next(), directives.next()) else {
-        return Err(fault("The root mapping must only have a single directive object"));
-    };
-    let Value::Object(operand) = operand else {
-        return Err(fault("The root directive must be an object"));
-    };
-    let mut siblings = mapping.as_object().cloned().unwrap_or_default();
-    siblings.shift_remove(ROOT_DIRECTIVE);
-    let mut operand = operand.clone();
-    operand.insert("mapping".to_owned(), Value::Object(siblings));
-    Ok(Some(Value::Object(Map::from_iter([(name.clone(), Value::Object(operand))]))))
-}
-
-/// The directive of an object, if it is one: a key with `@` and no other but `_metadata`.
-pub(super) fn directive(fields: &Map<String, Value>) -> Option<(&str, &Value)> {
-    let only = fields.keys().all(|key| key.starts_with('@') || key == "_metadata");
-    let first = fields.iter().find(|(key, _)| key.starts_with('@'))?;
-    only.then_some((first.0.as_str(), first.1))
 }
 
 fn node(value: &Value) -> Node {
     match value {
         Value::Array(items) => Node::Array(items.iter().map(node).collect()),
         Value::Object(fields) => match directive(fields) {
-            Some((name, operand)) => directive_node(name, operand),
+            Some((name, operand)) => directive_node(name, operand).unwrap_or_else(Node::Fail),
             None => {
                 Node::Object(fields.iter().map(|(key, value)| (key.clone(), node(value))).collect())
             }
@@ -157,188 +38,162 @@ fn boxed(value: &Value) -> Box<Node> {
     Box::new(node(value))
 }
 
-fn optional(fields: &Map<String, Value>, key: &str) -> Option<Box<Node>> {
-    fields.get(key).map(boxed)
-}
-
-fn fail(message: impl Into<String>) -> Node {
-    Node::Fail(message.into())
-}
-
-fn directive_node(name: &str, operand: &Value) -> Node {
-    match name {
-        "@path" => match operand {
-            Value::String(path) => Node::Path(Path::of_directive(path)),
-            other => Node::PathOf(boxed(other)),
-        },
+/// A directive; the error is the message with which it fails when it is evaluated.
+fn directive_node(name: &str, operand: &Value) -> Result<Node, String> {
+    Ok(match name {
+        "@path" => path_node(operand),
         "@template" => Node::Template(boxed(operand)),
         "@literal" => node(operand),
-        "@if" => if_node(operand),
-        "@case" => case_node(operand),
-        "@replace" => replace_node(operand),
-        "@arrayPath" => array_path_node(operand),
-        "@json" => json_node(operand),
-        "@flatten" => flatten_node(operand),
-        "@merge" => merge_node(operand),
-        "@transform" => transform_node(operand),
+        "@if" => if_node(operand)?,
+        "@case" => case_node(operand)?,
+        "@replace" => replace_node(operand)?,
+        "@arrayPath" => array_path_node(operand)?,
+        "@json" => json_node(operand)?,
+        "@flatten" => flatten_node(operand)?,
+        "@merge" => merge_node(operand)?,
+        "@transform" => transform_node(operand)?,
         "@excludeWhenNull" => Node::ExcludeWhenNull(boxed(operand)),
-        "@liquid" => fail("@liquid is not supported"),
-        other => fail(format!("{other} is not a valid directive, got undefined")),
+        "@liquid" => return Err("@liquid is not supported".to_owned()),
+        other => return Err(format!("{other} is not a valid directive, got undefined")),
+    })
+}
+
+fn object<'v>(operand: &'v Value, message: &str) -> Result<&'v Map<String, Value>, String> {
+    operand.as_object().ok_or_else(|| message.to_owned())
+}
+
+/// The field of an operand, unless JavaScript takes it for false.
+fn truthy_field<'v>(fields: &'v Map<String, Value>, key: &str) -> Option<&'v Value> {
+    fields.get(key).filter(|value| truthy(Some(value)))
+}
+
+fn required<'v>(
+    fields: &'v Map<String, Value>,
+    key: &str,
+    directive: &str,
+) -> Result<&'v Value, String> {
+    truthy_field(fields, key).ok_or_else(|| format!("{directive} requires a \"{key}\" key"))
+}
+
+fn path_node(operand: &Value) -> Node {
+    match operand {
+        Value::String(path) => Node::Path(Path::from_directive(path)),
+        other => Node::PathFrom(boxed(other)),
     }
 }
 
-fn if_node(operand: &Value) -> Node {
-    let Value::Object(fields) = operand else {
-        return fail("@if requires an object with an \"exists\" key");
-    };
-    let (exists, blank) = (fields.get("exists"), fields.get("blank"));
-    if !truthy(exists) && !truthy(blank) {
-        return fail("@if requires an \"exists\" key or a \"blank\" key");
+fn if_node(operand: &Value) -> Result<Node, String> {
+    let fields = object(operand, "@if requires an object with an \"exists\" key")?;
+    if truthy_field(fields, "exists").is_none() && truthy_field(fields, "blank").is_none() {
+        return Err("@if requires an \"exists\" key or a \"blank\" key".to_owned());
     }
-    let Some(value) = exists.or(blank) else {
-        return Node::Undefined;
+    let exists = fields.get("exists");
+    let Some(value) = exists.or_else(|| fields.get("blank")) else {
+        return Ok(Node::Undefined);
     };
-    let otherwise = fields.get("else").filter(|value| truthy(Some(value))).map(boxed);
-    Node::If {
+    Ok(Node::If {
         exists: exists.is_some(),
         value: boxed(value),
-        then: optional(fields, "then"),
-        otherwise,
-    }
+        then: fields.get("then").map(boxed),
+        otherwise: truthy_field(fields, "else").map(boxed),
+    })
 }
 
-fn case_node(operand: &Value) -> Node {
-    let Value::Object(fields) = operand else {
-        return fail("@case requires an object");
-    };
-    let Some(operator) = fields.get("operator").filter(|operator| truthy(Some(operator))) else {
-        return fail("@case requires a \"operator\" key");
-    };
-    match fields.get("value").filter(|value| truthy(Some(value))) {
+fn case_node(operand: &Value) -> Result<Node, String> {
+    let fields = object(operand, "@case requires an object")?;
+    let operator = required(fields, "operator", "@case")?;
+    Ok(match truthy_field(fields, "value") {
         Some(value) => Node::Case { operator: boxed(operator), value: boxed(value) },
         None => Node::Undefined,
-    }
+    })
 }
 
-fn replace_node(operand: &Value) -> Node {
-    let Value::Object(fields) = operand else {
-        return fail("@replace requires an object with a \"pattern\" key");
+fn replace_node(operand: &Value) -> Result<Node, String> {
+    let fields = object(operand, "@replace requires an object with a \"pattern\" key")?;
+    required(fields, "pattern", "@replace")?;
+    let Some(value) = truthy_field(fields, "value") else {
+        return Ok(Node::Undefined);
     };
-    if !truthy(fields.get("pattern")) {
-        return fail("@replace requires a \"pattern\" key");
-    }
-    let Some(value) = fields.get("value").filter(|value| truthy(Some(value))) else {
-        return Node::Undefined;
-    };
+    Ok(Node::Replace { replacements: replacements(fields), value: boxed(value) })
+}
+
+/// One or two replacements; none where a field has a wrong type.
+fn replacements(fields: &Map<String, Value>) -> Option<Vec<Replacement>> {
     let given = |key: &str| fields.get(key).filter(|value| !value.is_null());
-    // What has a wrong type where nothing is validated gives an empty text.
     let text = |key: &str| given(key).map_or(Some(""), Value::as_str);
     let flag = |key: &str, default: bool| given(key).map_or(Some(default), Value::as_bool);
-    let pair = |pattern: &str, replacement: &str| {
-        Some((text(pattern)?.to_owned(), text(replacement)?.to_owned()))
+    let (ignore_case, global) = (flag("ignorecase", false)?, flag("global", true)?);
+    let pair = |pattern: &str, with: &str| {
+        Some(Replacement {
+            pattern: text(pattern)?.to_owned(),
+            with: text(with)?.to_owned(),
+            ignore_case,
+            global,
+        })
     };
-    let flags = flag("ignorecase", false).zip(flag("global", true));
-    let (Some((ignore_case, global)), Some(first)) = (flags, pair("pattern", "replacement")) else {
-        return Node::Replace {
-            pairs: None,
-            flags: Flags { ignore_case: false, global: true },
-            value: boxed(value),
-        };
-    };
-    let second = pair("pattern2", "replacement2").filter(|(pattern, _)| !pattern.is_empty());
-    let pairs = std::iter::once(first).chain(second).collect();
-    Node::Replace { pairs: Some(pairs), flags: Flags { ignore_case, global }, value: boxed(value) }
+    let second = pair("pattern2", "replacement2").filter(|second| !second.pattern.is_empty());
+    Some(std::iter::once(pair("pattern", "replacement")?).chain(second).collect())
 }
 
-/// Patterns and replacements are short, or the evaluation fails once there is a text to work on.
-pub(super) fn too_long(pattern: &str, replacement: &str) -> Option<String> {
-    [("pattern", pattern), ("replacement", replacement)]
-        .into_iter()
-        .find(|(_, text)| length(text) > MAX_PATTERN)
-        .map(|(name, _)| format!("@replace requires a \"{name}\" less than 10 characters"))
-}
-
-fn array_path_node(operand: &Value) -> Node {
+fn array_path_node(operand: &Value) -> Result<Node, String> {
     let Value::Array(items) = operand else {
-        return fail(format!("@arrayPath expected array, got {}", type_name(Some(operand))));
+        return Err(format!("@arrayPath expected array, got {}", type_name(Some(operand))));
     };
     let root = match items.first() {
-        Some(Value::String(path)) => Node::Path(Path::of_directive(path)),
+        Some(Value::String(path)) => Node::Path(Path::from_directive(path)),
         Some(other) => node(other),
         None => Node::Undefined,
     };
     let shape =
         items.get(1).filter(|shape| shape.as_object().is_some_and(|fields| !fields.is_empty()));
-    Node::ArrayPath { root: Box::new(root), shape: shape.map(boxed) }
+    Ok(Node::ArrayPath { root: Box::new(root), shape: shape.map(boxed) })
 }
 
-fn json_node(operand: &Value) -> Node {
-    let Value::Object(fields) = operand else {
-        return fail("@json requires an object");
-    };
-    if !truthy(fields.get("mode")) {
-        return fail("@json requires a \"mode\" key");
-    }
-    let Some(value) = fields.get("value").filter(|value| truthy(Some(value))) else {
-        return fail("@json requires a \"value\" key");
-    };
-    // The validation lets any case pass, the evaluation does not.
-    match fields.get("mode").and_then(Value::as_str) {
-        Some("encode") => Node::Encode(boxed(value)),
-        Some("decode") => Node::Decode(boxed(value)),
-        _ => Node::Discard(boxed(value)),
-    }
+fn json_node(operand: &Value) -> Result<Node, String> {
+    let fields = object(operand, "@json requires an object")?;
+    let mode = required(fields, "mode", "@json")?;
+    let value = boxed(required(fields, "value", "@json")?);
+    // Validation accepts `Encode` too, evaluation knows lower case only.
+    Ok(match mode.as_str() {
+        Some("encode") => Node::Encode(value),
+        Some("decode") => Node::Decode(value),
+        _ => Node::Discard(value),
+    })
 }
 
-fn flatten_node(operand: &Value) -> Node {
-    let Value::Object(fields) = operand else {
-        return fail("@flatten requires an object");
-    };
-    let Some(separator) = fields.get("separator").filter(|separator| truthy(Some(separator)))
-    else {
-        return fail("@flatten requires a \"separator\" key");
-    };
-    Node::Flatten {
+fn flatten_node(operand: &Value) -> Result<Node, String> {
+    let fields = object(operand, "@flatten requires an object")?;
+    let separator = required(fields, "separator", "@flatten")?;
+    Ok(Node::Flatten {
         separator: boxed(separator),
-        value: optional(fields, "value").unwrap_or_else(|| Box::new(Node::Undefined)),
-        omit_arrays: truthy(fields.get("omitArrays")),
-    }
+        value: Box::new(fields.get("value").map_or(Node::Undefined, node)),
+        omit_arrays: truthy_field(fields, "omitArrays").is_some(),
+    })
 }
 
-fn merge_node(operand: &Value) -> Node {
-    let Value::Object(fields) = operand else {
-        return fail("@merge requires an object");
-    };
-    let Some(direction) = fields.get("direction").filter(|direction| truthy(Some(direction)))
-    else {
-        return fail("@merge requires a \"direction\" key");
-    };
-    let Some(objects) = fields.get("objects").filter(|objects| truthy(Some(objects))) else {
-        return fail("@merge requires a \"objects\" key");
-    };
-    let Value::Array(objects) = objects else {
-        return fail("@merge: expected array");
+fn merge_node(operand: &Value) -> Result<Node, String> {
+    let fields = object(operand, "@merge requires an object")?;
+    let direction = required(fields, "direction", "@merge")?;
+    let Value::Array(objects) = required(fields, "objects", "@merge")? else {
+        return Err("@merge: expected array".to_owned());
     };
     let mut objects: Vec<Node> = objects.iter().map(node).collect();
     if direction == "left" {
         objects.reverse();
     }
-    Node::Merge(objects)
+    Ok(Node::Merge(objects))
 }
 
-fn transform_node(operand: &Value) -> Node {
-    let Value::Object(fields) = operand else {
-        return fail("@transform requires an object");
-    };
-    let (Some(apply), Some(mapping)) =
-        (fields.get("apply"), fields.get("mapping").filter(|m| truthy(Some(m))))
+fn transform_node(operand: &Value) -> Result<Node, String> {
+    let fields = object(operand, "@transform requires an object")?;
+    let (Some(apply), Some(mapping)) = (fields.get("apply"), truthy_field(fields, "mapping"))
     else {
-        return fail("@transform requires \"apply\" and \"mapping\" keys");
+        return Err("@transform requires \"apply\" and \"mapping\" keys".to_owned());
     };
-    match root(apply) {
-        Ok(apply) => Node::Transform { apply: Box::new(apply), mapping: boxed(mapping) },
-        Err(faults) => fail(faults.first().map(ToString::to_string).unwrap_or_default()),
-    }
+    // Segment evaluates `apply` as a mapping of its own, validation included.
+    let apply = compile(apply)
+        .map_err(|faults| faults.first().map(ToString::to_string).unwrap_or_default())?;
+    Ok(Node::Transform { apply: Box::new(apply), mapping: boxed(mapping) })
 }
 
 #[cfg(test)]
@@ -347,12 +202,73 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_mapping_without_end_is_a_fault() {
-        let mut mapping = json!(1);
-        for level in 0..120 {
-            mapping = if level % 2 == 0 { json!({"a": mapping}) } else { json!([mapping]) };
+    /// The message of a part that is not validated and fails when it is evaluated.
+    fn failure(directive: &str, operand: &Value) -> String {
+        let compiled = compile(&json!({"x": [{directive: operand}]})).unwrap();
+        let Node::Object(fields) = compiled else { return "not an object".to_owned() };
+        match &fields[..] {
+            [(_, Node::Array(items))] => match &items[..] {
+                [Node::Fail(message)] => message.clone(),
+                other => format!("{other:?}"),
+            },
+            other => format!("{other:?}"),
         }
-        assert!(root(&mapping).unwrap_err()[0].message.contains("levels deep"));
+    }
+
+    #[test]
+    fn a_wrong_directive_in_an_array_fails_with_segments_message() {
+        for (directive, operand, message) in [
+            ("@nope", json!(1), "@nope is not a valid directive, got undefined"),
+            ("@liquid", json!("a"), "@liquid is not supported"),
+            ("@if", json!(1), "@if requires an object with an \"exists\" key"),
+            ("@if", json!({}), "@if requires an \"exists\" key or a \"blank\" key"),
+            ("@if", json!({"exists": 0}), "@if requires an \"exists\" key or a \"blank\" key"),
+            ("@case", json!(1), "@case requires an object"),
+            ("@case", json!({"operator": ""}), "@case requires a \"operator\" key"),
+            ("@replace", json!(1), "@replace requires an object with a \"pattern\" key"),
+            ("@replace", json!({"pattern": ""}), "@replace requires a \"pattern\" key"),
+            ("@arrayPath", json!({}), "@arrayPath expected array, got object"),
+            ("@json", json!(1), "@json requires an object"),
+            ("@json", json!({"value": 1}), "@json requires a \"mode\" key"),
+            ("@json", json!({"mode": "encode"}), "@json requires a \"value\" key"),
+            ("@flatten", json!(1), "@flatten requires an object"),
+            ("@flatten", json!({"separator": ""}), "@flatten requires a \"separator\" key"),
+            ("@merge", json!(1), "@merge requires an object"),
+            ("@merge", json!({"objects": []}), "@merge requires a \"direction\" key"),
+            ("@merge", json!({"direction": "left"}), "@merge requires a \"objects\" key"),
+            ("@merge", json!({"direction": "left", "objects": 1}), "@merge: expected array"),
+            ("@transform", json!(1), "@transform requires an object"),
+            (
+                "@transform",
+                json!({"apply": {}}),
+                "@transform requires \"apply\" and \"mapping\" keys",
+            ),
+            (
+                "@transform",
+                json!({"mapping": {}}),
+                "@transform requires \"apply\" and \"mapping\" keys",
+            ),
+            (
+                "@transform",
+                json!({"apply": {"a": {"@nope": 1}}, "mapping": {"a": 1}}),
+                "/a has an invalid directive: @nope.",
+            ),
+        ] {
+            assert_eq!(failure(directive, &operand), message, "{directive} {operand}");
+        }
+    }
+
+    #[test]
+    fn a_mapping_that_is_nested_too_deep_is_refused() {
+        let nested = (0..150).fold(json!(1), |mapping, _| json!([mapping]));
+        let faults = compile(&json!({"a": nested})).unwrap_err();
+        assert_eq!(faults, [Fault::at_root("is nested more than 100 levels deep")]);
+    }
+
+    #[test]
+    fn a_mapping_with_faults_is_refused() {
+        let faults = compile(&json!({"a": {"@nope": 1}, "b": {"@path": 5}})).unwrap_err();
+        assert_eq!(faults.len(), 2);
+        assert!(compile(&json!({"__segment_internal_directive": 5})).is_err());
     }
 }

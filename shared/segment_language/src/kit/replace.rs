@@ -1,48 +1,51 @@
 //! `@replace`: literal patterns, JavaScript's replacement patterns.
 
-use super::Error;
-use super::evaluate::Budget;
-use super::trace::Reads;
+use super::error::EvaluationError;
+use super::node::Replacement;
+use super::reads::Reads;
+use super::state::State;
+use super::syntax::MAX_PATTERN;
+use crate::js::length;
 
-/// How a pattern is searched.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Flags {
-    pub(super) ignore_case: bool,
-    pub(super) global: bool,
-}
-
-/// Replaces a literal pattern.
+/// Applies a replacement to a text.
 pub(super) fn replace<R: Reads>(
     text: &str,
-    pattern: &str,
-    replacement: &str,
-    flags: Flags,
-    budget: &mut Budget<R>,
-) -> Result<String, Error> {
+    replacement: &Replacement,
+    state: &mut State<R>,
+) -> Result<String, EvaluationError> {
+    check_length("pattern", &replacement.pattern)?;
+    check_length("replacement", &replacement.with)?;
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, found, after)) = find(rest, pattern, flags.ignore_case) {
+    while let Some((before, found, after)) = find(rest, replacement) {
         out.push_str(before);
         let start = text.len() - rest.len() + before.len();
-        expand(replacement, text.get(..start).unwrap_or_default(), found, after, &mut out);
-        budget.text(&out)?;
+        let before = text.get(..start).unwrap_or_default();
+        expand(&replacement.with, before, found, after, &mut out);
+        state.check(&out)?;
         rest = after;
-        if !flags.global {
+        if !replacement.global {
             break;
         }
     }
     out.push_str(rest);
-    budget.text(&out)?;
+    state.check(&out)?;
     Ok(out)
 }
 
+/// Fails where the mapping was not validated (elements of arrays) and is too long.
+fn check_length(name: &str, text: &str) -> Result<(), EvaluationError> {
+    if length(text) > MAX_PATTERN {
+        let message = format!("@replace requires a \"{name}\" less than 10 characters");
+        return Err(EvaluationError::new(message));
+    }
+    Ok(())
+}
+
 /// The text before the first occurrence, the occurrence, and the text after it.
-fn find<'t>(
-    text: &'t str,
-    pattern: &str,
-    ignore_case: bool,
-) -> Option<(&'t str, &'t str, &'t str)> {
-    if !ignore_case {
+fn find<'t>(text: &'t str, replacement: &Replacement) -> Option<(&'t str, &'t str, &'t str)> {
+    let pattern = replacement.pattern.as_str();
+    if !replacement.ignore_case {
         let at = text.find(pattern)?;
         let (before, rest) = text.split_at_checked(at)?;
         let (found, after) = rest.split_at_checked(pattern.len())?;
@@ -60,8 +63,8 @@ fn find<'t>(
     })
 }
 
-/// What two characters have in common for a regular expression that ignores case: its upper case,
-/// if that is one character of the same plane, and never ASCII for what is not.
+/// The form in which characters are compared if case is ignored: the upper case, if that is a single
+/// character of the same plane, and not ASCII for a character that is not.
 /// <https://tc39.es/ecma262/#sec-runtime-semantics-canonicalize-ch>
 fn canonical(c: char) -> char {
     let mut upper = c.to_uppercase();
@@ -95,17 +98,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replacements_are_javascripts() {
-        let run =
-            |text: &str, pattern: &str, replacement: &str, ignore_case: bool, global: bool| {
-                let flags = Flags { ignore_case, global };
-                replace(text, pattern, replacement, flags, &mut Budget::<()>::default()).unwrap()
+    fn text_is_replaced_as_javascript_does() {
+        let run = |text: &str, pattern: &str, with: &str, ignore_case: bool, global: bool| {
+            let replacement = Replacement {
+                pattern: pattern.to_owned(),
+                with: with.to_owned(),
+                ignore_case,
+                global,
             };
+            replace(text, &replacement, &mut State::<()>::default()).unwrap()
+        };
         assert_eq!(run("banana", "a", "[$&]", false, true), "b[a]n[a]n[a]");
         assert_eq!(run("banana", "a", "$$$1", false, false), "b$$1nana");
         assert_eq!(run("abc", "b", "<$`|$'>", false, true), "a<a|c>c");
         assert_eq!(run("KkK", "k", "x", true, true), "xxx");
         assert_eq!(run("\u{212A}", "k", "x", true, true), "\u{212A}");
+        // Case is ignored as without the flag `u`: not across ASCII, nor beyond the first plane.
+        assert_eq!(run("ſ", "s", "x", true, true), "ſ");
+        assert_eq!(run("s", "ſ", "x", true, true), "s");
+        assert_eq!(run("\u{10428}", "\u{10400}", "x", true, true), "\u{10428}");
+        assert_eq!(run("ß", "SS", "x", true, true), "ß");
+        assert_eq!(run("éÉ", "É", "x", true, false), "xÉ");
+        assert_eq!(run("$", "$", "a$", false, true), "a$");
         assert_eq!(run("Σσς", "σ", "x", true, true), "xxx");
         assert_eq!(run("😀a", "A", "x", true, true), "😀x");
     }

@@ -1,69 +1,62 @@
-//! `@template`: `{{{key}}}` first, then `{{key}}` in what that gave.
+//! `@template`: first `{{{key}}}` is replaced, then `{{key}}` in the result.
 
 use serde_json::Value;
 
-use super::Error;
-use super::evaluate::Budget;
-use super::js;
-use super::path::Path;
-use super::trace::Reads;
+use super::error::EvaluationError;
+use super::reads::Reads;
+use super::state::State;
+use crate::js;
+use crate::path::Path;
 
 /// Replaces the placeholders of a template.
 pub(super) fn render<R: Reads>(
     template: &str,
     data: Option<&Value>,
-    budget: &mut Budget<R>,
-) -> Result<String, Error> {
-    let once = pass(template, 3, data, budget)?;
-    pass(&once, 2, data, budget)
+    state: &mut State<R>,
+) -> Result<String, EvaluationError> {
+    let once = pass(template, "{{{", "}}}", data, state)?;
+    pass(&once, "{{", "}}", data, state)
 }
 
-/// One pass: `braces` braces, at least one character that is no closing brace, as many closing ones.
 fn pass<R: Reads>(
     template: &str,
-    braces: usize,
+    open: &str,
+    close: &str,
     data: Option<&Value>,
-    budget: &mut Budget<R>,
-) -> Result<String, Error> {
-    let bytes = template.as_bytes();
-    let run = |from: usize, brace: u8| {
-        bytes.iter().skip(from).take(braces).filter(|byte| **byte == brace).count() == braces
-    };
+    state: &mut State<R>,
+) -> Result<String, EvaluationError> {
     let mut out = String::with_capacity(template.len());
-    let (mut copied, mut at, mut close) = (0, 0, 0);
-    while at + 2 * braces < bytes.len() {
-        if !run(at, b'{') {
-            at += 1;
-            continue;
-        }
-        let start = at + braces;
-        if close < start {
-            // Looked up once for all openings before it, so that a text of braces stays linear.
-            close = match bytes.iter().skip(start).position(|byte| *byte == b'}') {
-                Some(distance) => start + distance,
-                None => break,
-            };
-        }
-        if close == start || !run(close, b'}') {
-            at += 1;
-            continue;
-        }
-        let (Some(before), Some(key)) = (template.get(copied..at), template.get(start..close))
-        else {
-            break;
-        };
+    let mut rest = template;
+    while let Some((before, key, after)) = placeholder(rest, open, close) {
         out.push_str(before);
-        let value = budget.look_up(&Path::parse(key.trim()), data).json();
+        let value = state.look_up(&Path::parse(key.trim()), data).json();
         if let Some(value) = value.filter(|value| !value.is_null()) {
             out.push_str(&js::text(&value));
         }
-        at = close + braces;
-        copied = at;
-        budget.text(&out)?;
+        state.check(&out)?;
+        rest = after;
     }
-    out.push_str(template.get(copied..).unwrap_or_default());
-    budget.text(&out)?;
+    out.push_str(rest);
+    state.check(&out)?;
     Ok(out)
+}
+
+/// The text before the first placeholder, its key, and the text after it. A key has at least one
+/// character, and no closing brace.
+fn placeholder<'t>(text: &'t str, open: &str, close: &str) -> Option<(&'t str, &'t str, &'t str)> {
+    let mut searched = 0;
+    loop {
+        let opening = searched + text.get(searched..)?.find(open)?;
+        let (before, rest) = text.split_at_checked(opening)?;
+        let rest = rest.strip_prefix(open)?;
+        let (key, end) = rest.split_at_checked(rest.find('}')?)?;
+        match end.strip_prefix(close) {
+            Some(after) if !key.is_empty() => return Some((before, key, after)),
+            // The openings between here and the brace have the same brace, so they fail too. Skipping
+            // them keeps the time linear.
+            _ => searched = text.len() - end.len() + 1,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -85,9 +78,16 @@ mod tests {
             ("{{n}} {{list}} {{o}} {{d}} {{none}}", "1e+21 1,,2,3 [object Object] $& "),
             ("{{$.foo}}", ""),
             ("{{{{{{{", "{{{{{{{"),
+            ("{{foo} {{foo}}", "{{foo} hello"),
+            ("{{}{{foo}}", "{{}hello"),
+            ("{{{foo} {{n}}", "{{{foo} 1e+21"),
+            ("é{{foo}}é{{foo}}", "éhelloéhello"),
+            ("{{é", "{{é"),
+            ("{{foo}}{", "hello{"),
+            ("", ""),
         ] {
             assert_eq!(
-                render(template, Some(&data), &mut Budget::<()>::default()).unwrap(),
+                render(template, Some(&data), &mut State::<()>::default()).unwrap(),
                 expected,
                 "{template}"
             );
@@ -95,8 +95,8 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_without_bound_is_refused() {
+    fn a_text_that_grows_without_bound_is_refused() {
         let data = json!({"a": "x".repeat(1_000_000)});
-        assert!(render(&"{{a}}".repeat(100), Some(&data), &mut Budget::<()>::default()).is_err());
+        assert!(render(&"{{a}}".repeat(100), Some(&data), &mut State::<()>::default()).is_err());
     }
 }

@@ -1,5 +1,10 @@
-//! Where the fields of an output come from. Ordinary evaluation pays nothing for it: what records the
-//! reads is a type parameter, and `()` records nothing.
+//! Where the fields of an output come from.
+//!
+//! The evaluation reports every path that it looks up, with the value that it found there. A value is
+//! borrowed from the event for as long as nothing changes it, so its address tells which part of the
+//! event it is. A value at any other address was made by a directive; what that directive read was
+//! reported before. Ordinary evaluation does not pay for this: the recorder is a type parameter
+//! ([`Reads`]), and `()` records nothing.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,36 +12,28 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::compile::Node;
-use super::evaluate::{Budget, resolve};
-use super::path::Path;
-
-/// Is told what an evaluation reads.
-pub(super) trait Reads {
-    /// A path was looked up.
-    fn read(&mut self, path: &Path, found: Option<&Cow<'_, Value>>);
-}
-
-impl Reads for () {
-    fn read(&mut self, _path: &Path, _found: Option<&Cow<'_, Value>>) {}
-}
+use super::node::Node;
+use super::reads::Reads;
+use super::resolve::resolve;
+use super::state::State;
+use crate::path::Path;
 
 /// A field of an output.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Traced {
-    /// Its name; parts of objects with dots between. Empty where the mapping is one directive.
+    /// Its name, with dots for parts of objects. Empty if the mapping is a single directive.
     pub field: String,
-    /// What made it.
+    /// The directive that made it.
     pub directive: &'static str,
-    /// The parts of the event that were read for it.
+    /// The paths in the event that were read for it.
     pub inputs: Vec<String>,
-    /// What was looked for and is not there.
+    /// The paths that were looked up and not found.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
-    /// What it is; absent where it is undefined.
+    /// Its value; absent if it is undefined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
-    /// Why it fails.
+    /// Why the evaluation failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -50,8 +47,7 @@ pub(super) fn trace(root: &Node, event: &Value) -> Vec<Traced> {
     traced
 }
 
-/// Where each part of an event is, by its address: values are borrowed for as long as nothing
-/// changes them.
+/// Adds the path of each part of an event by its address.
 fn note_places(value: &Value, place: &str, places: &mut HashMap<usize, String>) {
     places.insert(address(value), place.to_owned());
     let below = |key: &str| {
@@ -92,15 +88,14 @@ fn trace_node(
         }
         return;
     }
-    let mut budget = Budget::<Recorder>::default();
-    let result = resolve(node, Some(event), &mut budget).map(|value| {
+    let mut state = State::<Recorder>::default();
+    let result = resolve(node, Some(event), &mut state).map(|value| {
         let value = value.json();
         value.map(Cow::into_owned)
     });
     let (mut inputs, mut missing) = (Vec::new(), Vec::new());
-    for (path, address) in budget.reads.0 {
+    for (path, address) in state.reads.0 {
         match address {
-            // What is not in the event was made on the way; its parts were read before.
             Some(address) => inputs.extend(places.get(&address).cloned()),
             None => missing.push(path),
         }
@@ -116,7 +111,7 @@ fn trace_node(
     traced.push(Traced { field, directive: node.directive(), inputs, missing, value, error });
 }
 
-/// Paths with the addresses of what was found.
+/// The paths that were looked up, with the address of the value that was found.
 #[derive(Default)]
 struct Recorder(Vec<(String, Option<usize>)>);
 
@@ -133,7 +128,7 @@ mod tests {
     use crate::kit::Mapping;
 
     #[test]
-    fn every_field_tells_what_it_was_made_of() {
+    fn every_field_lists_what_it_was_made_from() {
         let mapping = json!({
             "name": {"@if": {"exists": {"@path": "$.event"}, "then": {"@path": "$.event"}, "else": {"@path": "$.name"}}},
             "location": {"lat": {"@path": "$.context.location.lat"}},

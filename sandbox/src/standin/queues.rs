@@ -1,0 +1,122 @@
+//! The queues, in real time.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fastrand::Rng;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
+use world::aws;
+use world::faults::{Fault, Faults};
+use world::queue_mapping::{Batch, QueueMapping};
+use world::reply::Exchange;
+use world::sqs::{Attributes, RedrivePolicy, Sqs};
+
+/// `MessageRetentionPeriod` of the queues.
+const RETENTION: Duration = Duration::from_hours(14 * 24);
+
+/// A poller looks again after this, for messages whose visibility has run out.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The queues of the deployment.
+pub(crate) struct Queues {
+    state: Mutex<State>,
+    /// A message may have become visible.
+    changed: Notify,
+}
+
+struct State {
+    sqs: Sqs,
+    faults: Faults,
+    rng: Rng,
+}
+
+impl Queues {
+    /// Empty queues. After this many receives a message of `retry` goes to `dead`.
+    pub(crate) fn new(max_receives: u32) -> Self {
+        let mut sqs = Sqs::default();
+        let attributes = Attributes { retention: RETENTION, ..Attributes::default() };
+        sqs.create("dead", attributes.clone());
+        sqs.create("rejects", attributes.clone());
+        let redrive = Some(RedrivePolicy { dead_letter_queue: "dead".to_owned(), max_receives });
+        sqs.create("retry", Attributes { redrive, ..attributes });
+        let state = State { sqs, faults: Faults::default(), rng: Rng::new() };
+        Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// Replaces the faults.
+    pub(crate) fn set_faults(&self, faults: Vec<Fault>) {
+        self.lock().faults.set(faults);
+    }
+
+    /// Answers a request.
+    pub(crate) fn exchange(&self, operation: &str, body: &[u8]) -> Exchange {
+        let exchange = {
+            let State { sqs, faults, rng } = &mut *self.lock();
+            aws::exchange(sqs, faults, operation, body, Timestamp::now(), rng)
+        };
+        self.changed.notify_one();
+        exchange
+    }
+
+    /// Sends the messages of `dead` to `retry` again, and returns how many.
+    pub(crate) fn redrive(&self) -> Result<usize, String> {
+        let moved = {
+            let sqs = &mut self.lock().sqs;
+            sqs.start_move("dead", None, None, Timestamp::now()).map_err(|error| error.message)?;
+            sqs.tasks().last().map_or(0, |task| task.moved)
+        };
+        self.changed.notify_one();
+        Ok(moved)
+    }
+
+    /// The next batch of a mapping.
+    pub(crate) fn poll(&self, mapping: &QueueMapping) -> Option<Batch> {
+        let State { sqs, rng, .. } = &mut *self.lock();
+        mapping.poll(sqs, Timestamp::now(), rng).ok().flatten()
+    }
+
+    /// Deletes what the function has taken.
+    pub(crate) fn settle(&self, mapping: &QueueMapping, batch: &Batch, answer: Option<&[u8]>) {
+        {
+            let State { sqs, rng, .. } = &mut *self.lock();
+            mapping.settle(sqs, batch, answer, Timestamp::now(), rng);
+        }
+        self.changed.notify_one();
+    }
+
+    /// Waits until there may be something to receive.
+    pub(crate) async fn wait(&self) {
+        tokio::time::timeout(LOOK_AGAIN, self.changed.notified()).await.ok();
+    }
+
+    /// Messages per queue, for `/_sandbox/state`.
+    pub(crate) fn lengths(&self) -> Map<String, Value> {
+        let mut state = self.lock();
+        state.sqs.advance(Timestamp::now());
+        state.sqs.queues().map(|queue| (queue.name.clone(), queue.len().into())).collect()
+    }
+
+    /// The messages of a queue, for `/_sandbox/queues`.
+    pub(crate) fn list(&self, queue: &str) -> Option<Value> {
+        let now = Timestamp::now();
+        let mut state = self.lock();
+        state.sqs.advance(now);
+        let messages = state.sqs.queue(queue)?.messages().map(|(id, message)| {
+            let left = Duration::try_from(message.visible_at.duration_since(now)).unwrap_or_default();
+            json!({
+                "message_id": id,
+                "body": serde_json::from_str(&message.body).unwrap_or_else(|_| Value::from(message.body.clone())),
+                "receive_count": message.receives,
+                "sent_at": format!("{:.3}", message.sent_at),
+                "visible_in_ms": u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            })
+        });
+        Some(messages.collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

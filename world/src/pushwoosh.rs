@@ -1,0 +1,226 @@
+//! Pushwoosh's API as it is known to answer: 210 for wrong arguments under HTTP 400, 401 for a wrong
+//! key, skipped tags, and an empty object from the v2 Device API.
+//! <https://docs.pushwoosh.com/developer/api-reference/device-api>
+//!
+//! `setTags` and `deleteUser` answer 200 when the request is queued; [`Pushwoosh::advance`] does what is
+//! due. Every call does so first.
+
+mod application;
+pub mod tags;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fastrand::Rng;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+pub use application::{Device, Event, User};
+
+use crate::reply::Reply;
+use crate::upstream::{Call, Upstream};
+use application::{Application, Write};
+
+/// What an application's administrator has set up.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    /// The Device API token; without it every call is refused.
+    pub token: Option<String>,
+    /// Tags that do not exist: they are skipped. All others exist.
+    pub unknown_tags: Vec<String>,
+    /// Events that exist; without a list all do.
+    pub known_events: Option<Vec<String>>,
+}
+
+/// Open rules, and what happens by chance.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// HTTP status of a wrong argument: 400 as observed in 2026, 200 as documented. The body is the same.
+    pub wrong_argument_status: u16,
+    /// How long a queued request waits at most. Without a delay it is done at once.
+    pub queue_delay: Duration,
+    /// Queued requests are done in the order of their arrival; otherwise each has its own delay.
+    pub queue_in_order: bool,
+    /// A user without devices exists when tags are set for it. The documentation says that a user exists
+    /// only while a device is linked; a third party sets tags for new users and gets 200.
+    pub users_without_devices: bool,
+    /// Users, devices and events of an application that are kept; older ones are forgotten.
+    pub kept: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            wrong_argument_status: 400,
+            queue_delay: Duration::ZERO,
+            queue_in_order: true,
+            users_without_devices: true,
+            kept: usize::MAX,
+        }
+    }
+}
+
+/// Methods of the API with the fields that each needs.
+const METHODS: &[(&str, &[&str])] = &[
+    ("/json/1.3/registerDevice", &["hwid", "device_type", "push_token"]),
+    ("/json/1.3/registerUser", &["hwid", "userId"]),
+    ("/json/1.3/registerEmail", &["email"]),
+    ("/json/1.3/setTags", &["tags"]),
+    ("/json/1.3/postEvent", &["event", "attributes"]),
+    ("/api/v2/device-api/deleteUser", &["user_id"]),
+];
+
+/// Pushwoosh.
+#[derive(Debug, Clone, Default)]
+pub struct Pushwoosh {
+    /// Open rules, and what happens by chance.
+    pub options: Options,
+    accounts: BTreeMap<String, Account>,
+    applications: BTreeMap<String, Application>,
+}
+
+impl Pushwoosh {
+    /// Pushwoosh without applications.
+    pub fn new(options: Options) -> Self {
+        Self { options, ..Self::default() }
+    }
+
+    /// Sets up an application, or changes it.
+    pub fn set_account(&mut self, application: &str, account: Account) {
+        self.accounts.insert(application.to_owned(), account);
+    }
+
+    /// Removes an application. What it holds comes back with its account.
+    pub fn remove_account(&mut self, application: &str) {
+        self.accounts.remove(application);
+    }
+
+    /// Does what is queued and due.
+    pub fn advance(&mut self, now: Timestamp) {
+        for application in self.applications.values_mut() {
+            application.advance(&self.options, now);
+        }
+    }
+
+    /// A user.
+    pub fn user(&self, application: &str, id: &str) -> Option<&User> {
+        self.applications.get(application)?.users.get(id)
+    }
+
+    /// A device.
+    pub fn device(&self, application: &str, hwid: &str) -> Option<&Device> {
+        self.applications.get(application)?.devices.get(hwid)
+    }
+
+    /// The users of an application, oldest first.
+    pub fn users(&self, application: &str) -> impl Iterator<Item = (&str, &User)> {
+        let users = self.applications.get(application).map(|application| &application.users);
+        users.into_iter().flatten().map(|(id, user)| (id.as_str(), user))
+    }
+
+    /// The events of an application, oldest first.
+    pub fn events(&self, application: &str) -> impl Iterator<Item = &Event> {
+        self.applications.get(application).into_iter().flat_map(|application| &application.events)
+    }
+
+    /// Queued requests that are not done yet.
+    pub fn queued(&self) -> usize {
+        self.applications.values().map(|application| application.queued.len()).sum()
+    }
+
+    fn wrong_argument(&self, message: &str) -> Reply {
+        let body = json!({"status_code": 210, "status_message": message, "response": null});
+        Reply::json(self.options.wrong_argument_status, &body)
+    }
+}
+
+/// The fields of a call, with or without its envelope.
+fn fields<'a>(call: &Call<'a>) -> &'a Value {
+    call.body.get("request").unwrap_or(call.body)
+}
+
+fn ok(response: &Value) -> Reply {
+    Reply::json(200, &json!({"status_code": 200, "status_message": "OK", "response": response}))
+}
+
+impl Upstream for Pushwoosh {
+    fn application(&self, call: &Call<'_>) -> Option<String> {
+        fields(call).get("application")?.as_str().map(str::to_owned)
+    }
+
+    fn handle(&mut self, call: &Call<'_>, now: Timestamp, rng: &mut Rng) -> Reply {
+        self.advance(now);
+        let Some((path, needed)) = METHODS.iter().find(|(path, _)| *path == call.path) else {
+            return Reply::json(404, &json!({"message": "Not Found"}));
+        };
+        let code = self.application(call).unwrap_or_default();
+        let Some(account) = self.accounts.get(&code) else {
+            return self.wrong_argument("application code is not valid");
+        };
+        let key = account.token.as_ref().map(|token| format!("Token {token}"));
+        if key.as_deref() != Some(call.authorization) {
+            return Reply::json(401, &json!({"message": "unauthorized"}));
+        }
+        let fields = fields(call);
+        if let Some(field) =
+            needed.iter().find(|field| fields.get(**field).is_none_or(Value::is_null))
+        {
+            return self.wrong_argument(&format!("{field} should be set"));
+        }
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (user, hwid) = (text("userId"), text("hwid"));
+        let options = &self.options;
+        let application = self.applications.entry(code).or_default();
+        match *path {
+            "/json/1.3/setTags" | "/json/1.3/postEvent" if user.is_none() && hwid.is_none() => {
+                self.wrong_argument("hwid or userId should be set")
+            }
+            "/json/1.3/setTags" => {
+                let tags =
+                    fields.get("tags").and_then(Value::as_object).cloned().unwrap_or_default();
+                let (skipped, tags) = tags
+                    .into_iter()
+                    .partition::<Vec<_>, _>(|(tag, _)| account.unknown_tags.contains(tag));
+                let write = Write::Tags { user, hwid, tags };
+                application.queue(write, options, now, rng);
+                ok(&response(&skipped))
+            }
+            "/json/1.3/postEvent" => {
+                let name = text("event").unwrap_or_default();
+                if account.known_events.as_ref().is_some_and(|known| !known.contains(&name)) {
+                    return self.wrong_argument("event not found");
+                }
+                let attributes = fields.get("attributes").cloned().unwrap_or_default();
+                let timestamp = fields.get("timestampUTC").and_then(Value::as_i64);
+                let event = Event { received_at: now, name, user, hwid, attributes, timestamp };
+                application.post(event, options.kept);
+                ok(&json!({"code": null}))
+            }
+            "/api/v2/device-api/deleteUser" => {
+                let user = text("user_id").unwrap_or_default();
+                application.queue(Write::Deletion { user }, options, now, rng);
+                Reply::json(200, &json!({}))
+            }
+            "/json/1.3/registerEmail" => {
+                let hwid = text("email").unwrap_or_default();
+                application.register(hwid, user, fields, options.kept);
+                ok(&Value::Null)
+            }
+            _ => {
+                application.register(hwid.unwrap_or_default(), user, fields, options.kept);
+                ok(&Value::Null)
+            }
+        }
+    }
+}
+
+fn response(skipped: &[(String, Value)]) -> Value {
+    if skipped.is_empty() {
+        return json!({});
+    }
+    let skipped = skipped.iter().map(|(tag, _)| json!({"tag": tag, "reason": "Not found"}));
+    json!({"skipped": skipped.collect::<Vec<_>>()})
+}
+
+#[cfg(test)]
+mod tests;
