@@ -53,6 +53,11 @@ package:
 template:
     ci/template
 
+# Draw docs/dashboard.svg from the template and a sandbox under load (needs `just tools`).
+dashboard: template
+    cargo build --locked
+    target/venv/bin/python ci/render_dashboard.py target/translated/observability.json
+
 # Test SQS and Secrets Manager against moto (needs `just tools`).
 moto:
     ci/moto

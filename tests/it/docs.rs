@@ -30,7 +30,10 @@ pub(crate) fn update(document: &str, tables: &[(&str, String)], compared: bool) 
     let text = std::fs::read_to_string(&file).unwrap();
     let filled = fill(&text, tables).unwrap_or_else(|problem| panic!("{document}: {problem}"));
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&file, filled).unwrap();
+        // Replaced as a whole: another test may be reading it.
+        let new = file.with_extension("md.new");
+        std::fs::write(&new, filled).unwrap();
+        std::fs::rename(&new, &file).unwrap();
     } else if compared {
         assert_eq!(text, filled, "{document} is out of date: run `just docs`");
     }
