@@ -92,7 +92,7 @@ impl HttpResponse {
 mod tests {
     use super::*;
 
-    fn request(event: Value) -> Result<HttpRequest, HttpResponse> {
+    fn request(event: &Value) -> Result<HttpRequest, HttpResponse> {
         let mut whole = json!({"rawPath": "/p", "requestContext": {"http": {"method": "POST"}},
             "headers": {"x-key": "  k ", "x-empty": " "}});
         whole.as_object_mut().unwrap().extend(event.as_object().unwrap().clone());
@@ -101,19 +101,19 @@ mod tests {
 
     #[test]
     fn a_body_is_the_bytes_that_the_caller_sent() {
-        let encoded = request(json!({"body": "/w==", "isBase64Encoded": true})).unwrap();
+        let encoded = request(&json!({"body": "/w==", "isBase64Encoded": true})).unwrap();
         assert_eq!((encoded.method.as_str(), encoded.path.as_str()), ("POST", "/p"));
         assert_eq!(encoded.body, b"\xff");
-        let plain = request(json!({"body": "/w==", "isBase64Encoded": false})).unwrap();
+        let plain = request(&json!({"body": "/w==", "isBase64Encoded": false})).unwrap();
         assert_eq!(plain.body, b"/w==");
-        assert_eq!(request(json!({})).unwrap().body, b"");
-        let wrong = request(json!({"body": "?", "isBase64Encoded": true})).unwrap_err();
+        assert_eq!(request(&json!({})).unwrap().body, b"");
+        let wrong = request(&json!({"body": "?", "isBase64Encoded": true})).unwrap_err();
         assert_eq!(wrong.status_code, 400);
     }
 
     #[test]
     fn a_header_is_read_in_any_case_without_blanks() {
-        let request = request(json!({})).unwrap();
+        let request = request(&json!({})).unwrap();
         assert_eq!(request.header("X-Key"), Some("k"));
         assert_eq!((request.header("x-empty"), request.header("x-other")), (None, None));
     }

@@ -142,7 +142,7 @@ mod tests {
         let sent = world.platform.clock.wall().as_millisecond() - age * 1_000;
         let event = json!({"Records": [{"messageId": "m1", "receiptHandle": "r1", "body": body,
             "attributes": {"ApproximateReceiveCount": "2", "SentTimestamp": sent.to_string()}}]});
-        let deadlines = retry.deadlines(world.now(), Duration::from_secs(60));
+        let deadlines = retry.deadlines(world.now(), Duration::from_mins(1));
         let invocation = Invocation::begin("request", &world.platform.clock, deadlines);
         let event = serde_json::from_value(event).unwrap();
         let Ok(response) = retry.handle(event, &invocation).await;
@@ -172,7 +172,7 @@ mod tests {
     async fn other_messages_wait_no_longer_than_the_upstreams_may_take() {
         let (world, retry) = setup(&[]);
         let now = world.now();
-        let deadlines = retry.deadlines(now, Duration::from_secs(60));
+        let deadlines = retry.deadlines(now, Duration::from_mins(1));
         assert_eq!(deadlines.upstream.since(now), MAX_UPSTREAM_TIME);
         assert_eq!(deadlines.end.since(now), MAX_UPSTREAM_TIME + QUEUE_TIME);
         let short = retry.deadlines(now, Duration::from_secs(10));

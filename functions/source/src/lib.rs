@@ -140,7 +140,7 @@ mod tests {
         world: &World,
         event: MskEvent,
     ) -> (Result<Vec<i64>, BatchFailed>, Tally) {
-        let deadlines = source.deadlines(world.now(), Duration::from_secs(60));
+        let deadlines = source.deadlines(world.now(), Duration::from_mins(1));
         let invocation = Invocation::begin("request", &world.platform.clock, deadlines);
         let result = source.handle(event, &invocation).await.map(|response| {
             let failures = response.batch_item_failures.into_iter();
@@ -175,7 +175,7 @@ mod tests {
     async fn time_is_kept_for_parking_and_for_the_answer() {
         let (world, source) = setup(&[]);
         let now = world.now();
-        let deadlines = source.deadlines(now, Duration::from_secs(60));
+        let deadlines = source.deadlines(now, Duration::from_mins(1));
         assert_eq!(deadlines.end.since(now), Duration::from_secs(58));
         assert_eq!(deadlines.upstream.since(now), Duration::from_secs(55));
     }

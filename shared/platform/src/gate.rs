@@ -313,7 +313,7 @@ mod tests {
             let before = scenery.world.now();
             assert_eq!(scenery.cause().await, Cause::Timeout);
             assert_eq!(scenery.world.now().since(before), waited);
-            assert_eq!(scenery.tally.counts()[&Count::UpstreamMs], waited.as_millis() as u64);
+            assert_eq!(u128::from(scenery.tally.counts()[&Count::UpstreamMs]), waited.as_millis());
             let next = scenery.cause().await;
             assert_eq!(next == Cause::CircuitOpen, patience.opens_on_timeout);
         }
