@@ -231,9 +231,12 @@ mod tests {
         assert_eq!(status_of_signature(&world, "A", "other").await, 401);
         assert_eq!(status_of_signature(&world, "X", "secret").await, 400);
         let unsigned = request(&json!({}));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let before = world.aws_calls("GetSecretValue");
         let response =
             by_signature(&world.platform.secrets, "A", &unsigned, None).await.unwrap_err();
         assert_eq!(response.status_code, 401);
+        assert_eq!(world.aws_calls("GetSecretValue"), before, "there is nothing to check");
         let mut rotated = application("token", "key");
         rotated["webhook"] = json!({"shared_secret": "new"});
         rotate(&world, &rotated).await;

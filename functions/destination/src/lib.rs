@@ -127,7 +127,7 @@ mod tests {
     use hmac::{Hmac, KeyInit, Mac};
     use mapping::{Outcome, Reason};
     use platform::telemetry::Tally;
-    use platform::testing::{Reply, World};
+    use platform::testing::{Logs, Reply, World};
     use serde_json::{Value, json};
     use sha1::Sha1;
 
@@ -319,6 +319,47 @@ mod tests {
         assert_eq!((answered.response.status_code, answered.outcomes()[0].0), (200, "parked"));
         assert!(world.now().since(before) <= Duration::from_secs(4));
         assert_eq!(world.messages().len(), 200);
+    }
+
+    /// The state of a deletion can be looked up while Pushwoosh is down, and afterwards.
+    #[tokio::test(start_paused = true)]
+    async fn a_deletion_is_in_the_log_by_the_hash_of_its_user() {
+        let (world, destination) = setup();
+        let (logs, _guard) = Logs::capture();
+        let deletion = || call("delete-user", &json!({"external_id": "u1"}));
+        invoke(&destination, &world, deletion()).await;
+        let [receipt] = logs.with_message("deletion accepted by Pushwoosh").try_into().unwrap();
+        let hash = json!(platform::telemetry::hashed("u1"));
+        assert_eq!((&receipt["app.code"], &receipt["user.hash"]), (&json!("A"), &hash));
+        let parked = "deletion parked until Pushwoosh takes it";
+        assert!(logs.with_message(parked).is_empty());
+        world.upstream(|_| Reply::Status(503, json!({})));
+        invoke(&destination, &world, deletion()).await;
+        let [line] = logs.with_message(parked).try_into().unwrap();
+        assert_eq!((&line["user.hash"], &line["cause"]), (&hash, &json!("http_503")));
+        // Other items are not deletions.
+        invoke(
+            &destination,
+            &world,
+            call("track-user", &json!({"user_id": "u1", "attributes": {"a": 1}})),
+        )
+        .await;
+        assert_eq!(logs.with_message(parked).len(), 1);
+    }
+
+    /// No request holds records today. One that did would lose nothing.
+    #[tokio::test(start_paused = true)]
+    async fn work_for_segment_is_left_to_the_retries() {
+        let (world, destination) = setup();
+        let application = world.platform.secrets.application("A").await.unwrap();
+        let record =
+            br#"{"event_name":"Push Sent","timestamp":1,"application_code":"A","hwid":"H"}"#;
+        let deadlines = destination.deadlines(world.now(), Duration::ZERO);
+        let invocation = Invocation::begin("request", &world.platform.clock, deadlines);
+        let kind = mapping::ItemKind::Record;
+        let results = destination.process(&application, kind, &[record], &invocation).await;
+        assert!(matches!(results[0].outcome, Outcome::Parked(_)));
+        assert_eq!(world.messages()[0].0, "retry");
     }
 
     #[tokio::test(start_paused = true)]

@@ -72,6 +72,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn memory_is_bounded() {
+        let recent = Recent::default();
+        let remember = |number: usize| {
+            let item = number.to_be_bytes();
+            recent.remember("A", std::iter::once((item.as_slice(), Outcome::Delivered)));
+        };
+        (0..MAX_ITEMS).for_each(remember);
+        remember(MAX_ITEMS);
+        assert!(recent.take("A", &0_usize.to_be_bytes()), "the limit itself is kept");
+        remember(MAX_ITEMS + 1);
+        remember(MAX_ITEMS + 2);
+        assert_eq!(recent.lock().len(), 1);
+    }
+
+    #[test]
     fn an_item_is_known_as_often_as_it_was_delivered() {
         let recent = Recent::default();
         assert!(!recent.take("A", b"1"));

@@ -34,7 +34,7 @@ pub fn is_valid(
         // Both are always computed: the time taken must not depend on the input.
         let whole = signs(secret, body);
         let element = first.is_some_and(|first| signs(secret, first));
-        whole | element
+        whole || element
     })
 }
 

@@ -143,6 +143,42 @@ impl World {
     }
 }
 
+/// What this thread logs, as the functions write it. It ends with the guard.
+#[derive(Debug, Clone, Default)]
+pub struct Logs(Arc<Mutex<Vec<u8>>>);
+
+impl Logs {
+    /// Captures log lines of level INFO and above from now on.
+    pub fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+        let logs = Self::default();
+        let writer = logs.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_writer(move || writer.clone())
+            .finish();
+        (logs, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// The lines with this message.
+    pub fn with_message(&self, message: &str) -> Vec<Value> {
+        let text = String::from_utf8_lossy(&lock(&self.0)).into_owned();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line.get("message").is_some_and(|found| found == message)).collect()
+    }
+}
+
+impl std::io::Write for Logs {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        lock(&self.0).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A secret with both sections and a webhook secret, for upstreams in memory.
 pub fn application(api_token: &str, write_key: &str) -> Value {
     json!({
