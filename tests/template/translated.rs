@@ -24,7 +24,8 @@ fn read(name: &str) -> Template {
     let directory = std::env::var_os(DIRECTORY).unwrap_or_else(|| {
         panic!("{DIRECTORY} is not set: run `ci/template`, which translates the templates first")
     });
-    let file = Path::new(&directory).join(name);
+    // A relative path is one of the repository.
+    let file = repository(".").join(directory).join(name);
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| {
         panic!("{}: {error}; `ci/template` writes it", file.display());
     });

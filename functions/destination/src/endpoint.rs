@@ -1,6 +1,6 @@
 //! What an endpoint is: everything that differs between the routes.
 
-use mapping::ItemKind;
+use mapping::{ItemKind, Outcome};
 
 use crate::event::HttpResponse;
 use crate::process::ItemResult;
@@ -54,5 +54,42 @@ impl<'a> Body<'a> {
             Self::One(_) => None,
             Self::List(items) => items.first().copied(),
         }
+    }
+}
+
+/// The only method of Segment's client.
+pub(crate) const POST: &[&str] = &["POST"];
+
+/// The response to a request of one item. An item that cannot be decoded is named; one that was
+/// refused later is not, since Segment could do nothing about it.
+pub(crate) fn respond_to_one(result: Option<&ItemResult>, action: &str) -> HttpResponse {
+    match result {
+        Some(ItemResult { outcome: Outcome::Failed(_), .. }) => HttpResponse::unavailable(),
+        Some(ItemResult { undecodable: Some(message), .. }) => {
+            HttpResponse::failure(action, message)
+        }
+        Some(_) | None => HttpResponse::ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mapping::{Cause, Reason};
+
+    use super::*;
+
+    #[test]
+    fn one_item_is_answered_by_how_it_ended() {
+        let status = |outcome: Outcome, undecodable: Option<&str>| {
+            let result = ItemResult { outcome, undecodable: undecodable.map(str::to_owned) };
+            respond_to_one(Some(&result), "act").status_code
+        };
+        assert_eq!(status(Outcome::Delivered, None), 200);
+        assert_eq!(status(Outcome::Parked(Cause::Timeout), None), 200);
+        assert_eq!(status(Reason::NoIdentity.into(), None), 200);
+        assert_eq!(status(Reason::RefusedByPushwoosh.into(), None), 200);
+        assert_eq!(status(Reason::NotJson.into(), Some("JSON is expected")), 400);
+        assert_eq!(status(Outcome::Failed(Cause::QueueUnavailable), Some("m")), 503);
+        assert_eq!(respond_to_one(None, "act").status_code, 200);
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //! * [`event`]: what invokes the function, and what it answers.
-//! * [`route`]: which endpoint a request is for; [`endpoint`]: what one is; `endpoints`: a file each.
+//! * [`endpoint`]: what an endpoint is; [`endpoints`]: the routes, with a file for each.
 //! * `caller`: which application, and whether the caller holds its key; [`signature`]: whether a
 //!   webhook's sender holds the shared secret.
 //! * `process`: from items to outcomes, the same for every route.
@@ -14,11 +14,10 @@
 
 mod caller;
 pub mod endpoint;
-mod endpoints;
+pub mod endpoints;
 pub mod event;
 mod process;
 mod recent;
-pub mod route;
 mod seen;
 pub mod signature;
 
@@ -35,8 +34,8 @@ use platform::{Deadlines, Function, Invocation, Platform};
 use pushwoosh::delivery::Delivery;
 
 use crate::endpoint::{Body, Credential};
+use crate::endpoints::Route;
 use crate::event::{HttpRequest, HttpResponse};
-use crate::route::Route;
 
 /// Part of the time budget that is kept for parking what could not be sent.
 const PARKING_TIME: Duration = Duration::from_secs(1);

@@ -4,11 +4,10 @@
 
 use mapping::ItemKind;
 
-use super::{POST, respond_to_one};
-use crate::endpoint::{Body, Credential, Endpoint};
+use crate::endpoint::{Body, Credential, Endpoint, POST, respond_to_one};
 
 /// The body names the user.
-pub(crate) const ENDPOINT: Endpoint = Endpoint {
+pub(super) const ENDPOINT: Endpoint = Endpoint {
     path: "/integration-segment/v1/delete-user",
     methods: POST,
     credential: Credential::ApiKey,

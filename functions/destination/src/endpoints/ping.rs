@@ -1,11 +1,10 @@
 //! `ping`: Segment tests the key that a user has entered (spec D4).
 
-use super::POST;
-use crate::endpoint::{Body, Credential, Endpoint};
+use crate::endpoint::{Body, Credential, Endpoint, POST};
 use crate::event::HttpResponse;
 
 /// The key is all that is looked at: a ping has no items.
-pub(crate) const ENDPOINT: Endpoint = Endpoint {
+pub(super) const ENDPOINT: Endpoint = Endpoint {
     path: "/integration-segment/v1/ping",
     methods: POST,
     credential: Credential::ApiKey,

@@ -7,15 +7,14 @@ use mapping::ItemKind;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{POST, respond_to_one};
-use crate::endpoint::{Body, Credential, Endpoint};
+use crate::endpoint::{Body, Credential, Endpoint, POST, respond_to_one};
 use crate::event::HttpResponse;
 use crate::process::ItemResult;
 
 const ACTION: &str = "post event";
 
 /// The body holds the events.
-pub(crate) const ENDPOINT: Endpoint = Endpoint {
+pub(super) const ENDPOINT: Endpoint = Endpoint {
     path: "/integration-segment/v1/post-events",
     methods: POST,
     credential: Credential::ApiKey,

@@ -2,11 +2,10 @@
 
 use mapping::ItemKind;
 
-use super::{POST, respond_to_one};
-use crate::endpoint::{Body, Credential, Endpoint};
+use crate::endpoint::{Body, Credential, Endpoint, POST, respond_to_one};
 
 /// The body is the profile.
-pub(crate) const ENDPOINT: Endpoint = Endpoint {
+pub(super) const ENDPOINT: Endpoint = Endpoint {
     path: "/integration-segment/v1/track-user",
     methods: POST,
     credential: Credential::ApiKey,

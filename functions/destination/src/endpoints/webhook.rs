@@ -17,7 +17,7 @@ use crate::process::ItemResult;
 const MAX_RESPONSE_BYTES: usize = 8_000;
 
 /// The body is an event or a list of events.
-pub(crate) const ENDPOINT: Endpoint = Endpoint {
+pub(super) const ENDPOINT: Endpoint = Endpoint {
     path: "/webhook/{app_code}",
     // Segment's webhook destination may be set to PUT and PATCH.
     methods: &["POST", "PUT", "PATCH"],
