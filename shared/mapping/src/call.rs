@@ -109,3 +109,42 @@ impl Plan {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_has_its_path_and_its_form_of_body() {
+        for (method, path) in [
+            (Method::RegisterDevice, "/json/1.3/registerDevice"),
+            (Method::RegisterUser, "/json/1.3/registerUser"),
+            (Method::RegisterEmail, "/json/1.3/registerEmail"),
+            (Method::SetTags, "/json/1.3/setTags"),
+            (Method::PostEvent, "/json/1.3/postEvent"),
+            (Method::DeleteUser, "/api/v2/device-api/deleteUser"),
+        ] {
+            assert_eq!(method.path(), path);
+            let body = Call::new(method, "A").body();
+            let bare = json!({"application": "A"});
+            let is_v2 = method == Method::DeleteUser;
+            assert_eq!(body, if is_v2 { bare } else { json!({ "request": bare }) });
+        }
+    }
+
+    #[test]
+    fn plans_run_beside_each_other_stage_by_stage() {
+        let stages = |lengths: &[usize]| {
+            let call = Call::new(Method::SetTags, "A");
+            Plan { stages: lengths.iter().map(|length| vec![call.clone(); *length]).collect() }
+        };
+        let lengths = |plan: Plan| plan.stages.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lengths(stages(&[1, 2]).beside(stages(&[3]))), [4, 2]);
+        assert_eq!(lengths(stages(&[1]).beside(stages(&[2, 3]))), [3, 3]);
+        assert_eq!(lengths(stages(&[]).beside(stages(&[2]))), [2]);
+        assert_eq!(
+            lengths(stages(&[1]).then(vec![]).then(vec![Call::new(Method::SetTags, "A")])),
+            [1, 1]
+        );
+    }
+}

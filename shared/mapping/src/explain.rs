@@ -351,4 +351,81 @@ mod tests {
         assert_eq!(ItemKind::recognise(&json!({"user_id": "u", "name": "E"})), ItemKind::Event);
         assert_eq!(items(json!({"events": [1, 2]})).len(), 2);
     }
+
+    /// What is sent counts, what was only read does not: the place of an object that holds a part.
+    #[test]
+    fn of_an_event_that_is_dropped_only_what_no_mapping_read_went_nowhere() {
+        let event = json!({"type": "track", "userId": "u1", "event": "E", "extra": {"a": 1},
+            "timestamp": "2026-01-02T03:04:05Z", "properties": {"a": 1, "b": {"c": 2}}, "propertiesx": 1});
+        let explanation = explained(ItemKind::RawEvent, &event);
+        assert!(explanation.calls.is_empty() && explanation.decisive.is_empty());
+        assert_eq!(explanation.unused, ["extra.a", "propertiesx"]);
+        // Bodies without calls have no parts of which that could be said.
+        assert_eq!(explained(ItemKind::Event, &json!({"name": "E"})).unused, [""; 0]);
+    }
+
+    #[test]
+    fn every_failing_mapping_is_shown_once_beside_what_the_others_send() {
+        let entry = |name: &str| {
+            json!({"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": {
+                "external_id": {"@path": "$.userId"}, "device_platform": "web", "timestamp": 5, "name": {"@path": name}}})
+        };
+        let list = segment_language::subscription::read(&[entry("$.event"), entry("$.nothing")]);
+        let rules = Rules { subscriptions: &list.subscriptions, ..Rules::of_presets("A") };
+        let event = json!({"type": "track", "userId": "u1", "event": "E"});
+        let explanation = explain(ItemKind::RawEvent, &event, &rules);
+        assert_eq!((explanation.calls.len(), explanation.drops.len()), (1, 1));
+        assert_eq!(explanation.drops[0].outcome, "rejected");
+        assert_eq!(explanation.mappings[1].dropped.as_ref(), Some(&explanation.drops[0]));
+        assert_eq!(explanation.mappings[0].dropped, None);
+    }
+
+    #[test]
+    fn a_deletion_needs_no_mapping_and_what_is_no_event_is_selected_by_none() {
+        let deletion = json!({"type": "delete", "userId": "u1"});
+        let explanation = explained(ItemKind::RawEvent, &deletion);
+        assert!(explanation.mappings.is_empty());
+        assert_eq!(inputs(&explanation, "user_id"), ["userId"]);
+        let none = explained(ItemKind::RawEvent, &json!(["track"]));
+        assert!(none.mappings.iter().all(|attempt| !attempt.selected && attempt.fields.is_empty()));
+    }
+
+    #[test]
+    fn records_and_parked_messages_name_their_own_application() {
+        let record = json!({"event_name": "Push Sent", "timestamp": 5, "application_code": "B", "hwid": "H"});
+        assert_eq!(explained(ItemKind::Record, &record).application, "B");
+        let parked = json!({"application": "B", "work": {"pushwoosh": [[{"method": "deleteUser",
+            "request": {"application": "B", "user_id": "u"}}]]}, "first_seen": "1970-01-01T00:00:00Z",
+            "attempts": 1, "cause": "timeout"});
+        let explanation = explained(ItemKind::recognise(&parked), &parked);
+        assert_eq!((explanation.input, explanation.application.as_str()), (ItemKind::Parked, "B"));
+        assert_eq!(explanation.calls[0].path, "/api/v2/device-api/deleteUser");
+        let profile = json!({"user_id": "u", "attributes": {"a": 1}, "application": "B"});
+        assert_eq!(explained(ItemKind::Profile, &profile).application, "A");
+    }
+
+    #[test]
+    fn an_input_is_recognised_by_what_it_holds() {
+        for (value, kind) in [
+            (json!({"work": {}}), ItemKind::Profile),
+            (json!({"first_seen": 1}), ItemKind::Profile),
+            (json!({"type": "other"}), ItemKind::Profile),
+            (json!({"type": "group"}), ItemKind::RawEvent),
+            (json!({"messageId": "m"}), ItemKind::RawEvent),
+            (json!({"external_id": "u", "email": "a@b.c"}), ItemKind::Profile),
+            (json!({"user_id": "u"}), ItemKind::Profile),
+            (json!({"app_id": "A"}), ItemKind::Event),
+        ] {
+            assert_eq!(ItemKind::recognise(&value), kind, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_list_and_a_body_of_events_have_several_items() {
+        assert_eq!(items(json!([1, 2, 3])).len(), 3);
+        assert_eq!(items(json!({"events": []})).len(), 0);
+        for one in [json!({"events": 5}), json!({"event": [1]}), json!("text")] {
+            assert_eq!(items(one.clone()), [one]);
+        }
+    }
 }

@@ -63,3 +63,59 @@ pub fn identity_of(item: &[u8]) -> Option<String> {
         .iter()
         .find_map(|name| item.get(name).and_then(id))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_texts_or_numbers_but_never_false() {
+        for (value, expected) in [
+            (json!(" u1 "), Some("u1")),
+            (json!(5), Some("5")),
+            (json!("false"), None),
+            (json!(" "), None),
+            (json!(true), None),
+            (json!(["u1"]), None),
+        ] {
+            assert_eq!(id(&value).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_name_stays_as_it_came_unless_it_is_blank() {
+        assert_eq!(verbatim(&json!(" A b ")).as_deref(), Some(" A b "));
+        assert_eq!(verbatim(&json!(7)).as_deref(), Some("7"));
+        assert_eq!(verbatim(&json!("false")).as_deref(), Some("false"));
+        assert_eq!((verbatim(&json!("  ")), verbatim(&json!(null))), (None, None));
+    }
+
+    #[test]
+    fn spellings_of_a_name_fold_to_one() {
+        for name in ["Push Sent", "push_sent", "PUSH-SENT", "  pushsent\t"] {
+            assert_eq!(fold(name), "pushsent", "{name}");
+        }
+    }
+
+    #[test]
+    fn the_user_comes_before_the_device_in_whatever_kind_of_item() {
+        for (item, expected) in [
+            (r#"{"device_id":"d","user_id":"u"}"#, Some("u")),
+            (r#"{"external_id":5}"#, Some("5")),
+            (r#"{"anonymousId":"a","userId":"false"}"#, Some("a")),
+            (r#"{"hwid":"h"}"#, Some("h")),
+            ("{}", None),
+            ("no json", None),
+        ] {
+            assert_eq!(identity_of(item.as_bytes()).as_deref(), expected, "{item}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_not_an_object() {
+        assert_eq!(object::<Value>(json!([1])).unwrap_err().reason, Reason::NotAnObject);
+        assert_eq!(json(b"{").unwrap_err().reason, Reason::NotJson);
+    }
+}

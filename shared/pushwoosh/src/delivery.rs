@@ -152,7 +152,7 @@ mod tests {
     use std::time::Duration;
 
     use mapping::{Cause, deletion, profile};
-    use platform::testing::{Reply, World, application};
+    use platform::testing::{Logs, Reply, World, application};
     use serde_json::json;
 
     use super::*;
@@ -258,6 +258,21 @@ mod tests {
         let (outcome, _) = deliver(&world, plan.clone()).await;
         assert_eq!(outcome.unsent, Some(Unsent { plan, why: Cause::Timeout.into() }));
         assert_eq!(world.now().since(before), BUDGET);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_deletion_that_was_accepted_leaves_a_receipt() {
+        let world = World::new(&[]);
+        let (logs, _guard) = Logs::capture();
+        let receipts = || logs.with_message("deletion accepted by Pushwoosh").len();
+        deliver(&world, profile_plan()).await;
+        assert_eq!(receipts(), 0);
+        let deletion = deletion::plan("A", br#"{"external_id":"u1"}"#).unwrap();
+        deliver(&world, deletion.clone()).await;
+        assert_eq!(receipts(), 1);
+        world.upstream(|_| Reply::Status(503, json!({})));
+        deliver(&world, deletion).await;
+        assert_eq!(receipts(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -65,4 +65,17 @@ mod tests {
             prop_assert_eq!(cut(&vec![300; number]).len(), number.div_ceil(MAX_EVENTS));
         }
     }
+
+    #[test]
+    fn a_batch_is_full_at_its_limits_and_not_before() {
+        let largest = MAX_BATCH_BYTES - ENVELOPE_BYTES - 1;
+        // Two calls and their commas.
+        assert_eq!(cut(&[largest - 10, 9]).len(), 1);
+        assert_eq!(cut(&[largest - 10, 10]).len(), 2);
+        assert_eq!(cut(&[1; MAX_EVENTS]).len(), 1);
+        assert_eq!(cut(&[1; MAX_EVENTS + 1]), [0..MAX_EVENTS, MAX_EVENTS..MAX_EVENTS + 1]);
+        // No call is left out, and no batch is empty.
+        assert_eq!(cut(&[2 * largest, 1]), [0..1, 1..2]);
+        assert!(cut(&[]).is_empty());
+    }
 }
