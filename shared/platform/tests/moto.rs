@@ -1,23 +1,34 @@
 //! Secrets Manager and SQS as others understand them: run against a moto server, by `ci/moto`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mapping::Reason;
-use platform::message::{self, Kind, Parked, Reject, Work};
-use platform::queues::Queues;
-use platform::secrets::{SecretError, Secrets};
+use jiff::Timestamp;
+use mapping::{Cause, Item, ItemKind, Origin, Parked, Reason, Work};
+use platform::Platform;
+use platform::clock::Clock;
+use platform::message::{self, Message, Reject};
+use platform::secrets::SecretError;
 use platform::settings::Settings;
+use platform::transport;
 use secrecy::ExposeSecret;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 
 /// Set by `ci/moto`, together with the endpoints and credentials that the SDK reads.
 fn queue(name: &str) -> String {
     std::env::var(format!("MOTO_{name}")).expect("run ci/moto")
 }
 
-fn settings() -> Settings {
+/// The platform as a function has it, on the system's clock and network.
+async fn platform() -> Platform {
     let environment: BTreeMap<String, String> = [
         ("PWSEG_RETRY_QUEUE_URL", queue("RETRY")),
         ("PWSEG_REJECTS_QUEUE_URL", queue("REJECTS")),
@@ -25,12 +36,13 @@ fn settings() -> Settings {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
-    Settings::read(&environment).unwrap()
+    let settings = Settings::read(&environment).unwrap();
+    Platform::new(settings, Clock::system(), transport::system().unwrap()).await
 }
 
 #[tokio::test]
 async fn secrets_are_read_with_their_previous_version() {
-    let secrets = Secrets::from_settings(&platform::aws::config().await, &settings());
+    let secrets = platform().await.secrets;
     let token = |application: std::sync::Arc<platform::Application>| {
         application.pushwoosh.as_ref().unwrap().api_token.expose_secret().to_owned()
     };
@@ -41,20 +53,23 @@ async fn secrets_are_read_with_their_previous_version() {
 
 #[tokio::test]
 async fn what_is_parked_and_rejected_comes_back_as_it_was() {
-    let config = platform::aws::config().await;
-    let queues = Queues::from_settings(&config, &settings());
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let Platform { queues, clock, transport, .. } = platform().await;
     let call =
         |n: usize| RawValue::from_string(format!("{{\"n\":{n},\"control\":\"\\u0001\"}}")).unwrap();
-    let parked: Vec<_> = (0..25)
-        .map(|n| (Parked::new("A", Work::Segment(vec![call(n)]), "test"), Duration::ZERO))
-        .collect();
-    assert!(queues.park(&parked, deadline).await.iter().all(Result::is_ok));
+    let now = Timestamp::UNIX_EPOCH;
+    let parked = (0..25).map(|n| {
+        let work = Work::Segment(vec![call(n)]);
+        Message::Park(Parked::new("A", work, Cause::Timeout, now), Duration::ZERO)
+    });
     let large = "\u{FFFF}".repeat(200_000);
-    let rejects =
-        [Reject::new(None, Kind::Record, "t-0-1", Reason::NotJson, "").with_raw(large.as_bytes())];
-    assert!(queues.reject(&rejects, deadline).await.iter().all(Result::is_ok));
+    let (kind, origin, bytes) = (ItemKind::Record, Origin::Record("t-0", 1), large.as_bytes());
+    let item = Item { kind, application: None, origin, bytes };
+    let reject = Message::Reject(Reject::new(item, Reason::NotJson, "", now));
+    let messages: Vec<_> = parked.chain([reject]).collect();
+    let deadline = clock.now() + Duration::from_secs(10);
+    assert!(queues.keep(&messages, deadline).await.iter().all(Result::is_ok));
 
+    let config = platform::aws::config(&clock, &transport).await;
     let client = aws_sdk_sqs::Client::new(&config);
     let mut seen = Vec::new();
     while seen.len() < 25 {
