@@ -262,7 +262,10 @@ mod tests {
     #[test]
     fn languages_and_time_zones_that_are_none_are_left_out() {
         assert_eq!(language(&json!("zh_Hans-CN")).as_deref(), Some("zh"));
-        assert_eq!(language(&json!(true)), None);
+        for none in [json!(true), json!("12"), json!("abcd"), json!("e1-US")] {
+            assert_eq!(language(&none), None, "{none}");
+        }
+        assert_eq!(language(&json!("DEU")).as_deref(), Some("deu"));
         assert_eq!(offset("Mars/Olympus", Timestamp::UNIX_EPOCH), None);
         assert_eq!(offset("Asia/Kolkata", Timestamp::UNIX_EPOCH), Some(19_800));
     }

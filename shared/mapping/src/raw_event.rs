@@ -160,6 +160,22 @@ mod tests {
     }
 
     #[test]
+    fn a_rejection_is_named_before_an_intentional_skip() {
+        let entry = |platform: &str, name: &str| {
+            json!({"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": {
+                "external_id": {"@path": "$.userId"}, "device_platform": platform, "timestamp": 5, "name": name}})
+        };
+        let (skipped, rejected) = (entry("toaster", "E"), entry("web", ""));
+        for list in [[skipped.clone(), rejected.clone()], [rejected, skipped]] {
+            let list = read(&list);
+            let rules = Rules { subscriptions: &list.subscriptions, ..Rules::of_presets("A") };
+            let event = json!({"type": "track", "userId": "u1"}).to_string();
+            let refusal = plan(&rules, event.as_bytes()).unwrap_err();
+            assert_eq!(refusal.reason, Reason::NoEventName);
+        }
+    }
+
+    #[test]
     fn every_mapping_counts_for_itself() {
         let entry = |event: &str| {
             json!({"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": {

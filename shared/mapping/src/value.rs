@@ -39,18 +39,12 @@ fn element(value: &Value) -> Option<String> {
     }
 }
 
-/// Shortest text that can be a full date and time: `2026-01-02T03:04:05Z`.
-const MIN_DATE_TIME: usize = 20;
-
-/// Pushwoosh's date form, if the text is a full RFC 3339 date and time.
+/// Pushwoosh's date form, if the text is a full RFC 3339 date and time. Shorter and other forms that the
+/// parser knows stay as they are.
 fn date(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
-    let looks_like_one = bytes.len() >= MIN_DATE_TIME
-        && bytes.get(4) == Some(&b'-')
-        && bytes.get(7) == Some(&b'-')
-        && bytes.get(10).is_some_and(|b| matches!(b, b'T' | b't' | b' '))
-        && bytes.get(16) == Some(&b':');
-    if !looks_like_one {
+    let is_full = bytes.get(4) == Some(&b'-') && bytes.get(16) == Some(&b':');
+    if !is_full {
         return None;
     }
     let instant: Timestamp = text.parse().ok()?;
@@ -70,6 +64,10 @@ mod tests {
             (json!("2026-01-02T03:04:05.678Z"), json!("2026-01-02 03:04")),
             (json!("2026-01-02T01:04:05+02:00"), json!("2026-01-01 23:04")),
             (json!("2026-01-02"), json!("2026-01-02")),
+            (json!("2026-01-02 03:04:05Z"), json!("2026-01-02 03:04")),
+            (json!("2026-01-02T03:04Z"), json!("2026-01-02T03:04Z")),
+            (json!("+002026-01-02T03:04:05Z"), json!("+002026-01-02T03:04:05Z")),
+            (json!("20260102T030405.000Z"), json!("20260102T030405.000Z")),
             (json!("2026-13-02T03:04:05Z"), json!("2026-13-02T03:04:05Z")),
             (json!(true), json!(true)),
             (json!(2_147_483_647), json!(2_147_483_647)),

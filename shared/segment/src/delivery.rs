@@ -158,8 +158,7 @@ impl Job<'_> {
                 return outcome;
             };
             attempts += 1;
-            let delay = BASE_DELAY * 2_u32.saturating_pow(attempts - 1);
-            let delay = delay.mul_f64(fastrand::f64());
+            let delay = longest_delay(attempts).mul_f64(fastrand::f64());
             let too_late = clock.now() + delay >= deadline;
             if !may_pass_soon(*undelivered) || attempts >= MAX_ATTEMPTS || too_late {
                 return outcome;
@@ -167,6 +166,11 @@ impl Job<'_> {
             clock.sleep(delay).await;
         }
     }
+}
+
+/// The longest delay after this many attempts of one invocation.
+fn longest_delay(attempts: u32) -> Duration {
+    BASE_DELAY.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1)))
 }
 
 /// Whether another attempt in this invocation may succeed. A limit, a time that Segment named and a
@@ -306,6 +310,25 @@ mod tests {
                 assert_eq!(*outcome == TrackOutcome::Delivered, index != 37, "{index}");
             }
             assert!(world.requests().len() < 20);
+        }
+    }
+
+    #[test]
+    fn delays_double() {
+        for (attempts, milliseconds) in [(1, 500), (2, 1_000), (3, 2_000)] {
+            assert_eq!(longest_delay(attempts), Duration::from_millis(milliseconds), "{attempts}");
+        }
+    }
+
+    /// No part of it would fare better.
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_is_refused_for_its_place_or_its_key_is_not_halved() {
+        for status in [401, 404] {
+            let world = World::new(&[]);
+            world.upstream(move |_| Reply::Status(status, json!({})));
+            let outcomes = deliver(&world, &[call("a"), call("b"), call("c")]).await;
+            assert!(outcomes.iter().all(|outcome| *outcome != TrackOutcome::Delivered));
+            assert_eq!(world.requests().len(), 1, "{status}");
         }
     }
 
