@@ -140,7 +140,6 @@ fn changes(value: &Value, keys: &[String]) -> Vec<Value> {
             .chain(VALID.into_iter().filter(|valid| valid != text).map(Value::from))
             .collect(),
         Value::Number(number) => vec![json!(number.as_f64().unwrap_or_default() + 1.0), json!(7)],
-        Value::Bool(value) => vec![(!value).into()],
         _ => vec!["~".into()],
     };
     others.push(Value::Null);

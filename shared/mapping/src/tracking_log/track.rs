@@ -213,6 +213,21 @@ mod tests {
     }
 
     #[test]
+    fn every_field_of_a_record_counts() {
+        let track = |change: &[(&str, Value)]| {
+            Record::read(&record(change)).unwrap().to_track(OptionalProperty::ALL).unwrap()
+        };
+        let properties =
+            track(&[("message_type", json!("In-App")), ("campaign_id", json!(961_234))]).properties;
+        assert_eq!(properties.message_type, "In-App");
+        assert_eq!(properties.campaign_id.as_deref(), Some("961234"));
+        // Without a code the message's id keeps its steps apart.
+        let id =
+            |id: u64| track(&[("message_code", json!("")), ("message_id", json!(id))]).message_id;
+        assert_ne!(id(1), id(2));
+    }
+
+    #[test]
     fn fields_are_known_in_the_spellings_of_schema_registries() {
         let camel = br#"{"eventName":"Push Sent","timestamp":"2026-01-31T12:00:00Z","applicationCode":"DEMO0-00001",
             "MESSAGE-CODE":"A444-AAABBBCC-00112233","campaignCode":{"string":"AAAAA-XXXXX"},"Platform":3,
