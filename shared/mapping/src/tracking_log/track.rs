@@ -168,6 +168,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::tracking_log::MessageEvent;
 
     fn to_track(value: &[u8]) -> Result<Track, Reason> {
         Record::read(value)?.to_track(&[])
@@ -210,6 +211,18 @@ mod tests {
         let properties = record.to_track(optional).unwrap().properties;
         assert_eq!(properties.message_code.as_deref(), Some("A444-AAABBBCC-00112233"));
         assert_eq!(properties.campaign_id, None);
+    }
+
+    #[test]
+    fn an_application_receives_the_events_that_it_exports() {
+        let value = record(&[]);
+        let record = Record::read(&value).unwrap();
+        let reason = |exported: Option<&[MessageEvent]>| {
+            record.track(&Rules { exported, ..Rules::of_presets("A") }).err()
+        };
+        assert_eq!(reason(None), None);
+        assert_eq!(reason(Some(&[MessageEvent::PushSent])), None);
+        assert_eq!(reason(Some(&[MessageEvent::EmailSent])), Some(Reason::EventNotExported));
     }
 
     #[test]
