@@ -9,6 +9,7 @@
 
 mod destination;
 mod docs;
+mod environments;
 mod explain;
 mod queries;
 mod redrive;
