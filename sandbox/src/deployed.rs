@@ -25,6 +25,9 @@ pub const RETRY_VISIBILITY: Duration = Duration::from_mins(6);
 /// `maxReceiveCount` of the retry queue.
 pub const RETRY_MAX_RECEIVES: u32 = 100;
 
+/// `MessageRetentionPeriod` of all queues.
+pub const QUEUE_RETENTION: Duration = Duration::from_hours(14 * 24);
+
 /// `BatchSize` of the retry queue's event source mapping.
 pub const RETRY_BATCH_SIZE: usize = 10;
 

@@ -106,7 +106,7 @@ pub(crate) fn reply(reply: Reply) -> Response {
     response
 }
 
-/// The answer of a model, after its delay and as its connection fares.
+/// The answer of a model after its delay, or what the model does with the connection instead.
 pub(crate) async fn exchanged(exchange: Exchange) -> Option<Response> {
     tokio::time::sleep(exchange.delay).await;
     match exchange.connection {

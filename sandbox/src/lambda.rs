@@ -1,41 +1,67 @@
-//! One Lambda function: its runtime API, its process, and the invocations that wait for it.
+//! One Lambda function: its execution environments, and the invocations that wait for one.
 //!
-//! The process is the real one: it asks the runtime API for work as it would in AWS. Where it is
-//! told to, it works on several invocations at a time, as on Lambda Managed Instances.
-//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
+//! An environment is the real process: it asks its runtime API for work as it would in AWS. There are
+//! two kinds of [`Environments`]. One that ended is started again.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>,
+//! <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>
 //!
-//! Invariants: an invocation is answered once, by the function, by its time limit, or by the death
-//! of the process that had it; one that no process had yet waits for the next process.
+//! Invariants: an invocation is answered once, by the function, by its time limit, or by the death of
+//! the process that had it; one that no process had yet waits for the next process.
 
-use std::collections::{HashMap, VecDeque};
-use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+mod environment;
 
-use anyhow::{Context, Result, bail};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
 use bytes::Bytes;
-use hyper::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::JoinSet;
 
-use crate::http::{self, Request, Response};
 use crate::logs::Logs;
+use environment::Environment;
 
-/// Invocations that one process may work on at a time.
-pub(crate) const CONCURRENCY: usize = 16;
+/// Invocations that a shared environment works on at a time.
+const SHARED_CONCURRENCY: usize = 16;
 
-/// Pauses between starts of a process that keeps dying.
-const FIRST_RESTART: Duration = Duration::from_millis(50);
-const MAX_RESTART: Duration = Duration::from_secs(2);
+/// What the environments of a function are like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Environments {
+    /// One environment that works on several invocations at a time, as on Lambda Managed Instances. It is
+    /// never frozen.
+    Shared,
+    /// As in Lambda by default: each works on one invocation at a time, is frozen (SIGSTOP) while it
+    /// waits for the next one, and is killed at the time limit. They are started as load asks for them,
+    /// at most so many.
+    Separate(usize),
+}
+
+impl Environments {
+    fn number(self) -> usize {
+        match self {
+            Self::Shared => 1,
+            Self::Separate(most) => most,
+        }
+    }
+
+    fn concurrency(self) -> usize {
+        match self {
+            Self::Shared => SHARED_CONCURRENCY,
+            Self::Separate(_) => 1,
+        }
+    }
+}
+
+/// An invocation that has waited this long gets a new environment. In AWS it gets one at once; here a
+/// process takes the time of the processes that work.
+const GROW_AFTER: Duration = Duration::from_millis(30);
 
 /// Starts of a process that has never asked for work before the sandbox gives up.
 const STARTS: u32 = 3;
-
-const BASE: &str = "/2018-06-01/runtime/";
 
 /// Why an invocation gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,21 +74,20 @@ pub(crate) struct Function {
     /// `PWSEG_TRACK_PROPERTIES` of its environment, where it is set.
     pub(crate) track_properties: Option<String>,
     timeout: Duration,
+    environments: Environments,
     state: Mutex<State>,
-    work: Notify,
+    /// An invocation waits.
+    grow: Notify,
     ids: AtomicU64,
     invocations: AtomicU64,
     cold_starts: AtomicU64,
-    pid: AtomicU32,
     ready: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Invocation>,
-    running: HashMap<String, Answerer>,
-    /// Counts processes: a request of a dead one must get no invocation.
-    process: u64,
+    environments: Vec<Arc<Environment>>,
 }
 
 type Answerer = oneshot::Sender<Result<Bytes, FunctionError>>;
@@ -79,18 +104,19 @@ impl Function {
     pub(crate) fn new(
         name: &'static str,
         timeout: Duration,
+        environments: Environments,
         track_properties: Option<String>,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
             track_properties,
             timeout,
+            environments,
             state: Mutex::default(),
-            work: Notify::new(),
+            grow: Notify::new(),
             ids: AtomicU64::new(0),
             invocations: AtomicU64::new(0),
             cold_starts: AtomicU64::new(0),
-            pid: AtomicU32::new(0),
             ready: watch::Sender::new(false),
         })
     }
@@ -98,23 +124,34 @@ impl Function {
     /// Invokes the function and waits for its answer.
     pub(crate) async fn invoke(&self, payload: Bytes) -> Result<Bytes, FunctionError> {
         let id = format!("{}-{:08}", self.name, self.ids.fetch_add(1, Ordering::Relaxed));
-        let (answer, answered) = oneshot::channel();
-        self.lock().waiting.push_back(Invocation { id: id.clone(), payload, answer });
-        self.work.notify_one();
+        let (answer, mut answered) = oneshot::channel();
         self.invocations.fetch_add(1, Ordering::Relaxed);
-        let result = tokio::time::timeout(self.timeout, answered).await;
-        match result {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(FunctionError("the invocation was given up".to_owned())),
-            Err(_) => {
-                let mut state = self.lock();
-                state.waiting.retain(|invocation| invocation.id != id);
-                state.running.remove(&id);
-                Err(FunctionError(format!(
-                    "Task timed out after {} seconds",
-                    self.timeout.as_secs()
-                )))
-            }
+        self.place(Invocation { id: id.clone(), payload, answer });
+        // The environment watches the time limit of what it works on.
+        let given_up = || Err(FunctionError("the invocation was given up".to_owned()));
+        if let Ok(answer) = tokio::time::timeout(self.timeout, &mut answered).await {
+            return answer.unwrap_or_else(|_| given_up());
+        }
+        if take_out(&mut self.lock().waiting, &id) {
+            return Err(FunctionError("Rate Exceeded.".to_owned()));
+        }
+        answered.await.unwrap_or_else(|_| given_up())
+    }
+
+    /// Gives an invocation to the idle environment that was used last, or lets it wait.
+    fn place(&self, invocation: Invocation) {
+        let mut state = self.lock();
+        let idle = state.environments.iter().filter_map(|environment| environment.idle_since());
+        let newest = idle.max();
+        let found = state
+            .environments
+            .iter()
+            .find(|environment| newest.is_some() && environment.idle_since() == newest);
+        if let Some(environment) = found {
+            environment.assign(invocation);
+        } else {
+            state.waiting.push_back(invocation);
+            self.grow.notify_one();
         }
     }
 
@@ -125,164 +162,68 @@ impl Function {
         ready.wait_for(|ready| *ready).await.ok();
     }
 
-    /// For `/_sandbox/state`.
+    /// For `/_sandbox/state`. `pid` is the process that was used last.
     pub(crate) fn state(&self) -> Value {
+        let state = self.lock();
+        let mut pids: Vec<(u64, u32)> =
+            state.environments.iter().filter_map(|environment| environment.pid()).collect();
+        pids.sort_unstable_by(|left, right| right.cmp(left));
+        let pids: Vec<u32> = pids.into_iter().map(|(_, pid)| pid).collect();
         json!({
-            "pid": self.pid.load(Ordering::Relaxed),
+            "pid": pids.first().copied().unwrap_or_default(),
+            "pids": pids,
             "invocations": self.invocations.load(Ordering::Relaxed),
             "cold_starts": self.cold_starts.load(Ordering::Relaxed),
             "track_properties": self.track_properties,
         })
     }
 
-    /// Serves the runtime API.
-    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
-        http::serve(listener, move |request| {
-            let function = Arc::clone(&self);
-            async move { function.answer(request).await }
-        })
-        .await;
-    }
-
-    async fn answer(&self, request: Request) -> Option<Response> {
-        let (method, path) = http::route(&request);
-        let path = path.strip_prefix(BASE)?;
-        if method == Method::GET && path == "invocation/next" {
-            return self.next().await;
-        }
-        let body = request.into_body();
-        let result = match path.strip_prefix("invocation/").and_then(|path| path.split_once('/')) {
-            Some((id, "response")) => {
-                self.lock().running.remove(id).map(|answer| answer.send(Ok(body)))
-            }
-            Some((id, "error")) => {
-                let error = FunctionError(String::from_utf8_lossy(&body).into_owned());
-                self.lock().running.remove(id).map(|answer| answer.send(Err(error)))
-            }
-            _ => None,
-        };
-        // An answer to an invocation that has timed out is for nobody.
-        drop(result);
-        Some(http::empty(202))
-    }
-
-    /// Hands out the next invocation to the process that asks, once there is one.
-    async fn next(&self) -> Option<Response> {
-        let process = self.lock().process;
-        self.ready.send_replace(true);
-        loop {
-            let work = self.work.notified();
-            {
-                let mut state = self.lock();
-                if state.process != process {
-                    return None;
-                }
-                if let Some(Invocation { id, payload, answer }) = state.waiting.pop_front() {
-                    if !state.waiting.is_empty() {
-                        self.work.notify_one();
-                    }
-                    let deadline =
-                        (SystemTime::now() + self.timeout).duration_since(SystemTime::UNIX_EPOCH);
-                    let deadline = deadline.unwrap_or_default().as_millis().to_string();
-                    let response = http::answer(200, "application/json", payload);
-                    let response =
-                        http::with_header(response, "lambda-runtime-aws-request-id", &id);
-                    let response =
-                        http::with_header(response, "lambda-runtime-deadline-ms", &deadline);
-                    let arn =
-                        format!("arn:aws:lambda:eu-central-1:123456789012:function:{}", self.name);
-                    let response =
-                        http::with_header(response, "lambda-runtime-invoked-function-arn", &arn);
-                    let trace = format!(
-                        "Root=1-{:08x}-{:024x};Sampled=1",
-                        jiff::Timestamp::now().as_second(),
-                        self.ids.load(Ordering::Relaxed)
-                    );
-                    let response = http::with_header(response, "lambda-runtime-trace-id", &trace);
-                    state.running.insert(id, answer);
-                    return Some(response);
-                }
-            }
-            work.await;
-        }
-    }
-
-    /// Keeps a process running, and passes on what it writes.
+    /// Keeps environments running: one from the start, more as invocations wait.
     pub(crate) async fn supervise(
         self: Arc<Self>,
-        command: impl Fn() -> Command,
+        command: impl Fn() -> Command + Clone + Send + Sync + 'static,
         logs: Arc<Logs>,
     ) -> Result<()> {
-        let mut pause = FIRST_RESTART;
-        let mut starts_left = Some(STARTS);
+        let mut environments = JoinSet::new();
         loop {
-            self.lock().process += 1;
-            let mut command = command();
-            let started = command
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .kill_on_drop(true)
-                .spawn();
-            let mut child = started.with_context(|| {
-                let program = command.as_std().get_program().display();
-                format!("the function {} cannot be started: {program}", self.name)
-            })?;
-            self.pid.store(child.id().unwrap_or_default(), Ordering::Relaxed);
-            self.cold_starts.fetch_add(1, Ordering::Relaxed);
-            self.ready.send_replace(false);
-            let (out, err) = (child.stdout.take(), child.stderr.take());
-            let started = tokio::time::Instant::now();
-            let (status, (), ()) = tokio::join!(
-                child.wait(),
-                pass_on(self.name, out, &logs),
-                pass_on(self.name, err, &logs)
-            );
-            starts_left = starts_left.filter(|_| !*self.ready.borrow());
-            if let Some(left) = &mut starts_left {
-                *left -= 1;
-                if *left == 0 {
-                    bail!(
-                        "the function {} does not start: what it wrote above says why",
-                        self.name
-                    );
-                }
+            let environment = Arc::new(Environment::new(self.environments.concurrency()));
+            self.lock().environments.push(Arc::clone(&environment));
+            let (function, logs, command) = (Arc::clone(&self), Arc::clone(&logs), command.clone());
+            environments.spawn(async move { environment.run(&function, command, &logs).await });
+            tokio::select! {
+                () = self.more_needed() => {}
+                ended = environments.join_next() => return ended.context("nothing runs")??,
             }
-            self.died(&status.map_or_else(|error| error.to_string(), |status| status.to_string()));
-            pause = if started.elapsed() > MAX_RESTART {
-                FIRST_RESTART
-            } else {
-                (pause * 2).min(MAX_RESTART)
-            };
-            tokio::time::sleep(pause).await;
         }
     }
 
-    /// Fails what the dead process was working on.
-    fn died(&self, status: &str) {
-        let mut state = self.lock();
-        state.process += 1;
-        for (_, answer) in state.running.drain() {
-            let error = json!({"errorType": "Runtime.ExitError", "errorMessage": format!("the process ended: {status}")});
-            // Whoever waited has given up in the meantime.
-            answer.send(Err(FunctionError(error.to_string()))).ok();
+    /// Returns when another environment is to be started.
+    async fn more_needed(&self) {
+        loop {
+            self.grow.notified().await;
+            tokio::time::sleep(GROW_AFTER).await;
+            let state = self.lock();
+            let starting =
+                state.environments.iter().filter(|environment| environment.is_starting()).count();
+            if state.waiting.len() > starting
+                && state.environments.len() < self.environments.number()
+            {
+                if state.waiting.len() > starting + 1 {
+                    self.grow.notify_one();
+                }
+                return;
+            }
         }
-        drop(state);
-        self.work.notify_waiters();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn pass_on(name: &str, stream: Option<impl AsyncRead + Unpin>, logs: &Logs) {
-    let Some(stream) = stream else { return };
-    let mut stream = BufReader::new(stream);
-    let mut line = Vec::new();
-    // Not by characters: a line that is no UTF-8 text would end it.
-    while matches!(stream.read_until(b'\n', &mut line).await, Ok(read) if read > 0) {
-        logs.line(name, String::from_utf8_lossy(&line).trim_end());
-        line.clear();
-    }
+/// Removes an invocation from those that wait; whether it was there.
+fn take_out(waiting: &mut VecDeque<Invocation>, id: &str) -> bool {
+    let before = waiting.len();
+    waiting.retain(|invocation| invocation.id != id);
+    waiting.len() < before
 }

@@ -7,7 +7,7 @@
 //! * `serve`: starts everything.
 //! * [`deployed`]: what the template deploys.
 //! * `functions`: how a function is run in a process.
-//! * `lambda`: the Lambda runtime API and the processes of the functions.
+//! * `lambda`: the environments of the functions: processes and their runtime API.
 //! * `trigger`: what invokes functions: HTTP gateway, Kafka and SQS event source mappings.
 //! * `standin`: serves the models of Secrets Manager, SQS, DynamoDB, Pushwoosh and Segment.
 //! * `apps`: the applications' secrets.

@@ -8,6 +8,9 @@ use clap::Args;
 
 use crate::deployed::{FUNCTIONS, RETRY_MAX_RECEIVES};
 
+/// Processes of a function: a bound for the memory of a laptop.
+const MAX_ENVIRONMENTS: usize = 64;
+
 /// Flags of `serve`.
 #[derive(Debug, Args)]
 pub struct Options {
@@ -32,9 +35,18 @@ pub struct Options {
     /// JSON file with the variables of each function, in place of the sandbox's: function → name → value
     #[arg(long, value_name = "FILE")]
     pub environment: Option<PathBuf>,
+    /// Run each function in up to NUMBER processes as Lambda does: one invocation each, frozen between
+    /// invocations, killed at the time limit. Without it one process takes several invocations at a time
+    #[arg(long, value_name = "NUMBER", value_parser = environments)]
+    pub environments: Option<usize>,
     /// Wait between retries as long as in AWS, rather than for seconds
     #[arg(long)]
     pub real_delays: bool,
+}
+
+fn environments(text: &str) -> Result<usize> {
+    let number = text.parse().ok().filter(|number| (1..=MAX_ENVIRONMENTS).contains(number));
+    number.with_context(|| format!("a number from 1 to {MAX_ENVIRONMENTS} is expected"))
 }
 
 fn bootstrap(text: &str) -> Result<(String, PathBuf)> {

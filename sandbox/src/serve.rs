@@ -23,7 +23,7 @@ use crate::apps::{self, Apps};
 use crate::control::{Control, Standins};
 use crate::deployed::{Deployed, FUNCTIONS, RETRY_BATCH_SIZE, RETRY_VISIBILITY, TOPIC};
 use crate::http;
-use crate::lambda::{CONCURRENCY, Function};
+use crate::lambda::{Environments, Function};
 use crate::logs::Logs;
 use crate::options::Options;
 use crate::standin::aws::Aws;
@@ -89,7 +89,7 @@ pub async fn serve(flags: Options) -> Result<()> {
     tasks.spawn(endless(Arc::clone(&standins.aws).serve(aws)));
 
     let logs = Arc::new(Logs::default());
-    let functions = start(&flags, &aws_url, &logs, &mut tasks).await?;
+    let functions = start(&flags, &aws_url, &logs, &mut tasks)?;
     let [destination, source, retrier] = functions.as_slice() else {
         bail!("a function is missing")
     };
@@ -125,23 +125,22 @@ fn retry_mapping(real_delays: bool) -> QueueMapping {
     QueueMapping { queue, batch_size: RETRY_BATCH_SIZE, visibility, return_after }
 }
 
-/// Starts every function with its runtime API.
-async fn start(
+/// Starts every function.
+fn start(
     flags: &Options,
     aws_url: &str,
     logs: &Arc<Logs>,
     tasks: &mut JoinSet<Result<()>>,
 ) -> Result<Vec<Arc<Function>>> {
     let mut functions = Vec::new();
+    let environments = flags.environments.map_or(Environments::Shared, Environments::Separate);
     for Deployed { name, timeout } in FUNCTIONS {
-        let api = local().await?;
-        let environment = environment(name, api.local_addr()?, aws_url, flags)?;
+        let environment = environment(name, aws_url, flags)?;
         let track_properties = environment.get("PWSEG_TRACK_PROPERTIES").cloned();
-        let function = Function::new(name, timeout, track_properties);
+        let function = Function::new(name, timeout, environments, track_properties);
         let mut bootstraps = flags.bootstrap.iter().filter(|(function, _)| function == name);
         let bootstrap = bootstraps.next_back().map(|(_, file)| file.clone());
         let command = command(name, bootstrap, environment)?;
-        tasks.spawn(endless(Arc::clone(&function).serve(api)));
         tasks.spawn(Arc::clone(&function).supervise(command, Arc::clone(logs)));
         functions.push(function);
     }
@@ -189,19 +188,12 @@ fn url(listener: &TcpListener) -> Result<String> {
 }
 
 /// What Lambda sets, and what the template sets.
-fn environment(
-    name: &str,
-    api: SocketAddr,
-    aws: &str,
-    flags: &Options,
-) -> Result<BTreeMap<String, String>> {
+fn environment(name: &str, aws: &str, flags: &Options) -> Result<BTreeMap<String, String>> {
     let mut environment: BTreeMap<String, String> = [
-        ("AWS_LAMBDA_RUNTIME_API", api.to_string()),
         ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
         ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
-        ("AWS_LAMBDA_MAX_CONCURRENCY", CONCURRENCY.to_string()),
         ("AWS_REGION", "eu-central-1".to_owned()),
         // The SDK signs requests; the stand-in does not look at it.
         ("AWS_ACCESS_KEY_ID", "sandbox".to_owned()),
@@ -253,7 +245,7 @@ fn command(
     name: &'static str,
     bootstrap: Option<PathBuf>,
     environment: BTreeMap<String, String>,
-) -> Result<impl Fn() -> Command + Send + 'static> {
+) -> Result<impl Fn() -> Command + Clone + Send + Sync + 'static> {
     let own = std::env::current_exe()?;
     Ok(move || {
         let mut command = Command::new(bootstrap.as_ref().unwrap_or(&own));

@@ -11,6 +11,7 @@
 
 mod destination;
 mod docs;
+mod environments;
 mod events;
 mod explain;
 mod queries;

@@ -7,10 +7,6 @@ use crate::Problems;
 use crate::code::{deployed, settings};
 use crate::translated::{Template, template, text};
 
-/// What SQS keeps messages for at most, in seconds: 14 days
-/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>).
-const MAX_RETENTION_S: u64 = 1_209_600;
-
 /// What an HTTP API waits for a function at most, in seconds
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
 const HTTP_API_TIMEOUT_S: u64 = 30;
@@ -66,11 +62,11 @@ fn queues_are_encrypted_and_keep_messages_for_as_long_as_sqs_can() {
         let encrypted =
             properties["SqsManagedSseEnabled"] == managed && properties["KmsMasterKeyId"] == key;
         problems.check(encrypted, format!("{name} is not encrypted"));
-        let longest = properties["MessageRetentionPeriod"] == MAX_RETENTION_S;
+        let longest = properties["MessageRetentionPeriod"] == deployed::QUEUE_RETENTION.as_secs();
         problems.check(longest, format!("{name} keeps messages for less than 14 days"));
     }
     let (_, age) = settings()["PWSEG_RETRY_MAX_AGE_S"].range().unwrap();
-    let kept = age <= MAX_RETENTION_S;
+    let kept = age <= deployed::QUEUE_RETENTION.as_secs();
     problems.check(kept, format!("items are retried for {age} s, longer than SQS keeps them"));
     problems.report();
 }

@@ -75,7 +75,7 @@ pub fn exchange(
         }
         (None, None) => Reply { status: 200, headers: Vec::new(), body: Vec::new() },
     };
-    Exchange::new(reply, &fault)
+    fault.exchange(reply)
 }
 
 /// The service and the operation that a request is for, from its `x-amz-target`.

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::reply::{Connection, Reply};
+use crate::reply::{Connection, Exchange, Reply};
 
 /// One entry of the list.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,11 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// This reply, delivered as the fault says.
+    pub fn exchange(&self, reply: Reply) -> Exchange {
+        Exchange { reply, delay: self.delay(), connection: self.connection() }
+    }
+
     /// How much later the answer comes.
     pub fn delay(&self) -> Duration {
         Duration::from_millis(self.delay_ms)

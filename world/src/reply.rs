@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::faults::Fault;
-
 /// Status, headers and body of an HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -50,11 +48,4 @@ pub struct Exchange {
     pub delay: Duration,
     /// Whether it is sent.
     pub connection: Connection,
-}
-
-impl Exchange {
-    /// This reply, delivered as the fault says.
-    pub fn new(reply: Reply, fault: &Fault) -> Self {
-        Self { reply, delay: fault.delay(), connection: fault.connection() }
-    }
 }

@@ -48,7 +48,7 @@ pub fn exchange(
     } else {
         Reply { status: 200, headers: Vec::new(), body: Vec::new() }
     };
-    Exchange::new(fault.change(reply), &fault)
+    fault.exchange(fault.change(reply))
 }
 
 /// The body of a request: decompressed where `content-encoding` is gzip, as sent otherwise.

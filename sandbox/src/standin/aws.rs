@@ -89,7 +89,7 @@ impl Aws {
             }
             _ => {
                 let body = json!({"__type": "UnknownOperationException"});
-                Exchange::new(Reply::json(400, &body), &Fault::default())
+                Fault::default().exchange(Reply::json(400, &body))
             }
         }
     }

@@ -13,8 +13,7 @@ use world::queue_mapping::{Batch, QueueMapping};
 use world::reply::Exchange;
 use world::sqs::{Attributes, RedrivePolicy, Sqs};
 
-/// `MessageRetentionPeriod` of the queues.
-const RETENTION: Duration = Duration::from_hours(14 * 24);
+use crate::deployed::QUEUE_RETENTION;
 
 /// A poller looks again after this, for messages whose visibility has run out.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -36,7 +35,7 @@ impl Queues {
     /// Empty queues. After this many receives a message of `retry` goes to `dead`.
     pub(crate) fn new(max_receives: u32) -> Self {
         let mut sqs = Sqs::default();
-        let attributes = Attributes { retention: RETENTION, ..Attributes::default() };
+        let attributes = Attributes { retention: QUEUE_RETENTION, ..Attributes::default() };
         sqs.create("dead", attributes.clone());
         sqs.create("rejects", attributes.clone());
         let redrive = Some(RedrivePolicy { dead_letter_queue: "dead".to_owned(), max_receives });
