@@ -301,6 +301,15 @@ mod tests {
     }
 
     #[test]
+    fn a_url_that_is_blank_is_the_usual_one() {
+        for url in [json!(""), json!(" / "), json!(null)] {
+            let secret = json!({"pushwoosh": {"api_token": "t", "base_url": url}});
+            let application = Application::read("A", &secret).unwrap();
+            assert_eq!(application.pushwoosh.unwrap().base_url, PUSHWOOSH_BASE_URL, "{url}");
+        }
+    }
+
+    #[test]
     fn every_problem_is_named_without_the_value() {
         let secret = json!({
             "pushwoosh": {"api_token": "", "base_url": "ftp://marker"},
@@ -311,6 +320,7 @@ mod tests {
         assert!(!problems.to_string().contains("marker"));
         let fields = [
             "pushwoosh.api_token",
+            "pushwoosh.base_url",
             "segment.region",
             "segment.write_key",
             "webhook.shared_secret",

@@ -28,8 +28,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// First attempt and one more.
 const ATTEMPTS: u32 = 2;
 
-/// Largest answer that is read: ten SQS messages of 1 MiB as JSON text.
-const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+/// Largest answer that is read, 32 MiB: ten SQS messages of 1 MiB as JSON text.
+const MAX_ANSWER_BYTES: usize = 33_554_432;
 
 /// Configuration from the environment that Lambda sets, or as every AWS tool finds it.
 pub async fn config(clock: &Clock, transport: &Arc<dyn Transport>) -> SdkConfig {
@@ -106,5 +106,25 @@ fn failed(error: TransportError) -> ConnectorError {
     match error {
         TransportError::Connection(_) => ConnectorError::io(error.into()),
         TransportError::TooLarge(_) => ConnectorError::user(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requests are signed with it: AWS refuses a time that is off by minutes.
+    #[test]
+    fn the_sdk_has_the_wall_clocks_time() {
+        let clock = Clock::system();
+        let sdk = SdkClock(clock.clone()).now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let wall = u64::try_from(clock.wall().as_second()).unwrap();
+        assert!((sdk.as_secs()..=sdk.as_secs() + 60).contains(&wall));
+    }
+
+    #[test]
+    fn a_broken_connection_is_tried_again_and_a_large_answer_is_not() {
+        assert!(failed(TransportError::Connection("broken".into())).is_io());
+        assert!(failed(TransportError::TooLarge(5)).is_user());
     }
 }

@@ -243,6 +243,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_batch_is_full_at_its_limits_and_not_before() {
+        let sizes = |sizes: &[usize]| {
+            let entry =
+                |size: &usize| Entry { index: 0, body: "x".repeat(*size), delay: Duration::ZERO };
+            let batches = group(sizes.iter().map(entry).collect());
+            batches.iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        let half = message::MAX_BYTES / 2;
+        assert_eq!(sizes(&[half, half]), [2]);
+        assert_eq!(sizes(&[half, half + 1]), [1, 1]);
+        assert_eq!(sizes(&[1; 11]), [10, 1]);
+        assert_eq!(sizes(&[message::MAX_BYTES + 1, 1]), [1, 1]);
+        assert_eq!(sizes(&[]), [0; 0]);
+    }
+
     fn parked(text: &str, delay: Duration) -> Message {
         let call = serde_json::value::to_raw_value(text).unwrap();
         let work = Work::Segment(vec![call]);

@@ -311,7 +311,7 @@ mod tests {
         }
         // A refused key does not help a moment after the secret was read.
         secrets.refreshed("A").await.unwrap();
-        assert_eq!(reads(&world), 1);
+        assert_eq!((reads(&world), secrets.take_stale()), (1, 0));
         tokio::time::advance(MIN_REFRESH).await;
         secrets.application("A").await.unwrap();
         assert_eq!(reads(&world), 1);
@@ -320,6 +320,14 @@ mod tests {
         tokio::time::advance(Duration::from_mins(5)).await;
         secrets.application("A").await.unwrap();
         assert_eq!(reads(&world), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn debug_shows_where_secrets_are_and_none_of_them() {
+        let world = World::new(&[]);
+        world.platform.secrets.application("A").await.unwrap();
+        let shown = format!("{:?}", world.platform.secrets);
+        assert!(shown.contains("segment-pushwoosh/{app_code}") && !shown.contains("token"));
     }
 
     #[tokio::test(start_paused = true)]
