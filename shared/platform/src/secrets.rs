@@ -288,7 +288,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{Reply, World};
+    use crate::testing::{Logs, Reply, World};
 
     fn token(token: &str) -> Value {
         json!({"pushwoosh": {"api_token": token}})
@@ -322,6 +322,28 @@ mod tests {
         assert_eq!(reads(&world), 3);
     }
 
+    /// A secret is read every few minutes: what is wrong with it must not fill the log.
+    #[tokio::test(start_paused = true)]
+    async fn problems_of_a_secret_are_logged_once_until_it_changes() {
+        let world = World::new(&[("PWSEG_SECRET_TTL_S", "60")]);
+        let (logs, _guard) = Logs::capture();
+        let read = async |secret: &Value| {
+            world.secret("A", secret);
+            tokio::time::advance(Duration::from_mins(1)).await;
+            world.platform.secrets.application("A").await.ok();
+            let problems = logs.with_message("the application's secret cannot be used: correct it");
+            let warnings =
+                logs.with_message("the application's secret has ignored or suspicious entries");
+            (problems.len(), warnings.len())
+        };
+        let wrong = json!({"pushwoosh": {"api_token": ""}, "other": 1});
+        assert_eq!(read(&wrong).await, (1, 1));
+        assert_eq!(read(&wrong).await, (1, 1));
+        assert_eq!(read(&json!({"pushwoosh": {}})).await, (2, 1));
+        assert_eq!(read(&token("t")).await, (2, 1));
+        assert_eq!(read(&wrong).await, (3, 2));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn debug_shows_where_secrets_are_and_none_of_them() {
         let world = World::new(&[]);
@@ -350,6 +372,11 @@ mod tests {
             assert_eq!(secrets.application("X").await.unwrap_err(), SecretError::Unknown);
         }
         assert_eq!(reads(&world), 1);
+        // Others that are unknown do not push it out.
+        for code in ["Y", "Z", "X"] {
+            assert!(secrets.application(code).await.is_err(), "{code}");
+        }
+        assert_eq!(reads(&world), 3);
         world.secret("X", &token("x"));
         tokio::time::advance(ABSENT_TTL).await;
         assert_eq!(secrets.application("X").await.unwrap().code, "X");
