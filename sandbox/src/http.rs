@@ -63,7 +63,7 @@ where
             }
         });
         tokio::spawn(async move {
-            // A peer that hangs up is none of our business.
+            // A client may close its connection at any time.
             hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await

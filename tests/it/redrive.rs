@@ -43,7 +43,7 @@ async fn a_reject_is_shown_and_then_delivered() {
 }
 
 #[tokio::test]
-async fn a_batch_that_lambda_gave_up_is_sent_from_its_file_with_the_same_ids() {
+async fn a_batch_of_the_failure_bucket_is_sent_from_its_file_with_the_same_ids() {
     let sandbox = Sandbox::start();
     let record = json!({"event_name": "Push Sent", "timestamp": 1_769_860_800, "application_code": "DEMO0-00001",
                         "message_code": "M", "hwid": "H1", "platform": 1});

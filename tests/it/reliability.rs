@@ -216,7 +216,7 @@ async fn reliability() {
     once(&resets);
     row("connections reset before an answer", &resets);
 
-    // The upstream takes the call and its answer does not come, or cannot be read: nobody can know,
+    // The upstream takes the call and its answer does not come, or cannot be read: it is not known,
     // so that these are sent again.
     let hangs = figures("hangs", json!([{"delay_ms": 600_000, "times": 30}]), &[], met).await;
     assert!((1..=30).contains(&hangs.events.repeated));
@@ -249,7 +249,7 @@ async fn at_once_refused(sandbox: &Sandbox) {
     refused(sandbox, 5).await;
 }
 
-/// Until requests were turned away, and the records parked for want of settings.
+/// Until requests were turned away, and the records parked because settings were unavailable.
 async fn secrets_refused(sandbox: &Sandbox) {
     sandbox
         .until("Secrets Manager is asked in vain", async |sandbox| {
@@ -299,7 +299,7 @@ async fn killed() -> Figures {
 
 /// While one application's upstreams fail, the other's calls flow, and nothing of it is parked.
 #[tokio::test]
-async fn a_healthy_application_is_not_affected_by_a_sick_one() {
+async fn an_outage_of_one_application_does_not_affect_another() {
     let sandbox = Sandbox::with_apps("beside", &apps());
     for fault in [
         json!({"application": SICK, "status": 503}),

@@ -1,4 +1,4 @@
-//! The schema for producers, held against what the source reads.
+//! The schema for producers, compared with what the source reads.
 
 use mapping::Reason;
 use mapping::tracking_log::{OptionalProperty, Record, Track};

@@ -1,4 +1,4 @@
-//! What is wrong with a secret is told before it is deployed.
+//! `check-secret` reports what is wrong with a secret before it is deployed.
 
 use platform::Application;
 use serde_json::{Value, json};

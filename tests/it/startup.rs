@@ -1,4 +1,4 @@
-//! What stands in the way of a start is told in one line, and the sandbox ends.
+//! Startup errors are reported in one line, and the sandbox ends.
 
 use std::process::{Command, Stdio};
 
@@ -24,7 +24,7 @@ fn refusal(address: &str, flags: &[&str]) -> String {
 const ANY: &str = "127.0.0.1:0";
 
 #[test]
-fn what_is_wrong_with_a_flag_is_told() {
+fn a_wrong_flag_is_reported() {
     let empty = file("startup-empty", "");
     let artifact = format!("source={empty}");
     for (flags, part) in [
@@ -41,7 +41,7 @@ fn what_is_wrong_with_a_flag_is_told() {
 }
 
 #[test]
-fn a_port_in_use_is_told() {
+fn a_port_in_use_is_reported() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let said = refusal(&address, &[]);

@@ -58,7 +58,7 @@ async fn single_events_lists_and_mixed_types_become_calls() {
 }
 
 #[tokio::test]
-async fn only_who_holds_the_secret_is_heard() {
+async fn only_a_signed_webhook_is_accepted() {
     let sandbox = Sandbox::start();
     let list = json!([event("a", &json!({})), event("b", &json!({}))]);
     let (body, first) = (list.to_string(), list[0].to_string());
@@ -107,7 +107,7 @@ async fn a_message_that_was_seen_is_not_sent_twice() {
 }
 
 #[tokio::test]
-async fn what_can_be_neither_delivered_nor_kept_comes_again() {
+async fn what_can_be_neither_delivered_nor_kept_is_refused_with_503() {
     let sandbox = Sandbox::start();
     sandbox.faults("pushwoosh", &json!([{"status": 503, "times": 1}])).await;
     sandbox.faults("sqs", &json!([{"status": 503}])).await;

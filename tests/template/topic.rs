@@ -45,9 +45,9 @@ fn what_needs_provisioned_pollers_is_absent_without_them() {
         == Some(&json!(["ReportBatchItemFailures"]));
     problems.check(reported, "provisioned pollers do not read the partial-batch response");
     let variables = &template.properties("Source")["Environment"]["Variables"];
-    let told = variables["PWSEG_PARTIAL_BATCH_RESPONSE"]
+    let follows = variables["PWSEG_PARTIAL_BATCH_RESPONSE"]
         == json!({"Fn::If": ["Provisioned", "true", "false"]});
-    problems.check(told, "PWSEG_PARTIAL_BATCH_RESPONSE does not follow PollerMode");
+    problems.check(follows, "PWSEG_PARTIAL_BATCH_RESPONSE does not follow PollerMode");
     problems.report();
 }
 

@@ -206,7 +206,7 @@ impl Lambda {
         late
     }
 
-    /// Drops the environments that were idle for long, and returns them. They are not told.
+    /// Drops the environments that were idle for long, and returns them. They are not notified.
     pub fn drop_idle(&mut self, now: Timestamp) -> Vec<EnvironmentId> {
         let old = self.environments.iter().filter(|(_, environment)| {
             matches!(environment.state, State::Frozen { kept_until, .. } if kept_until <= now)
@@ -298,7 +298,7 @@ mod tests {
         let next = lambda.invoke(deadline, &mut rng).unwrap();
         assert!(next.environment != environment && next.cold_start.is_some());
         lambda.finished(environment, deadline, &mut rng);
-        assert_eq!(lambda.environments().count(), 1, "an answer after the end is for nobody");
+        assert_eq!(lambda.environments().count(), 1, "an answer after the end is ignored");
     }
 
     // lambda-runtime-environment: idle environments are removed without notice.

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_batch_comes_back_after_the_visibility_timeout_or_as_told() {
+    fn a_failed_batch_is_visible_again_after_the_visibility_timeout_or_the_given_time() {
         for (return_after, comes_back) in
             [(None, VISIBILITY), (Some(Duration::from_secs(1)), Duration::from_secs(1))]
         {

@@ -79,7 +79,7 @@ struct ItemIdentifier {
 }
 
 /// The records that the answer names, or nothing where all were taken. An answer that cannot be read or
-/// names something else brings back the whole batch.
+/// names something else makes Lambda resend the whole batch.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/kafka-retry-configurations.html>
 pub fn failures(topic: &str, answer: &[u8], sent: &[Record]) -> Option<Vec<Record>> {
     let response: Option<Option<PartialBatchResponse>> = serde_json::from_slice(answer).ok();
