@@ -157,7 +157,7 @@ impl Retry {
         let Attempt { message, attempts, invocation, .. } = attempt;
         let (code, tally) = (attempt.application, &invocation.tally);
         let number = (calls.len() + skipped.len()) as u64;
-        let Some(account) = SegmentAccount::of(application) else {
+        let Some(account) = SegmentAccount::from_application(application) else {
             tally.items(Reason::NotConfigured.into(), number);
             return Ok(());
         };

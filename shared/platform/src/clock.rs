@@ -157,4 +157,11 @@ mod tests {
         assert_eq!((late, clock.now()), (Err(Elapsed), deadline));
         assert_eq!(clock.timeout_at(deadline, async { 5 }).await, Ok(5));
     }
+
+    #[test]
+    fn the_wall_clock_is_the_systems() {
+        let system = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let wall = u64::try_from(Clock::system().wall().as_second()).unwrap();
+        assert!(wall.abs_diff(system) <= 60);
+    }
 }

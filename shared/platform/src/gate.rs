@@ -22,14 +22,14 @@ use crate::upstream::{CallError, Verdict};
 /// Where and with which key an application's calls go.
 pub trait Account: Clone + Send + Sync {
     /// The application's account, where it has one.
-    fn of(application: &Application) -> Option<Self>;
+    fn from_application(application: &Application) -> Option<Self>;
 
     /// The key that the upstream checks.
     fn key(&self) -> &SecretString;
 }
 
 impl Account for PushwooshAccount {
-    fn of(application: &Application) -> Option<Self> {
+    fn from_application(application: &Application) -> Option<Self> {
         application.pushwoosh.clone()
     }
 
@@ -39,7 +39,7 @@ impl Account for PushwooshAccount {
 }
 
 impl Account for SegmentAccount {
-    fn of(application: &Application) -> Option<Self> {
+    fn from_application(application: &Application) -> Option<Self> {
         application.segment.clone()
     }
 
@@ -172,7 +172,7 @@ impl Gate {
     /// The account with a newer key than the one that was refused, if there is one.
     async fn rotated<A: Account>(&self, code: &str, refused: &A) -> Option<A> {
         let application = self.secrets.refreshed(code).await.ok()?;
-        let account = A::of(&application)?;
+        let account = A::from_application(&application)?;
         (account.key().expose_secret() != refused.key().expose_secret()).then_some(account)
     }
 
@@ -266,7 +266,7 @@ mod tests {
             let platform = &world.platform;
             let gate = Gate::new(platform.clock.clone(), Arc::clone(&platform.secrets), patience);
             let application = platform.secrets.application("A").await.unwrap();
-            let account = SegmentAccount::of(&application).unwrap();
+            let account = SegmentAccount::from_application(&application).unwrap();
             let upstream = Scripted {
                 key: "key",
                 answers: Mutex::new(answers.to_vec()),

@@ -104,7 +104,7 @@ impl Delivery {
 
     async fn send(&self, application: &Application, call: &Call, invocation: &Invocation) -> Sent {
         let code = application.code.as_str();
-        let Some(account) = PushwooshAccount::of(application) else {
+        let Some(account) = PushwooshAccount::from_application(application) else {
             return Sent::Refused("the application's secret has no pushwoosh.api_token".to_owned());
         };
         let (deadline, tally) = (invocation.deadlines.upstream, &invocation.tally);

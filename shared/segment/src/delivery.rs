@@ -216,7 +216,7 @@ mod tests {
         budget: Duration,
     ) -> Vec<TrackOutcome> {
         let application = world.platform.secrets.application("A").await.unwrap();
-        let account = SegmentAccount::of(&application).unwrap();
+        let account = SegmentAccount::from_application(&application).unwrap();
         let invocation = world.invocation(budget);
         delivery.deliver("A", &account, calls, 0, &invocation).await
     }

@@ -40,7 +40,7 @@ fn split(body: &[u8]) -> Result<Body<'_>, HttpResponse> {
 
 fn respond(body: &Body<'_>, results: &[ItemResult]) -> HttpResponse {
     match body {
-        Body::One(_) => match results.first().map(EventStatus::of) {
+        Body::One(_) => match results.first().map(EventStatus::from_result) {
             None | Some(EventStatus { status: 200, .. }) => HttpResponse::ok(),
             Some(EventStatus { status, message }) => {
                 HttpResponse::message(status, &message.unwrap_or_default())
@@ -57,7 +57,7 @@ struct EventStatus {
 }
 
 impl EventStatus {
-    fn of(result: &ItemResult) -> Self {
+    fn from_result(result: &ItemResult) -> Self {
         let (status, message) = match (result.outcome, &result.undecodable) {
             (Outcome::Failed(_), _) => (503, Some("temporarily unavailable, send it again")),
             (_, Some(message)) => (400, Some(message.as_str())),
@@ -81,7 +81,7 @@ impl EventStatus {
 }
 
 fn respond_to_list(results: &[ItemResult]) -> HttpResponse {
-    let statuses: Vec<EventStatus> = results.iter().map(EventStatus::of).collect();
+    let statuses: Vec<EventStatus> = results.iter().map(EventStatus::from_result).collect();
     let failed = statuses.iter().any(|event| event.status == 503);
     let whole = if failed { 503 } else { 200 };
     [true, false]
