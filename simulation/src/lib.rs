@@ -11,11 +11,12 @@
 //! * `fleet`: a function's environments; `time`: their clocks.
 //! * `services`: the models behind an in-memory transport.
 //! * `items`: what was sent and what its senders were told.
-//! * [`oracle`]: the judge.
+//! * [`oracle`]: the judge; [`sabotage`]: what it must notice.
 
 mod fleet;
 mod items;
 pub mod oracle;
+pub mod sabotage;
 mod senders;
 mod services;
 mod story;
@@ -34,6 +35,7 @@ use source::Source;
 use crate::fleet::Fleet;
 use crate::services::World;
 pub use oracle::{Guarantee, Verdict};
+pub use sabotage::Sabotage;
 
 /// Time limits of the functions, as the template sets them.
 const DESTINATION_TIMEOUT: Duration = Duration::from_secs(29);
@@ -68,18 +70,33 @@ impl Story {
     }
 }
 
+/// How a story is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Telling {
+    /// Days of the story.
+    pub days: u32,
+    /// Whether every step is kept.
+    pub trace: bool,
+    /// A deliberate defect.
+    pub sabotage: Option<Sabotage>,
+}
+
 /// Simulates the story of a seed.
-pub fn run(seed: u64, days: u32, trace: bool) -> anyhow::Result<Story> {
+pub fn run(seed: u64, telling: Telling) -> anyhow::Result<Story> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     // The functions' own jitter.
     fastrand::seed(seed);
-    runtime.block_on(simulate(seed, days, trace))
+    runtime.block_on(simulate(seed, telling))
 }
 
-async fn simulate(seed: u64, days: u32, trace: bool) -> anyhow::Result<Story> {
-    let plan = story::Plan::new(seed, days);
-    let world = World::new(seed, trace);
+async fn simulate(seed: u64, telling: Telling) -> anyhow::Result<Story> {
+    let plan = story::Plan::new(seed, telling.days);
+    let world = World::new(seed, telling.trace);
+    world.state().sabotage = telling.sabotage;
+    if telling.sabotage == Some(Sabotage::ForgetfulSegment) {
+        world.state().segment.options.repeat_window = Duration::ZERO;
+    }
     let settings = |partial: bool| {
         let variables = [
             ("PWSEG_RETRY_QUEUE_URL", "https://sqs.test/1/retry"),

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Parser;
-use simulation::{Guarantee, Story, run};
+use simulation::{Guarantee, Sabotage, Story, Telling, run};
 
 /// Simulates weeks of the system's life and judges them.
 #[derive(Debug, Parser)]
@@ -31,6 +31,9 @@ struct Options {
     /// Breaches of guarantees that are known to be broken today are no failure.
     #[arg(long)]
     expect_known: bool,
+    /// A deliberate defect, or `list`.
+    #[arg(long)]
+    sabotage: Option<String>,
     /// Prints the table in Markdown.
     #[arg(long)]
     table: bool,
@@ -52,6 +55,14 @@ fn guarantee(text: &str) -> Result<Guarantee, String> {
 
 fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
+    if options.sabotage.as_deref() == Some("list") {
+        let mut text = String::new();
+        for one in Sabotage::ALL {
+            writeln!(text, "{:18} {} (breaks {})", one.name(), one.does(), one.breaks().name())?;
+        }
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let (text, broken) = match (&options.seeds, options.seed) {
         (Some(seeds), _) => many(&options, seeds.clone())?,
         (None, seed) => one(&options, seed.unwrap_or(1))?,
@@ -69,13 +80,21 @@ impl Options {
         self.counts(guarantee) && !(self.expect_known && guarantee.is_known_to_be_broken())
     }
 
+    fn telling(&self) -> anyhow::Result<Telling> {
+        let sabotage = self.sabotage.as_deref().map(|name| {
+            let found = Sabotage::ALL.iter().copied().find(|one| one.name() == name);
+            found.ok_or_else(|| anyhow::anyhow!("there is no such sabotage; try --sabotage list"))
+        });
+        Ok(Telling { days: self.days, trace: self.trace, sabotage: sabotage.transpose()? })
+    }
+
     fn command(&self, seed: u64) -> String {
         format!("cargo run --release -p simulation -- --seed {seed} --days {}", self.days)
     }
 }
 
 fn one(options: &Options, seed: u64) -> anyhow::Result<(String, bool)> {
-    let story = run(seed, options.days, options.trace)?;
+    let story = run(seed, options.telling()?)?;
     let mut text = String::new();
     let lines = if options.trace { &story.trace } else { &story.lines };
     for line in lines {
@@ -101,6 +120,7 @@ fn one(options: &Options, seed: u64) -> anyhow::Result<(String, bool)> {
 }
 
 fn many(options: &Options, seeds: Range<u64>) -> anyhow::Result<(String, bool)> {
+    let telling = Telling { trace: false, ..options.telling()? };
     let next = AtomicU64::new(seeds.start);
     let stories = std::thread::scope(|scope| {
         let work = || -> anyhow::Result<Vec<Story>> {
@@ -110,7 +130,7 @@ fn many(options: &Options, seeds: Range<u64>) -> anyhow::Result<(String, bool)> 
                 if seed >= seeds.end {
                     return Ok(stories);
                 }
-                let mut story = run(seed, options.days, false)?;
+                let mut story = run(seed, telling)?;
                 story.lines.clear();
                 stories.push(story);
             }

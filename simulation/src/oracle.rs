@@ -49,7 +49,7 @@ guarantees! {
     NotExpired, "not-expired", false,
         "Nothing that waits is deleted by the retention of a queue.";
     SettingsReturn, "settings-return", false,
-        "Parked records survive that their application's secret is away for a moment.";
+        "Parked and later records survive that their application's secret was away for three minutes.";
     DeletedStay, "deleted-stay", false,
         "Nothing that was accepted before a deletion reaches Pushwoosh after it.";
     ReturnedStay, "returned-stay", false,
@@ -75,7 +75,9 @@ guarantees! {
     TopicMoves, "topic-moves", false,
         "A record leaves the topic within ten minutes, whatever Secrets Manager does, while SQS works.";
     Neighbours, "neighbours", true,
-        "While another application is in trouble, a healthy one's items are at the upstream within a minute.";
+        "While others are in trouble, items of an application that had none for a day arrive within a minute.";
+    Resumes, "resumes", false,
+        "Half an hour after an application's trouble its new items arrive within a minute again.";
     Recovery, "recovery", false,
         "What waited is delivered within an hour of the end of the troubles.";
 }
@@ -114,6 +116,11 @@ const BUDGET: Duration = Duration::from_millis(4_050);
 const TOPIC_LIMIT: Duration = Duration::from_mins(10);
 const NEIGHBOUR_LIMIT: Duration = Duration::from_mins(1);
 const RECOVERY_LIMIT: Duration = Duration::from_hours(1);
+
+/// How long the absence of a secret may be remembered, and a little more.
+const UNKNOWN: Duration = Duration::from_mins(2);
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// A trouble is felt for so long after its end: pauses of callers, circuits, mappings.
 const AFTERMATH: Duration = Duration::from_mins(30);
@@ -247,17 +254,25 @@ impl<'a> End<'a> {
         if delivered.is_some() || self.waits(marker, item) {
             return;
         }
-        let away =
-            |trouble: &Trouble| trouble.concerns == Concerns::Secret && trouble.to >= item.created;
         let what = format!("{:?} {marker}, accepted {}", item.what, show(accepted));
-        let parked = self.state.parked.contains(&marker);
+        let aways = self.troubles(&item.application);
+        let mut aways = aways
+            .filter(|trouble| trouble.concerns == Concerns::Secret)
+            .filter(|trouble| trouble.to + DAY >= item.created)
+            .peekable();
         if self.state.expired.contains(&marker) {
             let what = format!("{what}: SQS deleted it at the end of the retention");
             found.push((Guarantee::NotExpired, accepted, what));
-        } else if item.what == What::Record && self.troubles(&item.application).any(away) {
+        } else if item.what == What::Record && aways.peek().is_some() {
             // Whoever has not served the application yet cannot know that it exists.
-            if parked {
+            let unclear = aways.any(|trouble| {
+                trouble.overlaps(item.created.saturating_sub(UNKNOWN), item.created)
+            });
+            if self.state.parked.contains(&marker) {
                 let what = format!("{what}: it was parked, and is gone since the secret was away");
+                found.push((Guarantee::SettingsReturn, accepted, what));
+            } else if !unclear {
+                let what = format!("{what}: it was dropped when the secret was back");
                 found.push((Guarantee::SettingsReturn, accepted, what));
             }
         } else {
@@ -341,12 +356,21 @@ impl<'a> End<'a> {
         }
         let Some(delivered) = self.first_effect(marker, item) else { return };
         let application = item.application.as_str();
+        let overlaps = |before| {
+            let from = item.created.saturating_sub(before);
+            self.troubles(application).any(|trouble| trouble.overlaps(from, delivered))
+        };
+        let others = self.state.troubles.iter().any(|trouble| {
+            !trouble.touches(application) && trouble.overlaps(item.created, delivered)
+        });
+        let died = self
+            .state
+            .attempts
+            .iter()
+            .any(|attempt| attempt.died && attempt.markers.contains(&marker));
+        let slow = delivered.saturating_sub(item.created) > NEIGHBOUR_LIMIT && !died;
         // The time until which something was wrong.
         let mut calm = item.created;
-        let mut healthy = true;
-        for trouble in self.troubles(application) {
-            healthy &= !trouble.overlaps(item.created.saturating_sub(AFTERMATH), delivered);
-        }
         let mut ends: Vec<&Trouble> = self.troubles(application).collect();
         ends.sort_by_key(|trouble| trouble.from);
         for trouble in ends {
@@ -354,24 +378,12 @@ impl<'a> End<'a> {
                 calm = trouble.to;
             }
         }
-        let others = self.state.troubles.iter().any(|trouble| {
-            !trouble.touches(application) && trouble.overlaps(item.created, delivered)
-        });
-        let ill_luck = self.effects.get(&marker).is_some_and(|calls| calls.len() > 1)
-            || self
-                .state
-                .attempts
-                .iter()
-                .any(|attempt| attempt.died && attempt.markers.contains(&marker));
         let after = delivered.saturating_sub(item.created).as_secs();
-        if healthy
-            && others
-            && !ill_luck
-            && after > NEIGHBOUR_LIMIT.as_secs()
-            && calls_are_fine(self, item, delivered)
-        {
-            let what = format!("{:?} {marker} took {after} s", item.what);
+        let what = format!("{:?} {marker} took {after} s", item.what);
+        if slow && !overlaps(DAY) && others {
             found.push((Guarantee::Neighbours, item.created, what));
+        } else if slow && overlaps(DAY) && !overlaps(AFTERMATH) {
+            found.push((Guarantee::Resumes, item.created, what));
         } else if delivered > calm + RECOVERY_LIMIT {
             let waited = (delivered - calm).as_secs() / 60;
             let what = format!("{:?} {marker} was delivered {waited} min later", item.what);
@@ -474,11 +486,6 @@ impl<'a> End<'a> {
         });
         verdicts.collect()
     }
-}
-
-/// Whether no invocation died that had to do with the application meanwhile.
-fn calls_are_fine(end: &End<'_>, item: &Item, delivered: Duration) -> bool {
-    !end.troubled(&item.application, (item.created, delivered), |_| true)
 }
 
 fn campaign(event: &Value) -> &str {

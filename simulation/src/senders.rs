@@ -16,6 +16,7 @@ use world::queue_mapping::QueueMapping;
 
 use crate::fleet::{Ended, Fleet};
 use crate::items::{Attempt, Key, markers};
+use crate::sabotage::Sabotage;
 use crate::services::{TOPIC, World};
 use crate::time::{sleep, wall};
 
@@ -148,8 +149,12 @@ pub(crate) async fn topic(world: Arc<World>, fleet: Arc<Fleet<Source>>, mapping:
             sleep(Duration::from_millis(500)).await;
             continue;
         }
+        let skipped = {
+            let mut state = world.state();
+            state.sabotage == Some(Sabotage::SkippedBatches) && state.rng.u8(0..20) == 0
+        };
         let mut delivery = mapping.deliver(batch.clone());
-        while let Some(event) = delivery.event() {
+        while let Some(event) = delivery.event().filter(|_| !skipped) {
             let (ended, _) = fleet.invoke(&event.to_string()).await;
             let answer = match &ended {
                 Ended::Answered(answer) => Some(answer.as_slice()),

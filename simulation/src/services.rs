@@ -25,6 +25,7 @@ use world::sqs::{Attributes, Chances, RedrivePolicy, Sqs};
 use world::upstream::{Call, Upstream, decompressed, document};
 
 use crate::items::{Attempt, Items, Keys, markers};
+use crate::sabotage::Sabotage;
 use crate::time::{StoryTime, show, sleep, wall};
 use crate::trouble::Trouble;
 
@@ -119,6 +120,7 @@ pub(crate) struct State {
     pub(crate) committed: BTreeMap<u64, Duration>,
     pub(crate) items: Items,
     pub(crate) attempts: Vec<Attempt>,
+    pub(crate) sabotage: Option<Sabotage>,
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) story: Vec<String>,
 }
@@ -175,6 +177,7 @@ impl World {
             committed: BTreeMap::new(),
             items: Items::default(),
             attempts: Vec::new(),
+            sabotage: None,
             trace: trace.then(Vec::new),
             story: Vec::new(),
         };
@@ -243,7 +246,9 @@ impl State {
                     self.parked.extend(markers(&text));
                 }
             }
-            aws::exchange(&mut self.sqs, faults, operation, body, wall(now), rng)
+            let exchange = aws::exchange(&mut self.sqs, faults, operation, body, wall(now), rng);
+            lose(&mut self.sqs, self.sabotage, &String::from_utf8_lossy(body));
+            exchange
         } else {
             aws::exchange(&mut self.secrets, faults, operation, body, wall(now), rng)
         };
@@ -277,7 +282,15 @@ impl State {
         let application = model.of(&call).unwrap_or_default();
         let faults = self.faults.entry(request.service).or_default();
         let fault = faults.take(call.path, Some(&application), &mut self.rng).unwrap_or_default();
-        let (reply, took_effect) = if fault.takes_effect() {
+        let swallowed = self.sabotage == Some(Sabotage::SwallowedCalls)
+            && request.service == Service::Pushwoosh
+            && self.rng.u8(0..50) == 0;
+        let (reply, took_effect) = if swallowed {
+            (Reply::json(200, &serde_json::json!({"status_code": 200})), false)
+        } else if fault.takes_effect() {
+            if self.sabotage == Some(Sabotage::ForgetfulSegment) && self.rng.u8(0..10) == 0 {
+                model.take(&call, wall(now), &mut self.rng);
+            }
             let reply = model.take(&call, wall(now), &mut self.rng);
             let taken = reply.status == 200;
             (reply, taken)
@@ -310,6 +323,25 @@ impl State {
             invocation,
         });
         (exchange, self.calls.len() - 1)
+    }
+}
+
+/// Deletes what the sabotage says right after it was sent.
+fn lose(sqs: &mut Sqs, sabotage: Option<Sabotage>, sent: &str) {
+    let (name, number) = match sabotage {
+        Some(Sabotage::LostMessages) => ("retry", 1),
+        Some(Sabotage::EmptiedRejects) => ("rejects", usize::MAX),
+        _ => return,
+    };
+    let bodies = sent.matches("\"MessageBody\"").count();
+    if let Some(queue) = sqs.queue_mut(name)
+        && sent.contains(&format!("/{name}\""))
+        && (1..=number).contains(&bodies)
+    {
+        let ids: Vec<String> = queue.messages().map(|(id, _)| id).collect();
+        for id in ids.into_iter().rev().take(number) {
+            queue.discard(&id);
+        }
     }
 }
 

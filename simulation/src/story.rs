@@ -14,6 +14,7 @@ use world::pushwoosh::Account;
 
 use crate::fleet::Fleet;
 use crate::items::{Item, What, mark};
+use crate::sabotage::Sabotage;
 use crate::senders::{self, Outgoing};
 use crate::services::{Service, World, secret};
 use crate::trouble::{Concerns, Trouble, of_secrets, of_sqs, of_upstream};
@@ -521,7 +522,12 @@ fn change(world: &World, index: usize, begins: bool) {
                 let lasts = trouble.from <= at && at < trouble.to;
                 let active = if other == index { begins } else { lasts };
                 if let (true, Some(service)) = (active, trouble.service()) {
-                    faults.entry(service).or_default().extend(trouble.faults.clone());
+                    let spreads = state.sabotage == Some(Sabotage::SpreadingTrouble);
+                    let own = trouble.faults.iter().cloned().map(|fault| Fault {
+                        application: fault.application.filter(|_| !spreads),
+                        ..fault
+                    });
+                    faults.entry(service).or_default().extend(own);
                 }
             }
             for service in
