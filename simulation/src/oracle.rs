@@ -218,8 +218,12 @@ impl<'a> End<'a> {
 
     fn waits(&self, marker: u64, item: &Item) -> bool {
         self.waiting.contains(&marker)
-            || (item.what == What::Deletion
-                && self.unmarked.iter().any(|body| body.contains(&format!("\"{}\"", item.user))))
+            || (item.what == What::Deletion && names(&self.unmarked, &item.user))
+    }
+
+    fn expired(&self, marker: u64, item: &Item) -> bool {
+        self.state.expired.contains(&marker)
+            || (item.what == What::Deletion && names(&self.state.expired_unmarked, &item.user))
     }
 
     fn troubles(&self, application: &str) -> impl Iterator<Item = &'a Trouble> {
@@ -260,7 +264,7 @@ impl<'a> End<'a> {
             .filter(|trouble| trouble.concerns == Concerns::Secret)
             .filter(|trouble| trouble.to + DAY >= item.created)
             .peekable();
-        if self.state.expired.contains(&marker) {
+        if self.expired(marker, item) {
             let what = format!("{what}: SQS deleted it at the end of the retention");
             found.push((Guarantee::NotExpired, accepted, what));
         } else if item.what == What::Record && aways.peek().is_some() {
@@ -385,7 +389,7 @@ impl<'a> End<'a> {
         } else if slow && overlaps(DAY) && !overlaps(AFTERMATH) {
             found.push((Guarantee::Resumes, item.created, what));
         } else if delivered > calm + RECOVERY_LIMIT {
-            let waited = (delivered - calm).as_secs() / 60;
+            let waited = delivered.saturating_sub(calm).as_secs() / 60;
             let what = format!("{:?} {marker} was delivered {waited} min later", item.what);
             found.push((Guarantee::Recovery, calm, what));
         }
@@ -461,7 +465,7 @@ impl<'a> End<'a> {
             }
             _ => {}
         }
-        let took = (ended - at).saturating_sub(attempt.cold);
+        let took = ended.saturating_sub(at).saturating_sub(attempt.cold);
         if !attempt.died && took > BUDGET {
             let what = format!("{what} after {} ms", took.as_millis());
             found.push((Guarantee::InTime, at, what));
@@ -486,6 +490,11 @@ impl<'a> End<'a> {
         });
         verdicts.collect()
     }
+}
+
+/// Whether one of the messages names the user.
+fn names(bodies: &[String], user: &str) -> bool {
+    bodies.iter().any(|body| body.contains(&format!("\"{user}\"")))
 }
 
 fn campaign(event: &Value) -> &str {

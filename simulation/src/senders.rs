@@ -68,7 +68,7 @@ pub(crate) async fn send(world: Arc<World>, fleet: Arc<Fleet<Destination>>, requ
         let jitter = world.state().rng.f64();
         sleep(pause.mul_f64(0.5 + jitter / 2.0)).await;
         pause = (pause * 2).min(MAX_PAUSE);
-        if world.time.now() - began > REPEATS || request.key.is_some() {
+        if world.time.now().saturating_sub(began) > REPEATS || request.key.is_some() {
             world.trace(|| format!("Segment gives up on {:?}", request.markers));
             return;
         }
@@ -206,7 +206,8 @@ pub(crate) async fn retries(world: Arc<World>, fleet: Arc<Fleet<Retry>>) {
         let Some(batch) = batch else {
             drop(permit);
             let now = world.time.now();
-            let next = world.state().sqs.queue("retry").and_then(|queue| queue.next_visible_at());
+            let next =
+                world.state().sqs.queue("retry").and_then(world::sqs::Queue::next_visible_at);
             let until = next.map_or(Duration::from_hours(24), |next| {
                 Duration::try_from(next.duration_since(wall(now))).unwrap_or_default()
             });
@@ -235,7 +236,7 @@ pub(crate) async fn retries(world: Arc<World>, fleet: Arc<Fleet<Retry>>) {
                 let queue = state.sqs.queue("retry");
                 let left: BTreeSet<String> = queue
                     .into_iter()
-                    .flat_map(|queue| queue.messages())
+                    .flat_map(world::sqs::Queue::messages)
                     .map(|(id, _)| id)
                     .collect();
                 let text = answer.map(String::from_utf8_lossy).unwrap_or_default();

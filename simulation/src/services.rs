@@ -111,6 +111,8 @@ pub(crate) struct State {
     pub(crate) given_up: Vec<String>,
     /// What SQS deleted at the end of the retention.
     pub(crate) expired: BTreeSet<u64>,
+    /// The bodies of those of them that hold no marker.
+    pub(crate) expired_unmarked: Vec<String>,
     /// What SQS handed out again while it was with an invocation, or after its deletion.
     pub(crate) handed_out_twice: BTreeSet<u64>,
     pub(crate) keys: BTreeMap<String, Keys>,
@@ -171,6 +173,7 @@ impl World {
             invocations: 0,
             given_up: Vec::new(),
             expired: BTreeSet::new(),
+            expired_unmarked: Vec::new(),
             handed_out_twice: BTreeSet::new(),
             keys: BTreeMap::new(),
             parked: BTreeSet::new(),
@@ -230,8 +233,12 @@ impl State {
     /// Lets SQS delete what has reached its retention.
     pub(crate) fn expire(&mut self, now: Duration) {
         for (queue, message) in self.sqs.advance(wall(now)) {
-            self.expired.extend(markers(&message.body));
-            self.trace(now, || format!("SQS deletes a message of {queue}: {}", message.body));
+            let found = markers(&message.body);
+            self.trace(now, || format!("SQS deletes a message of {queue}: {found:?}"));
+            if found.is_empty() {
+                self.expired_unmarked.push(message.body);
+            }
+            self.expired.extend(found);
         }
     }
 

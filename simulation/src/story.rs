@@ -171,14 +171,7 @@ impl Planner {
                 let (label, fault) = of_upstream(self.rng.u8(0..=6));
                 let concerns = Concerns::Service(Service::Segment);
                 let faults = vec![Fault { application: application.clone(), ..fault }];
-                self.trouble(Trouble {
-                    from,
-                    to,
-                    concerns,
-                    application: application.clone(),
-                    label,
-                    faults,
-                });
+                self.trouble(Trouble { from, to, concerns, application, label, faults });
                 for _ in 0..6 {
                     let at = self.between(from, to);
                     let records = vec![(number, 0), (number, 1)];
@@ -238,7 +231,7 @@ impl Planner {
 
     /// An application's secret is deleted and comes back.
     fn away(&mut self, number: usize, place: f64, (from, to): (Duration, Duration)) {
-        let from = from + (to - from).mul_f64(place * 0.9);
+        let from = from + to.saturating_sub(from).mul_f64(place * 0.9);
         let to = from + AWAY;
         let application = Some(code(number));
         let label = "the secret is away";
