@@ -287,7 +287,13 @@ impl<'a> End<'a> {
     fn event_once(&self, marker: u64, found: &mut Found) {
         let Some(calls) = self.effects.get(&marker) else { return };
         for (call, next) in calls.iter().zip(calls.iter().skip(1)) {
-            let died = self.state.died.contains(&call.invocation);
+            // Also what was parked by an invocation that died comes twice: its caller repeats it.
+            let died = self.state.died.contains(&call.invocation)
+                || self
+                    .state
+                    .attempts
+                    .iter()
+                    .any(|attempt| attempt.died && attempt.markers.contains(&marker));
             let late = call.abandoned && call.took > HEALTHY_ANSWER;
             if died || late || !call.answered {
                 continue;
