@@ -100,6 +100,17 @@ impl<F: Function> Environment<F> {
 
     /// One invocation, from the event to the report of what became of it.
     pub async fn invoke(&self, event: LambdaEvent<F::Event>) -> Result<F::Response, F::Error> {
+        let (result, invocation) = self.invoke_unreported(event).await;
+        let cold_start = !self.warm.swap(true, Ordering::Relaxed);
+        telemetry::report(F::NAME, &invocation.tally, cold_start, self.platform.clock.wall());
+        result
+    }
+
+    /// One invocation, with what would be reported. Nothing is written to the standard output.
+    pub async fn invoke_unreported(
+        &self,
+        event: LambdaEvent<F::Event>,
+    ) -> (Result<F::Response, F::Error>, Invocation) {
         let LambdaEvent { payload, context, .. } = event;
         let clock = &self.platform.clock;
         let deadlines =
@@ -109,9 +120,7 @@ impl<F: Function> Environment<F> {
         let tally = &invocation.tally;
         tally.time(Count::DurationMs, clock.elapsed(invocation.started));
         tally.add(Count::SecretsStale, self.platform.secrets.take_stale());
-        let cold_start = !self.warm.swap(true, Ordering::Relaxed);
-        telemetry::report(F::NAME, tally, cold_start, clock.wall());
-        result
+        (result, invocation)
     }
 }
 

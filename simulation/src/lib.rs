@@ -1,0 +1,159 @@
+//! Weeks of the system's life in seconds: the deployed functions, the models of the services around
+//! them, and virtual time, in one process and one thread. A seed makes a story; an oracle that knows
+//! nothing of the functions judges its end against the guarantees.
+//!
+//! The same seed gives the same story, byte for byte: chance comes from the seed, time from Tokio's paused
+//! clock, and nothing opens a connection.
+//!
+//! # Layout
+//! * `story`: what happens, made from the seed; `trouble`: what goes wrong.
+//! * `senders`: Segment as a caller, and the event source mappings.
+//! * `fleet`: a function's environments; `time`: their clocks.
+//! * `services`: the models behind an in-memory transport.
+//! * `items`: what was sent and what its senders were told.
+//! * [`oracle`]: the judge; [`sabotage`]: what it must notice.
+
+mod fleet;
+mod items;
+pub mod oracle;
+pub mod sabotage;
+mod senders;
+mod services;
+mod story;
+mod time;
+mod trouble;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use destination::Destination;
+use platform::settings::Settings;
+use retry::Retry;
+use source::Source;
+
+use crate::fleet::Fleet;
+use crate::services::World;
+pub use oracle::{Guarantee, Verdict};
+pub use sabotage::Sabotage;
+
+/// Time limits of the functions, as the template sets them.
+const DESTINATION_TIMEOUT: Duration = Duration::from_secs(29);
+const OTHER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A story comes to rest within this: longer than anything is kept.
+const REST: Duration = Duration::from_hours(20 * 24);
+
+/// What was simulated, and how it was judged.
+#[derive(Debug)]
+pub struct Story {
+    /// Where it came from.
+    pub seed: u64,
+    /// What happened, a line each.
+    pub lines: Vec<String>,
+    /// Every step, where it was asked for.
+    pub trace: Vec<String>,
+    /// What was broken, in order.
+    pub verdicts: Vec<Verdict>,
+    /// Items, requests, calls, invocations.
+    pub counts: [(&'static str, usize); 4],
+}
+
+impl Story {
+    /// How often each guarantee was broken.
+    pub fn broken(&self) -> BTreeMap<Guarantee, usize> {
+        let mut broken = BTreeMap::new();
+        for verdict in &self.verdicts {
+            *broken.entry(verdict.guarantee).or_default() += 1;
+        }
+        broken
+    }
+}
+
+/// How a story is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Telling {
+    /// Days of the story.
+    pub days: u32,
+    /// Whether every step is kept.
+    pub trace: bool,
+    /// A deliberate defect.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// Simulates the story of a seed.
+pub fn run(seed: u64, telling: Telling) -> anyhow::Result<Story> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    // The functions' own jitter.
+    fastrand::seed(seed);
+    runtime.block_on(simulate(seed, telling))
+}
+
+async fn simulate(seed: u64, telling: Telling) -> anyhow::Result<Story> {
+    let plan = story::Plan::new(seed, telling.days);
+    let world = World::new(seed, telling.trace);
+    world.state().sabotage = telling.sabotage;
+    if telling.sabotage == Some(Sabotage::ForgetfulSegment) {
+        world.state().segment.options.repeat_window = Duration::ZERO;
+    }
+    let settings = |partial: bool| {
+        let variables = [
+            ("PWSEG_RETRY_QUEUE_URL", "https://sqs.test/1/retry"),
+            ("PWSEG_REJECTS_QUEUE_URL", "https://sqs.test/1/rejects"),
+            ("PWSEG_DEAD_QUEUE_URL", "https://sqs.test/1/dead"),
+            ("PWSEG_PARTIAL_BATCH_RESPONSE", if partial { "true" } else { "false" }),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Settings::read(&variables.into_iter().collect())
+    };
+    let settings = settings(plan.provisioned)?;
+    let destination = Fleet::<Destination>::new(&world, &settings, DESTINATION_TIMEOUT);
+    let source = Fleet::<Source>::new(&world, &settings, OTHER_TIMEOUT);
+    let retry = Fleet::<Retry>::new(&world, &settings, OTHER_TIMEOUT);
+    let mapping = senders::topic_mapping(plan.provisioned);
+    tokio::spawn(senders::topic(Arc::clone(&world), source, mapping));
+    tokio::spawn(senders::retries(Arc::clone(&world), retry));
+    plan.tell(&world, &destination).await;
+    world.tell("the story ends; everything works from here on");
+    rest(&world).await;
+    let now = world.time.now();
+    let mut state = world.state();
+    let verdicts = oracle::judge(&mut state, now);
+    let counts = [
+        ("items", state.items.0.len()),
+        ("requests", state.attempts.len()),
+        ("upstream calls", state.calls.len()),
+        ("invocations", usize::try_from(state.invocations).unwrap_or(usize::MAX)),
+    ];
+    Ok(Story {
+        seed,
+        lines: std::mem::take(&mut state.story),
+        trace: state.trace.take().unwrap_or_default(),
+        verdicts,
+        counts,
+    })
+}
+
+/// Waits until nothing is on its way; an operator redrives once more.
+async fn rest(world: &Arc<World>) {
+    // Callers repeat for hours.
+    time::sleep(Duration::from_hours(6)).await;
+    let until = world.time.now() + REST;
+    let mut redrives = 3;
+    while world.time.now() < until {
+        let waiting = {
+            let state = world.state();
+            let parked = state.sqs.queue("retry").map_or(0, world::sqs::Queue::len);
+            parked + state.topic.lag()
+        };
+        if waiting == 0 {
+            if redrives == 0 {
+                break;
+            }
+            redrives -= 1;
+            story::redrive(world);
+        }
+        time::sleep(Duration::from_hours(1)).await;
+    }
+}

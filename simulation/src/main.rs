@@ -1,0 +1,185 @@
+//! `cargo run --release -p simulation -- --seed N` replays one story; `--seeds A..B` runs many.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::ops::Range;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clap::Parser;
+use simulation::{Guarantee, Sabotage, Story, Telling, run};
+
+/// Simulates weeks of the system's life and judges them.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Replays the story of this seed.
+    #[arg(long, conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Runs the stories of these seeds, e.g. 1..500, and prints how many broke each guarantee.
+    #[arg(long, value_parser = seeds)]
+    seeds: Option<Range<u64>>,
+    /// Days of a story.
+    #[arg(long, default_value_t = 30)]
+    days: u32,
+    /// Prints every step of one story.
+    #[arg(long)]
+    trace: bool,
+    /// Looks at this guarantee only.
+    #[arg(long, value_parser = guarantee)]
+    guarantee: Option<Guarantee>,
+    /// Breaches of guarantees that are known to be broken today are no failure.
+    #[arg(long)]
+    expect_known: bool,
+    /// A deliberate defect, or `list`.
+    #[arg(long)]
+    sabotage: Option<String>,
+    /// Prints the table in Markdown.
+    #[arg(long)]
+    table: bool,
+}
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let wrong = || format!("{text} is not of the form 1..500");
+    let (from, to) = text.split_once("..").ok_or_else(wrong)?;
+    let number = |text: &str| text.parse().map_err(|_| wrong());
+    Ok(number(from)?..number(to)?)
+}
+
+fn guarantee(text: &str) -> Result<Guarantee, String> {
+    Guarantee::ALL.iter().copied().find(|one| one.name() == text).ok_or_else(|| {
+        let names: Vec<&str> = Guarantee::ALL.iter().map(|one| one.name()).collect();
+        format!("one of {} is expected", names.join(", "))
+    })
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let options = Options::parse();
+    if options.sabotage.as_deref() == Some("list") {
+        let mut text = String::new();
+        for one in Sabotage::ALL {
+            writeln!(text, "{:18} {} (breaks {})", one.name(), one.does(), one.breaks().name())?;
+        }
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (text, broken) = match (&options.seeds, options.seed) {
+        (Some(seeds), _) => many(&options, seeds.clone())?,
+        (None, seed) => one(&options, seed.unwrap_or(1))?,
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+impl Options {
+    fn counts(&self, guarantee: Guarantee) -> bool {
+        self.guarantee.is_none_or(|only| only == guarantee)
+    }
+
+    fn fails(&self, guarantee: Guarantee) -> bool {
+        self.counts(guarantee) && !(self.expect_known && guarantee.is_known_to_be_broken())
+    }
+
+    fn telling(&self) -> anyhow::Result<Telling> {
+        let sabotage = self.sabotage.as_deref().map(|name| {
+            let found = Sabotage::ALL.iter().copied().find(|one| one.name() == name);
+            found.ok_or_else(|| anyhow::anyhow!("there is no such sabotage; try --sabotage list"))
+        });
+        Ok(Telling { days: self.days, trace: self.trace, sabotage: sabotage.transpose()? })
+    }
+
+    fn command(&self, seed: u64) -> String {
+        format!("cargo run --release -p simulation -- --seed {seed} --days {}", self.days)
+    }
+}
+
+fn one(options: &Options, seed: u64) -> anyhow::Result<(String, bool)> {
+    let story = run(seed, options.telling()?)?;
+    let mut text = String::new();
+    let lines = if options.trace { &story.trace } else { &story.lines };
+    for line in lines {
+        writeln!(text, "{line}")?;
+    }
+    let verdicts = story.verdicts.iter().filter(|verdict| options.counts(verdict.guarantee));
+    for verdict in verdicts.clone() {
+        writeln!(text, "{verdict}")?;
+    }
+    let counts: Vec<String> =
+        story.counts.iter().map(|(name, number)| format!("{number} {name}")).collect();
+    writeln!(text, "seed {seed}, {} days: {}", options.days, counts.join(", "))?;
+    let broken = story.broken();
+    for (guarantee, number) in broken.iter().filter(|(guarantee, _)| options.counts(**guarantee)) {
+        let known = if guarantee.is_known_to_be_broken() { " (known)" } else { "" };
+        writeln!(text, "{} broken {number} times{known}: {}", guarantee.name(), guarantee.says())?;
+    }
+    let fails = broken.keys().any(|guarantee| options.fails(*guarantee));
+    if fails {
+        writeln!(text, "again, step by step: {} --trace", options.command(seed))?;
+    }
+    Ok((text, fails))
+}
+
+fn many(options: &Options, seeds: Range<u64>) -> anyhow::Result<(String, bool)> {
+    let telling = Telling { trace: false, ..options.telling()? };
+    let next = AtomicU64::new(seeds.start);
+    let stories = std::thread::scope(|scope| {
+        let work = || -> anyhow::Result<Vec<Story>> {
+            let mut stories = Vec::new();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= seeds.end {
+                    return Ok(stories);
+                }
+                let mut story = run(seed, telling)?;
+                story.lines.clear();
+                stories.push(story);
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let results = threads.into_iter().map(|thread| {
+            thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a story panicked")))
+        });
+        results.collect::<anyhow::Result<Vec<_>>>()
+    })?;
+    let mut stories: Vec<Story> = stories.into_iter().flatten().collect();
+    stories.sort_by_key(|story| story.seed);
+    let mut rows: BTreeMap<Guarantee, (usize, u64)> = BTreeMap::new();
+    for story in &stories {
+        for guarantee in story.broken().into_keys() {
+            rows.entry(guarantee).or_insert((0, story.seed)).0 += 1;
+        }
+    }
+    let mut text = String::new();
+    let (number, days) = (stories.len(), options.days);
+    if options.table {
+        writeln!(
+            text,
+            "| guarantee | what it says | stories that broke it, of {number} | first |"
+        )?;
+        writeln!(text, "|---|---|---|---|")?;
+    } else {
+        writeln!(text, "{number} stories of {days} days")?;
+    }
+    let mut fails = false;
+    for guarantee in Guarantee::ALL.iter().copied().filter(|one| options.counts(*one)) {
+        let (name, says) = (guarantee.name(), guarantee.says());
+        let row = rows.get(&guarantee);
+        fails |= row.is_some() && options.fails(guarantee);
+        let known = if guarantee.is_known_to_be_broken() { "known" } else { "NEW" };
+        match (options.table, row) {
+            (true, Some((number, first))) => {
+                writeln!(text, "| `{name}` | {says} | {number} | `--seed {first}` |")?;
+            }
+            (true, None) => writeln!(text, "| `{name}` | {says} | 0 | |")?,
+            (false, Some((number, first))) => {
+                writeln!(text, "{name:18} broken by {number:4} ({known}), first {first}")?;
+            }
+            (false, None) => writeln!(text, "{name:18} held")?,
+        }
+    }
+    if fails && let Some((_, (_, first))) = rows.iter().find(|(one, _)| options.fails(**one)) {
+        writeln!(text, "the first: {}", options.command(*first))?;
+    }
+    Ok((text, fails))
+}

@@ -1,0 +1,508 @@
+//! The judge: compares what callers were told with what the upstreams hold in the end, and knows nothing
+//! of how the functions work.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::items::{Attempt, Item, Key, What, markers};
+use crate::services::{Service, State, UpstreamCall};
+use crate::time::{show, wall};
+use crate::trouble::{Concerns, Trouble};
+
+/// A row per guarantee: variant, name, what it says, whether it holds today.
+macro_rules! guarantees {
+    ($($variant:ident, $name:literal, $holds:literal, $says:literal;)*) => {
+        /// What the system promises.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Guarantee {
+            $(#[doc = $says] $variant,)*
+        }
+
+        impl Guarantee {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Its name on the command line.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it says.
+            pub fn says(self) -> &'static str {
+                match self { $(Self::$variant => $says,)* }
+            }
+
+            /// Whether it is known to be broken today.
+            pub fn is_known_to_be_broken(self) -> bool {
+                match self { $(Self::$variant => !$holds,)* }
+            }
+        }
+    };
+}
+
+guarantees! {
+    Accounted, "accounted", true,
+        "What was accepted is delivered, waits on a queue, or is kept with a reason.";
+    NotExpired, "not-expired", false,
+        "Nothing that waits is deleted by the retention of a queue.";
+    SettingsReturn, "settings-return", false,
+        "Parked and later records survive that their application's secret was away for three minutes.";
+    DeletedStay, "deleted-stay", false,
+        "Nothing that was accepted before a deletion reaches Pushwoosh after it.";
+    ReturnedStay, "returned-stay", false,
+        "Who returns after a deletion keeps what came after it.";
+    NewestValue, "newest-value", false,
+        "A tag has the newest value that was accepted.";
+    EventOnce, "event-once", false,
+        "An event is at Pushwoosh once, unless a process died or the upstream gave no good answer in 1.5 s.";
+    OncePerRequest, "once-per-request", false,
+        "An event that was delivered is not delivered again because its request was answered with an error.";
+    OncePerMessage, "once-per-message", false,
+        "An event is not delivered again because SQS hands its message out again.";
+    RecordOnce, "record-once", true,
+        "A record is in Segment once.";
+    RightKey, "right-key", false,
+        "A right key is never refused.";
+    RevokedKey, "revoked-key", false,
+        "A key that was replaced more than 25 hours ago is refused.";
+    InTime, "in-time", false,
+        "A request is answered within 4 s, cold starts and crashes aside.";
+    Taken, "taken", false,
+        "A request is not answered with 5xx while SQS and Secrets Manager work, single entries aside.";
+    TopicMoves, "topic-moves", false,
+        "A record leaves the topic within ten minutes, whatever Secrets Manager does, while SQS works.";
+    Neighbours, "neighbours", true,
+        "While others are in trouble, items of an application that had none for a day arrive within a minute.";
+    Resumes, "resumes", false,
+        "Half an hour after an application's trouble its new items arrive within a minute again.";
+    Recovery, "recovery", false,
+        "What waited is delivered within an hour of the end of the troubles.";
+}
+
+/// A guarantee that was broken once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Which one.
+    pub guarantee: Guarantee,
+    /// When, counted from the beginning of the story.
+    pub at: Duration,
+    /// Whose.
+    pub application: String,
+    /// Whose.
+    pub user: String,
+    /// What happened.
+    pub what: String,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { guarantee, at, application, user, what } = self;
+        write!(f, "{}  BROKEN {}: {application} {user}: {what}", show(*at), guarantee.name())
+    }
+}
+
+/// Requests within so little time of each other have no order.
+const CONCURRENT: Duration = Duration::from_secs(30);
+
+/// An upstream that answers later than this is not healthy.
+const HEALTHY_ANSWER: Duration = Duration::from_millis(1_500);
+
+/// The time budget of the destination, and what the simulation itself may cost.
+const BUDGET: Duration = Duration::from_millis(4_050);
+
+const TOPIC_LIMIT: Duration = Duration::from_mins(10);
+const NEIGHBOUR_LIMIT: Duration = Duration::from_mins(1);
+const RECOVERY_LIMIT: Duration = Duration::from_hours(1);
+
+/// How long the absence of a secret may be remembered, and a little more.
+const UNKNOWN: Duration = Duration::from_mins(2);
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// A trouble is felt for so long after its end: pauses of callers, circuits, mappings.
+const AFTERMATH: Duration = Duration::from_mins(30);
+
+/// Judges a story that has come to rest.
+pub(crate) fn judge(state: &mut State, now: Duration) -> Vec<Verdict> {
+    state.pushwoosh.advance(wall(now));
+    let end = End::of(state);
+    let mut verdicts = Vec::new();
+    for (marker, item) in state.items.iter() {
+        let mut found = Vec::new();
+        end.accounted(marker, item, &mut found);
+        match item.what {
+            What::Event => end.event_once(marker, &mut found),
+            What::Record => end.record(marker, item, &mut found),
+            What::Deletion => end.nothing_after(item, &mut found),
+            What::Profile => {}
+        }
+        end.delays(marker, item, &mut found);
+        verdicts.extend(found.into_iter().map(|(guarantee, at, what)| Verdict {
+            guarantee,
+            at,
+            application: item.application.clone(),
+            user: item.user.clone(),
+            what,
+        }));
+    }
+    verdicts.extend(end.people());
+    verdicts.extend(state.attempts.iter().flat_map(|attempt| end.attempt(attempt)));
+    verdicts.sort_by_key(|verdict| (verdict.at, verdict.guarantee));
+    verdicts
+}
+
+type Found = Vec<(Guarantee, Duration, String)>;
+
+/// The end of a story, put in order.
+struct End<'a> {
+    state: &'a State,
+    /// Calls that took effect, by marker.
+    effects: BTreeMap<u64, Vec<&'a UpstreamCall>>,
+    /// Deletions that took effect, by user.
+    deletions: BTreeMap<&'a str, Vec<&'a UpstreamCall>>,
+    /// Calls that took effect, by user.
+    of_user: BTreeMap<&'a str, Vec<&'a UpstreamCall>>,
+    /// What is on a queue or was given up to the on-failure destination.
+    waiting: BTreeSet<u64>,
+    /// Messages on queues that hold no marker: deletions.
+    unmarked: Vec<String>,
+    in_segment: BTreeMap<u64, usize>,
+}
+
+impl<'a> End<'a> {
+    fn of(state: &'a State) -> Self {
+        let mut effects: BTreeMap<u64, Vec<&UpstreamCall>> = BTreeMap::new();
+        let mut deletions: BTreeMap<&str, Vec<&UpstreamCall>> = BTreeMap::new();
+        let mut of_user: BTreeMap<&str, Vec<&UpstreamCall>> = BTreeMap::new();
+        for call in state.calls.iter().filter(|call| call.took_effect) {
+            for marker in &call.markers {
+                effects.entry(*marker).or_default().push(call);
+            }
+            if let Some(user) = call.user.as_deref() {
+                of_user.entry(user).or_default().push(call);
+                if call.path.ends_with("/deleteUser") {
+                    deletions.entry(user).or_default().push(call);
+                }
+            }
+        }
+        let mut waiting = BTreeSet::new();
+        let mut unmarked = Vec::new();
+        let messages = state.sqs.queues().flat_map(world::sqs::Queue::messages);
+        let messages = messages.map(|(_, message)| &message.body).chain(&state.given_up);
+        for body in messages {
+            let found = markers(body);
+            if found.is_empty() {
+                unmarked.push(body.clone());
+            }
+            waiting.extend(found);
+        }
+        let mut in_segment: BTreeMap<u64, usize> = BTreeMap::new();
+        for record in state.segment.records() {
+            for marker in markers(campaign(&record.event)) {
+                *in_segment.entry(marker).or_default() += 1;
+            }
+        }
+        Self { state, effects, deletions, of_user, waiting, unmarked, in_segment }
+    }
+
+    fn first_effect(&self, marker: u64, item: &Item) -> Option<Duration> {
+        let calls = match item.what {
+            What::Deletion => self.deletions.get(item.user.as_str()),
+            _ => self.effects.get(&marker),
+        };
+        calls?.iter().map(|call| call.at).find(|at| *at >= item.created)
+    }
+
+    fn waits(&self, marker: u64, item: &Item) -> bool {
+        self.waiting.contains(&marker)
+            || (item.what == What::Deletion && names(&self.unmarked, &item.user))
+    }
+
+    fn expired(&self, marker: u64, item: &Item) -> bool {
+        self.state.expired.contains(&marker)
+            || (item.what == What::Deletion && names(&self.state.expired_unmarked, &item.user))
+    }
+
+    fn troubles(&self, application: &str) -> impl Iterator<Item = &'a Trouble> {
+        let troubles: Vec<&Trouble> =
+            self.state.troubles.iter().filter(|trouble| trouble.touches(application)).collect();
+        troubles.into_iter()
+    }
+
+    /// Whether something overlaps this time, its aftermath included.
+    fn troubled(
+        &self,
+        application: &str,
+        (from, to): (Duration, Duration),
+        concerns: impl Fn(Concerns) -> bool,
+    ) -> bool {
+        self.troubles(application).any(|trouble| {
+            concerns(trouble.concerns) && trouble.overlaps(from.saturating_sub(AFTERMATH), to)
+        })
+    }
+
+    fn accounted(&self, marker: u64, item: &Item, found: &mut Found) {
+        let Some(accepted) = item.accepted else { return };
+        let delivered = self.first_effect(marker, item);
+        if item.bad {
+            let kept = self.waiting.contains(&marker) || self.state.expired.contains(&marker);
+            if !kept || delivered.is_some() {
+                let what = format!("{:?} {marker} cannot be read and is not kept", item.what);
+                found.push((Guarantee::Accounted, accepted, what));
+            }
+            return;
+        }
+        if delivered.is_some() || self.waits(marker, item) {
+            return;
+        }
+        let what = format!("{:?} {marker}, accepted {}", item.what, show(accepted));
+        let aways = self.troubles(&item.application);
+        let mut aways = aways
+            .filter(|trouble| trouble.concerns == Concerns::Secret)
+            .filter(|trouble| trouble.to + DAY >= item.created)
+            .peekable();
+        if self.expired(marker, item) {
+            let what = format!("{what}: SQS deleted it at the end of the retention");
+            found.push((Guarantee::NotExpired, accepted, what));
+        } else if item.what == What::Record && aways.peek().is_some() {
+            // Whoever has not served the application yet cannot know that it exists.
+            let unclear = aways.any(|trouble| {
+                trouble.overlaps(item.created.saturating_sub(UNKNOWN), item.created)
+            });
+            if self.state.parked.contains(&marker) {
+                let what = format!("{what}: it was parked, and is gone since the secret was away");
+                found.push((Guarantee::SettingsReturn, accepted, what));
+            } else if !unclear {
+                let what = format!("{what}: it was dropped when the secret was back");
+                found.push((Guarantee::SettingsReturn, accepted, what));
+            }
+        } else {
+            found.push((Guarantee::Accounted, accepted, format!("{what}: nowhere")));
+        }
+    }
+
+    fn event_once(&self, marker: u64, found: &mut Found) {
+        let Some(calls) = self.effects.get(&marker) else { return };
+        for (call, next) in calls.iter().zip(calls.iter().skip(1)) {
+            // Also what was parked by an invocation that died comes twice: its caller repeats it.
+            let died = self.state.died.contains(&call.invocation)
+                || self
+                    .state
+                    .attempts
+                    .iter()
+                    .any(|attempt| attempt.died && attempt.markers.contains(&marker));
+            let late = call.abandoned && call.took > HEALTHY_ANSWER;
+            if died || late || !call.answered {
+                continue;
+            }
+            let took = call.took.as_millis();
+            let times = format!("event {marker} at {} and {}", show(call.at), show(next.at));
+            let (guarantee, why) = if call.abandoned {
+                (Guarantee::EventOnce, format!("the call was given up, answered in {took} ms"))
+            } else if self.state.handed_out_twice.contains(&marker) {
+                (Guarantee::OncePerMessage, "SQS handed the message out again".to_owned())
+            } else if call.invocation == next.invocation {
+                (Guarantee::EventOnce, "twice in one invocation".to_owned())
+            } else {
+                let after = |attempt: &&Attempt| attempt.markers.contains(&marker);
+                let statuses = self.state.attempts.iter().filter(after);
+                let statuses: Vec<u16> = statuses.map(|attempt| attempt.status).collect();
+                (Guarantee::OncePerRequest, format!("its request was answered {statuses:?}"))
+            };
+            found.push((guarantee, next.at, format!("{times}: {why}")));
+        }
+    }
+
+    fn record(&self, marker: u64, item: &Item, found: &mut Found) {
+        let times = self.in_segment.get(&marker).copied().unwrap_or_default();
+        if times > 1 {
+            let what = format!("record {marker} is there {times} times");
+            found.push((Guarantee::RecordOnce, item.created, what));
+        }
+        let hindered =
+            |concerns| matches!(concerns, Concerns::Service(Service::Sqs) | Concerns::Processes);
+        let left = self.state.committed.get(&marker).copied().unwrap_or(Duration::MAX);
+        let limit = item.created + TOPIC_LIMIT;
+        if left > limit && !self.troubled(&item.application, (item.created, limit), hindered) {
+            let after = left.saturating_sub(item.created).as_secs() / 60;
+            let what = format!("record {marker} left the topic after {after} min");
+            found.push((Guarantee::TopicMoves, item.created, what));
+        }
+    }
+
+    /// Calls after a deletion with what was accepted before it.
+    fn nothing_after(&self, item: &Item, found: &mut Found) {
+        let user = item.user.as_str();
+        let Some(accepted) = item.accepted else { return };
+        let calls = self.deletions.get(user).into_iter().flatten();
+        let Some(deleted) = calls.map(|call| call.at).find(|at| *at >= item.created) else {
+            return;
+        };
+        let deleted_at = deleted;
+        let calls = self.of_user.get(user).into_iter().flatten();
+        for call in calls.filter(|call| call.at > deleted + CONCURRENT) {
+            for marker in &call.markers {
+                let other = usize::try_from(*marker).ok();
+                let other = other.and_then(|index| self.state.items.0.get(index));
+                let before = other.and_then(|other| other.accepted);
+                if before.is_some_and(|before| before + CONCURRENT < accepted) {
+                    let what = format!(
+                        "item {marker}, accepted {}, came after the deletion of {}",
+                        show(before.unwrap_or_default()),
+                        show(deleted_at)
+                    );
+                    found.push((Guarantee::DeletedStay, call.at, what));
+                }
+            }
+        }
+    }
+
+    fn delays(&self, marker: u64, item: &Item, found: &mut Found) {
+        if item.bad || item.accepted.is_none() {
+            return;
+        }
+        let Some(delivered) = self.first_effect(marker, item) else { return };
+        let application = item.application.as_str();
+        let overlaps = |before| {
+            let from = item.created.saturating_sub(before);
+            self.troubles(application).any(|trouble| trouble.overlaps(from, delivered))
+        };
+        let others = self.state.troubles.iter().any(|trouble| {
+            !trouble.touches(application) && trouble.overlaps(item.created, delivered)
+        });
+        let died = self
+            .state
+            .attempts
+            .iter()
+            .any(|attempt| attempt.died && attempt.markers.contains(&marker));
+        let slow = delivered.saturating_sub(item.created) > NEIGHBOUR_LIMIT && !died;
+        // The time until which something was wrong.
+        let mut calm = item.created;
+        let mut ends: Vec<&Trouble> = self.troubles(application).collect();
+        ends.sort_by_key(|trouble| trouble.from);
+        for trouble in ends {
+            if trouble.from <= calm + AFTERMATH && trouble.to > calm {
+                calm = trouble.to;
+            }
+        }
+        let after = delivered.saturating_sub(item.created).as_secs();
+        let what = format!("{:?} {marker} took {after} s", item.what);
+        if slow && !overlaps(DAY) && others {
+            found.push((Guarantee::Neighbours, item.created, what));
+        } else if slow && overlaps(DAY) && !overlaps(AFTERMATH) {
+            found.push((Guarantee::Resumes, item.created, what));
+        } else if delivered > calm + RECOVERY_LIMIT {
+            let waited = delivered.saturating_sub(calm).as_secs() / 60;
+            let what = format!("{:?} {marker} was delivered {waited} min later", item.what);
+            found.push((Guarantee::Recovery, calm, what));
+        }
+    }
+
+    /// What is known of people in the end.
+    fn people(&self) -> Vec<Verdict> {
+        let mut people: BTreeMap<(&str, &str), Vec<(u64, &Item)>> = BTreeMap::new();
+        for (marker, item) in self.state.items.iter() {
+            if matches!(item.what, What::Profile | What::Deletion) {
+                let items = people.entry((&item.application, &item.user)).or_default();
+                items.push((marker, item));
+            }
+        }
+        let mut verdicts = Vec::new();
+        for ((application, user), items) in people {
+            if let Some((guarantee, at, what)) = self.person(application, user, &items) {
+                let (application, user) = (application.to_owned(), user.to_owned());
+                verdicts.push(Verdict { guarantee, at, application, user, what });
+            }
+        }
+        verdicts
+    }
+
+    fn person(
+        &self,
+        application: &str,
+        user: &str,
+        items: &[(u64, &Item)],
+    ) -> Option<(Guarantee, Duration, String)> {
+        let accepted =
+            items.iter().filter_map(|(marker, item)| Some((item.accepted?, *marker, *item)));
+        let last = accepted.clone().map(|(at, ..)| at).max()?;
+        let newest: Vec<(Duration, u64, &Item)> =
+            accepted.filter(|(at, ..)| *at + CONCURRENT >= last).collect();
+        // What nobody was told about may have had its effect, or not.
+        let open = items.iter().any(|(_, item)| item.accepted.is_none() && item.created > last);
+        let deletions = newest.iter().filter(|(.., item)| item.what == What::Deletion).count();
+        let undelivered = newest.iter().any(|(_, marker, item)| {
+            self.waits(*marker, item) || self.first_effect(*marker, item).is_none()
+        });
+        if open || undelivered || (deletions > 0 && deletions < newest.len()) {
+            return None;
+        }
+        let there = self.state.pushwoosh.user(application, user);
+        if deletions > 0 {
+            let what = format!("deleted {} and there at the end", show(last));
+            return there.map(|_| (Guarantee::DeletedStay, last, what));
+        }
+        let value = there.and_then(|there| there.tags.get("plan")?.as_str());
+        let value = value.and_then(|value| markers(value).first().copied());
+        if newest.iter().any(|(_, marker, _)| value == Some(*marker)) {
+            return None;
+        }
+        let wanted: Vec<u64> = newest.iter().map(|(_, marker, _)| *marker).collect();
+        let Some(value) = value else {
+            let what =
+                format!("plan should be {wanted:?}, accepted {}, and is not there", show(last));
+            return Some((Guarantee::ReturnedStay, last, what));
+        };
+        let what = format!("plan should be {wanted:?}, accepted {}, and is {value}", show(last));
+        Some((Guarantee::NewestValue, last, what))
+    }
+
+    fn attempt(&self, attempt: &Attempt) -> Vec<Verdict> {
+        let mut found: Found = Vec::new();
+        let Attempt { at, ended, status, .. } = *attempt;
+        let what = format!("{:?} was answered {status}", attempt.markers);
+        match (attempt.key, status) {
+            (Key::Right, 400..=499) => found.push((Guarantee::RightKey, at, what.clone())),
+            (Key::Revoked, 200..=299) => {
+                found.push((Guarantee::RevokedKey, at, "the first key still works".to_owned()));
+            }
+            _ => {}
+        }
+        let took = ended.saturating_sub(at).saturating_sub(attempt.cold);
+        if !attempt.died && took > BUDGET {
+            let what = format!("{what} after {} ms", took.as_millis());
+            found.push((Guarantee::InTime, at, what));
+        }
+        let hindered = |concerns| {
+            matches!(
+                concerns,
+                Concerns::Service(Service::Sqs | Service::SecretsManager) | Concerns::Secret
+            )
+        };
+        let span = (at, ended);
+        let hindered = self.troubled(&attempt.application, span, hindered);
+        if status >= 500 && !attempt.died && !attempt.markers.is_empty() && !hindered {
+            found.push((Guarantee::Taken, at, what));
+        }
+        let verdicts = found.into_iter().map(|(guarantee, at, what)| Verdict {
+            guarantee,
+            at,
+            application: attempt.application.clone(),
+            user: attempt.user.clone(),
+            what,
+        });
+        verdicts.collect()
+    }
+}
+
+/// Whether one of the messages names the user.
+fn names(bodies: &[String], user: &str) -> bool {
+    bodies.iter().any(|body| body.contains(&format!("\"{user}\"")))
+}
+
+fn campaign(event: &Value) -> &str {
+    event.pointer("/properties/campaign_code").and_then(Value::as_str).unwrap_or_default()
+}
