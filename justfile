@@ -66,6 +66,10 @@ moto:
 kafka:
     ci/kafka
 
+# Simulate weeks of the system's life: `just simulate --seed 12 --trace`. CI runs ci/simulation.
+simulate *ARGS:
+    cargo run --release -p simulation -- {{ ARGS }}
+
 # Lint and test the feature `otel`.
 otel:
     ci/otel

@@ -304,7 +304,7 @@ impl State {
         } else {
             (Reply { status: 200, headers: Vec::new(), body: Vec::new() }, false)
         };
-        let exchange = Exchange::new(fault.change(reply), &fault);
+        let exchange = fault.exchange(fault.change(reply));
         let answered = exchange.connection == Connection::Answered && is_plain(&fault);
         let fields = body.get("request").unwrap_or(&body);
         let user = ["userId", "user_id"].iter().find_map(|name| fields.get(*name)?.as_str());
