@@ -28,6 +28,10 @@ pub enum Cause {
     UnreadableAnswer,
     /// The application's settings cannot be read.
     SettingsUnavailable,
+    /// The ledger cannot be reached: whether something newer came is not known.
+    LedgerUnavailable,
+    /// A deletion of the user that came before it is still to be delivered.
+    DeletionPending,
     /// The upstream refused the item for good; it is kept to be sent again once it is corrected.
     Refused,
     /// An operator sent it again.
@@ -51,6 +55,8 @@ const CODES: &[(Cause, &str)] = &[
     (Cause::Unauthorized, "unauthorized"),
     (Cause::UnreadableAnswer, "unreadable_answer"),
     (Cause::SettingsUnavailable, "settings_unavailable"),
+    (Cause::LedgerUnavailable, "ledger_unavailable"),
+    (Cause::DeletionPending, "deletion_pending"),
     (Cause::Refused, "refused"),
     (Cause::Redriven, "redrive"),
     (Cause::Expired, "expired"),

@@ -26,12 +26,35 @@ pub struct Parked {
     pub attempts: u32,
     /// Why it is here.
     pub cause: Cause,
+    /// When it reached its age limit and went to the dead-letter queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_since: Option<Timestamp>,
+    /// When it came back from there: its age is counted from then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redriven: Option<Timestamp>,
+    /// Since when its application has no settings any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_since: Option<Timestamp>,
 }
 
 impl Parked {
-    /// Work that was tried once, just now.
-    pub fn new(application: &str, work: Work, cause: Cause, now: Timestamp) -> Self {
-        Self { application: application.to_owned(), work, first_seen: now, attempts: 1, cause }
+    /// Work that was tried once, of an item that came in at this time.
+    pub fn new(application: &str, work: Work, cause: Cause, accepted: Timestamp) -> Self {
+        Self {
+            application: application.to_owned(),
+            work,
+            first_seen: accepted,
+            attempts: 1,
+            cause,
+            dead_since: None,
+            redriven: None,
+            unknown_since: None,
+        }
+    }
+
+    /// When its time to live began.
+    pub fn since(&self) -> Timestamp {
+        self.redriven.unwrap_or(self.first_seen)
     }
 
     /// Reads a message.

@@ -102,6 +102,12 @@ reasons! {
     BadField, "bad_field", Reject,
         "A field has a type that cannot be read.",
         "The field must have the type that the item's message names. Correct the mapping.";
+    UserDeleted, "user_deleted", Disregard,
+        "The user was deleted after the item came in.",
+        "None: nothing that came before a deletion is delivered after it.";
+    Overtaken, "overtaken", Disregard,
+        "While the item waited, newer values of all its tags came.",
+        "None: the newer values are delivered.";
     TooLarge, "too_large", Reject,
         "The item is larger than the upstream takes.",
         "Shorten the item. Segment takes calls of up to 32 KB.";

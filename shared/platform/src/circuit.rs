@@ -3,13 +3,17 @@
 //!
 //! Invariants: an open circuit lets one call through as a probe when its pause is over; its success
 //! closes the circuit, its failure doubles the pause. An upstream that names a time (`Retry-After`)
-//! is not called for that long. Circuits of different applications are independent.
+//! is not called for that long. Circuits of different applications are independent. Pauses are counted by
+//! the wall clock: the monotonic one may stand still while Lambda freezes the environment, and a circuit
+//! would outlive its outage.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::clock::Instant;
+use jiff::Timestamp;
+
+use crate::clock::after;
 
 /// Failures in a row that open a circuit.
 const FAILURES: u32 = 5;
@@ -33,15 +37,15 @@ pub struct Circuits {
 struct Circuit {
     failures: u32,
     pause: Duration,
-    open_until: Option<Instant>,
+    open_until: Option<Timestamp>,
     /// A probe is under way, at most until then.
-    probe_until: Option<Instant>,
+    probe_until: Option<Timestamp>,
 }
 
 impl Circuits {
     /// Whether a call may be tried now. Of the calls that ask after a pause, the first is the
     /// probe; the others are refused until it is answered.
-    pub fn allows(&self, application: &str, now: Instant) -> bool {
+    pub fn allows(&self, application: &str, now: Timestamp) -> bool {
         let mut circuits = self.lock();
         let Some(circuit) = circuits.get_mut(application) else {
             return true;
@@ -50,7 +54,7 @@ impl Circuits {
             (None, _) => true,
             (Some(until), _) | (_, Some(until)) if now < until => false,
             _ => {
-                circuit.probe_until = Some(now + MAX_PROBE);
+                circuit.probe_until = Some(after(now, MAX_PROBE));
                 true
             }
         }
@@ -62,25 +66,25 @@ impl Circuits {
     }
 
     /// A call failed and may succeed later.
-    pub fn failed(&self, application: &str, retry_after: Option<Duration>, now: Instant) {
+    pub fn failed(&self, application: &str, retry_after: Option<Duration>, now: Timestamp) {
         let mut circuits = self.lock();
         let circuit = circuits.entry(application.to_owned()).or_default();
         circuit.failures = circuit.failures.saturating_add(1);
-        let asked = now + retry_after.unwrap_or_default();
+        let asked = after(now, retry_after.unwrap_or_default());
         if circuit.probe_until.take().is_some() {
             circuit.pause = (circuit.pause * 2).clamp(FIRST_PAUSE, MAX_PAUSE);
-            circuit.open_until = Some(asked.max(now + circuit.pause));
+            circuit.open_until = Some(asked.max(after(now, circuit.pause)));
         } else if retry_after.is_some() {
             circuit.open_until = circuit.open_until.max(Some(asked));
         } else if circuit.failures >= FAILURES && circuit.open_until.is_none() {
             // Failures of calls that were under way when it opened change nothing.
             circuit.pause = FIRST_PAUSE;
-            circuit.open_until = Some(now + circuit.pause);
+            circuit.open_until = Some(after(now, circuit.pause));
         }
     }
 
     /// A call was not answered in time. That costs the callers so much that once is enough.
-    pub fn timed_out(&self, application: &str, now: Instant) {
+    pub fn timed_out(&self, application: &str, now: Timestamp) {
         self.lock().entry(application.to_owned()).or_default().failures = FAILURES;
         self.failed(application, None, now);
     }
@@ -98,7 +102,7 @@ mod tests {
 
     #[test]
     fn repeated_failures_open_it_and_a_probe_closes_it() {
-        let (circuits, now) = (Circuits::default(), Instant::default() + Duration::from_hours(1));
+        let (circuits, now) = (Circuits::default(), Timestamp::UNIX_EPOCH);
         for _ in 0..FAILURES {
             assert!(circuits.allows("failing", now));
             circuits.failed("failing", None, now);
@@ -118,15 +122,15 @@ mod tests {
 
     #[test]
     fn a_named_time_is_kept_at_once() {
-        let (circuits, now) = (Circuits::default(), Instant::default() + Duration::from_hours(1));
+        let (circuits, now) = (Circuits::default(), Timestamp::UNIX_EPOCH);
         circuits.failed("A", Some(Duration::from_secs(7)), now);
-        assert!(!circuits.allows("A", (now + Duration::from_secs(7)).before(MS)));
+        assert!(!circuits.allows("A", now + Duration::from_secs(7) - MS));
         assert!(circuits.allows("A", now + Duration::from_secs(7)));
     }
 
     #[test]
     fn a_probe_without_an_answer_does_not_keep_it_open_for_good() {
-        let (circuits, now) = (Circuits::default(), Instant::default() + Duration::from_hours(1));
+        let (circuits, now) = (Circuits::default(), Timestamp::UNIX_EPOCH);
         circuits.failed("A", Some(MS), now);
         assert!(circuits.allows("A", now + MS));
         assert!(!circuits.allows("A", now + MS));

@@ -55,6 +55,18 @@ impl Add<Duration> for Instant {
     }
 }
 
+/// A moment this much later on the wall clock, or the last one that there is.
+#[must_use]
+pub fn after(moment: Timestamp, duration: Duration) -> Timestamp {
+    moment.saturating_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+/// How much later a moment is than another on the wall clock; zero where it is earlier.
+#[must_use]
+pub fn between(earlier: Timestamp, later: Timestamp) -> Duration {
+    later.duration_since(earlier).try_into().unwrap_or_default()
+}
+
 /// The time was up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Elapsed;

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::{Clock, Instant};
 use crate::invocation::{Deadlines, Invocation};
+use crate::ledger::Ledger;
 use crate::queues::Queues;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
@@ -33,6 +34,8 @@ pub struct Platform {
     pub secrets: Arc<Secrets>,
     /// The queues.
     pub queues: Arc<Queues>,
+    /// The ledger.
+    pub ledger: Arc<Ledger>,
 }
 
 impl Platform {
@@ -52,6 +55,7 @@ impl Platform {
         Self {
             secrets: Arc::new(Secrets::from_settings(config, &settings, clock.clone())),
             queues: Arc::new(Queues::from_settings(config, &settings, clock.clone())),
+            ledger: Arc::new(Ledger::from_settings(config, &settings, clock.clone())),
             settings: Arc::new(settings),
             clock,
             transport,

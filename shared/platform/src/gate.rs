@@ -1,8 +1,8 @@
 //! The gate that every call to Pushwoosh or Segment passes: deadline, circuit, call; where the key is
 //! refused, the secret is read again and the call made once more; then the verdict.
 //!
-//! Invariants: no call starts after the deadline or runs past it; one application's trouble is not
-//! another's. A call that the upstream refuses for its own fault closes the circuit, as a success
+//! Invariants: no call starts after the deadline for starts, or runs past the one for answers; one
+//! application's trouble is not another's. A call that the upstream refuses for its own fault closes the circuit, as a success
 //! does: the upstream is there.
 
 use std::future::Future;
@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::application::{Application, PushwooshAccount, SegmentAccount};
 use crate::circuit::Circuits;
 use crate::clock::{Clock, Elapsed, Instant};
+use crate::invocation::Deadlines;
 use crate::secrets::Secrets;
 use crate::telemetry::{Count, Tally};
 use crate::upstream::{CallError, Verdict};
@@ -113,23 +114,23 @@ impl Gate {
         Self { clock, secrets, circuits: Circuits::default(), patience }
     }
 
-    /// Makes a call of the application with this code until the deadline.
+    /// Makes a call of the application with this code.
     pub async fn call<R: Copy + Send, U: Upstream<R>>(
         &self,
         upstream: &U,
         code: &str,
         account: &U::Account,
         request: R,
-        deadline: Instant,
+        deadlines: Deadlines,
         tally: &Tally,
     ) -> CallOutcome<U::Accepted> {
-        let now = self.clock.now();
-        if now >= deadline {
+        if self.clock.now() >= deadlines.start {
             return CallOutcome::Undelivered(Cause::TimeBudget.into());
         }
-        if !self.circuits.allows(code, now) {
+        if !self.circuits.allows(code, self.clock.wall()) {
             return CallOutcome::Undelivered(Cause::CircuitOpen.into());
         }
+        let deadline = deadlines.answer;
         let mut result = self.attempt(upstream, account, request, deadline, tally).await;
         if matches!(&result, Ok(Err(error)) if error.verdict() == Verdict::Unauthorized)
             && let Some(account) = self.rotated(code, account).await
@@ -144,9 +145,9 @@ impl Gate {
             Ok(Err(error)) => self.judge(code, error, tally),
             Err(Elapsed) => {
                 if self.patience.opens_on_timeout {
-                    self.circuits.timed_out(code, self.clock.now());
+                    self.circuits.timed_out(code, self.clock.wall());
                 } else {
-                    self.circuits.failed(code, None, self.clock.now());
+                    self.circuits.failed(code, None, self.clock.wall());
                 }
                 CallOutcome::Undelivered(Cause::Timeout.into())
             }
@@ -177,7 +178,7 @@ impl Gate {
     }
 
     fn judge<T>(&self, code: &str, error: CallError, tally: &Tally) -> CallOutcome<T> {
-        let (now, cause) = (self.clock.now(), error.cause());
+        let (now, cause) = (self.clock.wall(), error.cause());
         match error.verdict() {
             Verdict::Permanent => {
                 self.circuits.succeeded(code);
@@ -221,6 +222,7 @@ mod tests {
     #[derive(Clone, Copy)]
     enum Scene {
         Status(u16, Option<Duration>),
+        Late(Duration),
         Hang,
     }
 
@@ -247,6 +249,10 @@ mod tests {
                 Scene::Status(200, _) => Ok(()),
                 Scene::Status(status @ 400..=499, None) => Err(refused(status, Verdict::Permanent)),
                 Scene::Status(status, after) => Err(refused(status, Verdict::Retry { after })),
+                Scene::Late(delay) => {
+                    Clock::system().sleep(delay).await;
+                    Ok(())
+                }
                 Scene::Hang => std::future::pending().await,
             }
         }
@@ -276,8 +282,9 @@ mod tests {
         }
 
         async fn call(&self, budget: Duration) -> CallOutcome<()> {
-            let deadline = self.world.now() + budget;
-            self.gate.call(&self.upstream, "A", &self.account, (), deadline, &self.tally).await
+            let (start, answer) = (self.world.now() + budget, self.world.now() + budget);
+            let deadlines = Deadlines { start, answer, end: answer };
+            self.gate.call(&self.upstream, "A", &self.account, (), deadlines, &self.tally).await
         }
 
         async fn cause(&self) -> Cause {
@@ -304,6 +311,19 @@ mod tests {
         );
         assert_eq!(scenery.calls(), 0);
         assert!(matches!(scenery.call(SECOND).await, CallOutcome::Accepted(())));
+    }
+
+    /// A call that is cut off is sent again, although a healthy upstream took it.
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_was_started_in_time_is_not_cut_off() {
+        let scenery = Scenery::new(&[Scene::Late(SECOND)], PATIENT).await;
+        let (start, answer) = (scenery.world.now() + SECOND / 2, scenery.world.now() + 2 * SECOND);
+        let deadlines = Deadlines { start, answer, end: answer };
+        let Scenery { gate, upstream, account, tally, .. } = &scenery;
+        let first = gate.call(upstream, "A", account, (), deadlines, tally).await;
+        assert!(matches!(first, CallOutcome::Accepted(())));
+        let late = gate.call(upstream, "A", account, (), deadlines, tally).await;
+        assert!(matches!(late, CallOutcome::Undelivered(why) if why == Cause::TimeBudget.into()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -371,10 +391,10 @@ mod tests {
         let scenery = Scenery::new(&[Scene::Hang], EAGER).await;
         scenery.cause().await;
         assert_eq!(scenery.cause().await, Cause::CircuitOpen);
-        let deadline = scenery.world.now() + SECOND;
+        let deadlines = Deadlines::within(scenery.world.now(), SECOND, SECOND, SECOND);
         *scenery.upstream.answers.lock().unwrap() = vec![Scene::Status(200, None)];
         let Scenery { gate, upstream, account, tally, .. } = &scenery;
-        let other = gate.call(upstream, "B", account, (), deadline, tally).await;
+        let other = gate.call(upstream, "B", account, (), deadlines, tally).await;
         assert!(matches!(other, CallOutcome::Accepted(())));
     }
 }

@@ -8,10 +8,15 @@ use crate::clock::{Clock, Instant};
 use crate::telemetry::Tally;
 
 /// Until when an invocation may do what.
+///
+/// A call that was started is not cut off at `start`: so a slow, healthy upstream does not make us send
+/// anything twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
-    /// Until then calls to the upstreams may take.
-    pub upstream: Instant,
+    /// Until then calls to the upstreams may start.
+    pub start: Instant,
+    /// Until then their answers are waited for.
+    pub answer: Instant,
     /// Until then everything must be done.
     pub end: Instant,
 }
@@ -45,10 +50,18 @@ impl Invocation {
 }
 
 impl Deadlines {
-    /// Everything within `budget` from `now`, of which the end is kept for the queues.
-    pub fn within(now: Instant, budget: Duration, for_queues: Duration) -> Self {
-        let end = now + budget;
-        Self { upstream: end.before(for_queues).max(now), end }
+    /// Everything within `budget` from `now`. Its end is kept for the queues, but no more than a quarter
+    /// of it; what is before that is kept for answers, but no more than half of that: so that even the
+    /// smallest budget delivers something.
+    pub fn within(
+        now: Instant,
+        budget: Duration,
+        for_queues: Duration,
+        for_answers: Duration,
+    ) -> Self {
+        let upstream = budget - for_queues.min(budget / 4);
+        let start = upstream - for_answers.min(upstream / 2);
+        Self { start: now + start, answer: now + upstream, end: now + budget }
     }
 }
 
@@ -59,11 +72,15 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn time_for_the_queues_is_kept_even_where_nothing_else_is_left() {
+    fn every_budget_has_time_to_start_to_wait_and_to_park() {
         let now = Instant::default() + 100 * SECOND;
-        let usual = Deadlines::within(now, 10 * SECOND, 3 * SECOND);
-        assert_eq!(usual, Deadlines { upstream: now + 7 * SECOND, end: now + 10 * SECOND });
-        let short = Deadlines::within(now, SECOND, 3 * SECOND);
-        assert_eq!(short, Deadlines { upstream: now, end: now + SECOND });
+        let usual = Deadlines::within(now, 20 * SECOND, 3 * SECOND, 5 * SECOND);
+        let (start, answer, end) = (now + 12 * SECOND, now + 17 * SECOND, now + 20 * SECOND);
+        assert_eq!(usual, Deadlines { start, answer, end });
+        let short = Deadlines::within(now, 4 * SECOND, 3 * SECOND, 5 * SECOND);
+        let (start, answer, end) = (now + SECOND * 3 / 2, now + 3 * SECOND, now + 4 * SECOND);
+        assert_eq!(short, Deadlines { start, answer, end });
+        let none = Deadlines::within(now, Duration::ZERO, SECOND, SECOND);
+        assert_eq!(none, Deadlines { start: now, answer: now, end: now });
     }
 }

@@ -9,6 +9,7 @@
 //! * [`gate`]: what every call to an upstream passes; [`circuit`]: pauses calls to a failing upstream.
 //! * [`upstream`]: how an answer is read, and what follows from a failure.
 //! * [`queues`]: the SQS queues for retries and rejects; [`message`]: their messages.
+//! * [`ledger`]: what must not be forgotten while something is undelivered.
 //! * [`clock`], [`transport`]: the seams: the only time, and the only way to other machines.
 //! * [`aws`]: AWS's SDK on these seams.
 //! * [`telemetry`]: logs and metrics; `otel`: traces over OTLP, behind a feature.
@@ -21,6 +22,7 @@ pub mod clock;
 pub mod function;
 pub mod gate;
 pub mod invocation;
+pub mod ledger;
 pub mod message;
 #[cfg(feature = "otel")]
 mod otel;

@@ -30,6 +30,8 @@ pub enum Message {
     Park(Parked, Duration),
     /// To the rejects queue.
     Reject(Reject),
+    /// To the dead-letter queue.
+    Bury(Parked),
 }
 
 /// Something that can never be delivered as it is.

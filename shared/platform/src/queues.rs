@@ -1,8 +1,9 @@
-//! The two SQS queues: `retry` for what could not be delivered yet, `rejects` for what never can be.
+//! The SQS queues: `retry` for what could not be delivered yet, `rejects` for what never can be, `dead` for
+//! what reached its age limit.
 //!
-//! Invariants: the caller learns for each item whether it is on its queue; a message holds
-//! no key, and is encrypted by the queue. The client is made on first use, so that start-up does
-//! not pay for it.
+//! Invariants: the caller learns for each item whether it is on its queue; an entry that SQS did not take is
+//! sent again while there is time; a message holds no key, and is encrypted by the queue. The client is
+//! made on first use, so that start-up does not pay for it.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures::StreamExt;
+use futures::future::join_all;
 use mapping::Cause;
 use tokio::sync::OnceCell;
 
@@ -49,7 +51,14 @@ impl From<QueueError> for Cause {
     }
 }
 
+/// First wait before what SQS did not take is sent again; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// Longest wait before that.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
 /// A message on its way to a queue.
+#[derive(Debug, Clone)]
 struct Entry {
     /// Its place among the messages.
     index: usize,
@@ -57,33 +66,29 @@ struct Entry {
     delay: Duration,
 }
 
-/// Access to both queues.
+/// Access to the queues.
 pub struct Queues {
     config: SdkConfig,
     client: OnceCell<Client>,
     clock: Clock,
-    retry_url: String,
-    rejects_url: String,
+    urls: [String; 3],
 }
 
 impl fmt::Debug for Queues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queues")
-            .field("retry", &self.retry_url)
-            .field("rejects", &self.rejects_url)
-            .finish_non_exhaustive()
+        f.debug_struct("Queues").field("urls", &self.urls).finish_non_exhaustive()
     }
 }
 
 impl Queues {
     /// Queues as the settings name them.
     pub fn from_settings(config: &SdkConfig, settings: &Settings, clock: Clock) -> Self {
+        let Settings { retry_queue_url, rejects_queue_url, dead_queue_url, .. } = settings;
         Self {
             config: config.clone(),
             client: OnceCell::new(),
             clock,
-            retry_url: settings.retry_queue_url.clone(),
-            rejects_url: settings.rejects_queue_url.clone(),
+            urls: [retry_queue_url.clone(), rejects_queue_url.clone(), dead_queue_url.clone()],
         }
     }
 
@@ -98,29 +103,24 @@ impl Queues {
         messages: &[Message],
         deadline: Instant,
     ) -> Vec<Result<(), QueueError>> {
-        let encoded = messages.iter().map(|message| match message {
-            Message::Park(parked, delay) => (message::encode(parked), *delay),
-            Message::Reject(reject) => (message::encode(reject), Duration::ZERO),
-        });
         let mut results = Vec::with_capacity(messages.len());
-        let (mut retry, mut rejects) = (Vec::new(), Vec::new());
-        for (index, (message, (body, delay))) in messages.iter().zip(encoded).enumerate() {
-            let Some(body) = body else {
-                results.push(Err(QueueError::TooLarge));
-                continue;
+        let [mut retry, mut rejects, mut dead] = [const { Vec::new() }; 3];
+        for (index, message) in messages.iter().enumerate() {
+            let (body, delay, queue) = match message {
+                Message::Park(parked, delay) => (message::encode(parked), *delay, &mut retry),
+                Message::Reject(reject) => (message::encode(reject), Duration::ZERO, &mut rejects),
+                Message::Bury(parked) => (message::encode(parked), Duration::ZERO, &mut dead),
             };
-            results.push(Err(QueueError::NotTaken));
-            let entry = Entry { index, body, delay };
-            match message {
-                Message::Park(..) => retry.push(entry),
-                Message::Reject(_) => rejects.push(entry),
-            }
+            results.push(Err(if body.is_some() {
+                QueueError::NotTaken
+            } else {
+                QueueError::TooLarge
+            }));
+            queue.extend(body.map(|body| Entry { index, body, delay }));
         }
-        let (retry, rejects) = futures::join!(
-            self.send(&self.retry_url, retry, deadline),
-            self.send(&self.rejects_url, rejects, deadline),
-        );
-        for index in retry.into_iter().chain(rejects) {
+        let sent = [retry, rejects, dead].into_iter().zip(&self.urls);
+        let sent = sent.map(|(entries, url)| self.send(url, entries, deadline));
+        for index in join_all(sent).await.into_iter().flatten() {
             if let Some(result) = results.get_mut(index) {
                 *result = Ok(());
             }
@@ -128,39 +128,40 @@ impl Queues {
         results
     }
 
-    /// Makes a message of the retry queue visible again after this time.
-    pub async fn postpone(&self, receipt: &str, delay: Duration) -> Result<(), QueueError> {
-        let seconds = i32::try_from(delay.as_secs()).unwrap_or(i32::MAX);
-        let request = self.client().await.change_message_visibility().queue_url(&self.retry_url);
-        match request.receipt_handle(receipt).visibility_timeout(seconds).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                tracing::warn!(error = %DisplayErrorContext(&error), "a retry could not be postponed; it is tried again when its visibility timeout ends");
-                Err(QueueError::NotTaken)
-            }
-        }
-    }
-
     /// Sends entries. Returns the places of those that SQS took.
     async fn send(&self, url: &str, entries: Vec<Entry>, deadline: Instant) -> Vec<usize> {
         let taken: Vec<Vec<usize>> = futures::stream::iter(group(entries))
-            .map(|batch| async move {
-                let taken = self.clock.timeout_at(deadline, self.send_batch(url, batch)).await;
-                taken.unwrap_or_else(|_| {
-                    tracing::error!("SQS gave no answer in time");
-                    Vec::new()
-                })
-            })
+            .map(|batch| self.send_batch(url, batch, deadline))
             .buffer_unordered(CONCURRENCY)
             .collect()
             .await;
         taken.into_iter().flatten().collect()
     }
 
-    /// Sends one batch. Returns the places of the entries that SQS took.
-    async fn send_batch(&self, url: &str, batch: Vec<Entry>) -> Vec<usize> {
-        let entries = batch.into_iter().map(|Entry { index, body, delay }| {
-            let delay = i32::try_from(delay.min(MAX_DELAY).as_secs()).unwrap_or_default();
+    /// Sends one batch, and what is left of it again, until SQS has all of it or the time is up. Returns
+    /// the places of the entries that SQS took.
+    async fn send_batch(&self, url: &str, mut batch: Vec<Entry>, deadline: Instant) -> Vec<usize> {
+        let (mut all, mut wait) = (Vec::with_capacity(batch.len()), FIRST_WAIT);
+        loop {
+            let taken = self.clock.timeout_at(deadline, self.try_batch(url, &batch)).await;
+            let taken = taken.unwrap_or_else(|_| {
+                tracing::error!(queue = url, "SQS gave no answer in time");
+                Vec::new()
+            });
+            batch.retain(|entry| !taken.contains(&entry.index));
+            all.extend(taken);
+            if batch.is_empty() || self.clock.now() + wait >= deadline {
+                return all;
+            }
+            self.clock.sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+            wait = (wait * 2).min(MAX_WAIT);
+        }
+    }
+
+    /// Sends one batch once. Returns the places of the entries that SQS took.
+    async fn try_batch(&self, url: &str, batch: &[Entry]) -> Vec<usize> {
+        let entries = batch.iter().map(|Entry { index, body, delay }| {
+            let delay = i32::try_from((*delay).min(MAX_DELAY).as_secs()).unwrap_or_default();
             SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())
                 .message_body(body)
@@ -170,27 +171,21 @@ impl Queues {
         let Ok(entries) = entries.collect::<Result<Vec<_>, _>>() else {
             return Vec::new();
         };
-        match self
-            .client()
-            .await
-            .send_message_batch()
-            .queue_url(url)
-            .set_entries(Some(entries))
-            .send()
-            .await
-        {
+        let request = self.client().await.send_message_batch().queue_url(url);
+        match request.set_entries(Some(entries)).send().await {
             Ok(answer) => {
                 if let Some(failed) = answer.failed().first() {
-                    tracing::error!(
+                    tracing::warn!(
+                        queue = url,
                         error.code = failed.code(),
                         number = answer.failed().len(),
-                        "SQS refused messages"
+                        "SQS did not take some entries of a batch; they are sent again"
                     );
                 }
                 answer.successful().iter().filter_map(|entry| entry.id().parse().ok()).collect()
             }
             Err(error) => {
-                tracing::error!(error = %DisplayErrorContext(&error), "SQS did not take a batch");
+                tracing::error!(queue = url, error = %DisplayErrorContext(&error), "SQS did not take a batch");
                 Vec::new()
             }
         }
@@ -321,14 +316,13 @@ mod tests {
         assert_eq!(results, [Err(QueueError::TooLarge), Ok(())]);
     }
 
+    /// A request must not be repeated because SQS was busy for a moment.
     #[tokio::test(start_paused = true)]
-    async fn a_message_is_postponed_by_its_receipt() {
+    async fn an_entry_that_sqs_did_not_take_is_sent_again() {
         let world = World::new(&[]);
-        let delay = Duration::from_secs(5);
-        assert_eq!(world.platform.queues.postpone("receipt", delay).await, Ok(()));
-        assert_eq!(world.aws_calls("ChangeMessageVisibility"), 1);
-        world.sqs(Reply::Status(400, json!({})));
-        let failed = world.platform.queues.postpone("receipt", delay).await;
-        assert_eq!(failed, Err(QueueError::NotTaken));
+        world.sqs_leaves_out(2);
+        let messages: Vec<_> = (0..5).map(|n| parked(&n.to_string(), Duration::ZERO)).collect();
+        assert_eq!(keep(&world, &messages).await, [Ok(()); 5]);
+        assert_eq!((world.messages().len(), world.aws_calls("SendMessageBatch")), (5, 3));
     }
 }

@@ -95,6 +95,10 @@ settings! {
         "URL of the SQS queue for what could not be delivered yet.";
     rejects_queue_url: String = text("PWSEG_REJECTS_QUEUE_URL", None, Expected::Text),
         "URL of the SQS queue for what can never be delivered as it is.";
+    dead_queue_url: String = text("PWSEG_DEAD_QUEUE_URL", None, Expected::Text),
+        "URL of the SQS dead-letter queue, where parked items go that reach `PWSEG_RETRY_MAX_AGE_S`.";
+    ledger_table: String = text("PWSEG_LEDGER_TABLE", None, Expected::Text),
+        "Name of the DynamoDB table that remembers deletions, and the times of tags, while something is parked.";
     time_budget: Duration = milliseconds("PWSEG_TIME_BUDGET_MS", Some("4000"), Expected::Number(1_000, 25_000)),
         "Milliseconds within which the destination answers, whatever Pushwoosh does. The last second is kept for parking.";
     concurrency: usize = size("PWSEG_CONCURRENCY", Some("64"), Expected::Number(1, 1_000)),
@@ -109,10 +113,10 @@ settings! {
         "Properties that Track calls carry beyond `message_type`, `campaign_code` and `device_type`.";
     retry_first_delay: Duration = seconds("PWSEG_RETRY_FIRST_DELAY_S", Some("30"), Expected::Number(0, 900)),
         "Seconds before a parked item is tried for the first time; the delay doubles with every attempt.";
-    retry_max_delay: Duration = seconds("PWSEG_RETRY_MAX_DELAY_S", Some("43200"), Expected::Number(1, 43_200)),
-        "Longest delay between two attempts, in seconds; SQS allows 12 hours.";
-    retry_max_age: Duration = seconds("PWSEG_RETRY_MAX_AGE_S", Some("1209600"), Expected::Number(60, 1_209_600)),
-        "Seconds after which a parked item goes to the dead-letter queue; SQS keeps messages for 14 days at most.";
+    retry_max_delay: Duration = seconds("PWSEG_RETRY_MAX_DELAY_S", Some("900"), Expected::Number(1, 900)),
+        "Longest delay between two attempts, in seconds; SQS delays a message by 15 minutes at most.";
+    retry_max_age: Duration = seconds("PWSEG_RETRY_MAX_AGE_S", Some("604800"), Expected::Number(60, 1_123_200)),
+        "Seconds after which a parked item goes to the dead-letter queue, counted from its arrival. At most 13 days: SQS deletes a message after 14.";
 }
 
 /// Everything that is wrong with the environment.
@@ -234,6 +238,8 @@ mod tests {
         let queues = [
             ("PWSEG_RETRY_QUEUE_URL", "https://q/retry"),
             ("PWSEG_REJECTS_QUEUE_URL", "https://q/rejects"),
+            ("PWSEG_DEAD_QUEUE_URL", "https://q/dead"),
+            ("PWSEG_LEDGER_TABLE", "ledger"),
         ];
         queues
             .iter()
@@ -243,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_queues_are_all_that_must_be_set() {
+    fn the_queues_and_the_ledger_are_all_that_must_be_set() {
         let settings = Settings::read(&environment(&[])).unwrap();
         assert_eq!(settings.secret_id, "segment-pushwoosh/{app_code}");
         assert_eq!(settings.time_budget, Duration::from_secs(4));
@@ -264,6 +270,8 @@ mod tests {
             [
                 "PWSEG_RETRY_QUEUE_URL is required: set it to a non-empty string",
                 "PWSEG_REJECTS_QUEUE_URL is required: set it to a non-empty string",
+                "PWSEG_DEAD_QUEUE_URL is required: set it to a non-empty string",
+                "PWSEG_LEDGER_TABLE is required: set it to a non-empty string",
                 "PWSEG_CONCURRENCY must be a whole number from 1 to 1000",
                 "PWSEG_SEGMENT_GZIP must be true or false",
                 "PWSEG_TRACK_PROPERTIES must be empty or a comma-separated list of message_code, campaign_id",

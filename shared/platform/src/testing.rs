@@ -1,5 +1,5 @@
 //! A platform in memory, for unit tests of what is built on it: the real clients and the real AWS SDK,
-//! over a transport that answers as the test says. Time is Tokio's, which tests pause.
+//! over a transport that answers as the test says; the ledger's table is the model of DynamoDB. Time is Tokio's, which tests pause.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,13 +8,17 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use bytes::Bytes;
+use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::{Value, json};
+use world::dynamodb::{DynamoDb, TableOptions};
+use world::faults::Faults;
 
-use crate::clock::{Clock, Instant};
+use crate::clock::{Clock, Instant, Sleep, Time, after};
 use crate::function::Platform;
 use crate::invocation::{Deadlines, Invocation};
+use crate::ledger::Ledger;
 use crate::settings::Settings;
 use crate::transport::{Request, Response, ResponseFuture, Transport, TransportError};
 
@@ -39,10 +43,15 @@ type Upstream = Box<dyn Fn(&Request) -> Reply + Send + Sync>;
 pub struct InMemory {
     secrets: Mutex<BTreeMap<String, Reply>>,
     sqs: Mutex<Reply>,
+    /// So many batches to come leave out their last entry.
+    left_out: Mutex<usize>,
     upstream: Mutex<Upstream>,
     requests: Mutex<Vec<Request>>,
     aws_calls: Mutex<Vec<String>>,
     messages: Mutex<Vec<(String, Value)>>,
+    table: Mutex<DynamoDb>,
+    /// What DynamoDB does in place of its work.
+    table_reply: Mutex<Option<Reply>>,
 }
 
 impl fmt::Debug for InMemory {
@@ -73,20 +82,27 @@ impl World {
         let queues = [
             ("PWSEG_RETRY_QUEUE_URL", "https://sqs.example.com/1/retry"),
             ("PWSEG_REJECTS_QUEUE_URL", "https://sqs.example.com/1/rejects"),
+            ("PWSEG_DEAD_QUEUE_URL", "https://sqs.example.com/1/dead"),
+            ("PWSEG_LEDGER_TABLE", "ledger"),
         ];
         let variables = queues.iter().chain(settings);
         let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         #[expect(clippy::expect_used, reason = "a test fails by panicking")]
         let settings = Settings::read(&variables.collect()).expect("the settings are usable");
+        let mut table = DynamoDb::default();
+        table.create("ledger", TableOptions::new("pk"));
         let transport = Arc::new(InMemory {
             secrets: Mutex::default(),
             sqs: Mutex::new(Reply::Status(200, Value::Null)),
+            left_out: Mutex::default(),
             upstream: Mutex::new(Box::new(|_| Reply::Status(200, json!({"status_code": 200})))),
             requests: Mutex::default(),
             aws_calls: Mutex::default(),
             messages: Mutex::default(),
+            table: Mutex::new(table),
+            table_reply: Mutex::default(),
         });
-        let clock = Clock::system();
+        let clock = Clock::new(TestTime::begin());
         let shared: Arc<dyn Transport> = Arc::clone(&transport) as Arc<dyn Transport>;
         let config = config(&clock, &shared);
         let world = Self { platform: Platform::on(&config, settings, clock, shared), transport };
@@ -107,6 +123,16 @@ impl World {
     /// What SQS does; with status 200 it takes everything.
     pub fn sqs(&self, reply: Reply) {
         *lock(&self.transport.sqs) = reply;
+    }
+
+    /// SQS does not take the last entry of so many batches to come.
+    pub fn sqs_leaves_out(&self, batches: usize) {
+        *lock(&self.transport.left_out) = batches;
+    }
+
+    /// What DynamoDB does in place of its work; nothing lets it work again.
+    pub fn dynamodb(&self, reply: Option<Reply>) {
+        *lock(&self.transport.table_reply) = reply;
     }
 
     /// What the upstream does.
@@ -133,13 +159,49 @@ impl World {
     /// An invocation with this long for the upstreams, and a second more for the queues.
     pub fn invocation(&self, upstream: Duration) -> Invocation {
         let second = Duration::from_secs(1);
-        let deadlines = Deadlines::within(self.now(), upstream + second, second);
+        let (start, answer) = (self.now() + upstream, self.now() + upstream);
+        let deadlines = Deadlines { start, answer, end: answer + second };
         Invocation::begin("request", &self.platform.clock, deadlines)
+    }
+
+    /// The ledger as another process has it.
+    pub fn ledger(&self) -> Ledger {
+        let Platform { settings, clock, transport, .. } = &self.platform;
+        Ledger::from_settings(&config(clock, transport), settings, clock.clone())
     }
 
     /// The monotonic clock.
     pub fn now(&self) -> Instant {
         self.platform.clock.now()
+    }
+}
+
+/// Tokio's time, which tests pause, also as the wall clock.
+#[derive(Debug)]
+struct TestTime {
+    system: Clock,
+    start: Instant,
+    wall: Timestamp,
+}
+
+impl TestTime {
+    fn begin() -> Self {
+        let system = Clock::system();
+        Self { start: system.now(), wall: system.wall(), system }
+    }
+}
+
+impl Time for TestTime {
+    fn wall(&self) -> Timestamp {
+        after(self.wall, self.system.elapsed(self.start))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.system.now().since(Instant::default())
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.system.sleep(duration)
     }
 }
 
@@ -206,6 +268,10 @@ impl InMemory {
         if target.starts_with("secretsmanager") {
             return self.secret(&body);
         }
+        if let Some(operation) = target.strip_prefix("DynamoDB_20120810.") {
+            let reply = lock(&self.table_reply).clone();
+            return reply.unwrap_or_else(|| self.table(operation, request.body()));
+        }
         if target.starts_with("AmazonSQS") {
             let reply = lock(&self.sqs).clone();
             return match reply {
@@ -225,17 +291,33 @@ impl InMemory {
         lock(&self.secrets).get(id).cloned().filter(|_| !previous).unwrap_or(missing)
     }
 
+    fn table(&self, operation: &str, body: &[u8]) -> Reply {
+        let (now, mut faults) = (Clock::system().wall(), Faults::default());
+        let mut table = lock(&self.table);
+        let rng = &mut fastrand::Rng::new();
+        let reply = world::aws::exchange(&mut *table, &mut faults, operation, body, now, rng).reply;
+        Reply::Status(reply.status, serde_json::from_slice(&reply.body).unwrap_or_default())
+    }
+
     /// Takes a batch of messages, or answers an operation that takes none.
     fn take(&self, body: &Value) -> Reply {
         let url = body.get("QueueUrl").and_then(Value::as_str).unwrap_or_default();
         let queue = url.rsplit('/').next().unwrap_or_default().to_owned();
-        let entries = body.get("Entries").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut entries =
+            body.get("Entries").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut left_out = lock(&self.left_out);
+        let failed = if *left_out > 0 { entries.pop() } else { None };
+        *left_out = left_out.saturating_sub(1);
+        let failed: Vec<Value> = failed
+            .iter()
+            .map(|entry| json!({"Id": entry.get("Id"), "Code": "InternalError", "SenderFault": false}))
+            .collect();
         let taken: Vec<Value> = entries
             .iter()
             .map(|entry| json!({"Id": entry.get("Id"), "MessageId": "m", "MD5OfMessageBody": ""}))
             .collect();
         lock(&self.messages).extend(entries.into_iter().map(|entry| (queue.clone(), entry)));
-        Reply::Status(200, json!({"Successful": taken, "Failed": []}))
+        Reply::Status(200, json!({"Successful": taken, "Failed": failed}))
     }
 }
 

@@ -107,8 +107,8 @@ impl Delivery {
         let Some(account) = PushwooshAccount::from_application(application) else {
             return Sent::Refused("the application's secret has no pushwoosh.api_token".to_owned());
         };
-        let (deadline, tally) = (invocation.deadlines.upstream, &invocation.tally);
-        let outcome = self.gate.call(&self.client, code, &account, call, deadline, tally).await;
+        let (deadlines, tally) = (invocation.deadlines, &invocation.tally);
+        let outcome = self.gate.call(&self.client, code, &account, call, deadlines, tally).await;
         match outcome {
             CallOutcome::Accepted(accepted) => {
                 report_skipped_tags(code, &accepted, tally);

@@ -1,7 +1,7 @@
 //! Delivers Track calls: the one way in which they reach Segment, for the source and for retries.
 //!
 //! Invariants: every call ends in exactly one [`TrackOutcome`]; nothing runs past the invocation's
-//! deadline for upstreams. A batch that is refused as such (400, 413) is halved until the offender is
+//! deadline for answers. A batch that is refused as such (400, 413) is halved until the offender is
 //! alone. What may succeed later is tried again for a moment here, and for days by way of the retry
 //! queue; an application that Segment limits (429) and one that gets no answer are left to the queue
 //! at once, so that they do not delay other applications.
@@ -149,17 +149,17 @@ impl Job<'_> {
     /// Sends calls as one request, several times where another attempt may succeed soon.
     async fn send(&self, calls: &[&RawValue]) -> CallOutcome<()> {
         let Delivery { client, gate, clock, .. } = self.delivery;
-        let (deadline, tally) = (self.invocation.deadlines.upstream, &self.invocation.tally);
+        let (deadlines, tally) = (self.invocation.deadlines, &self.invocation.tally);
         let mut attempts = 0;
         loop {
             let batch = Batch { calls, attempts: self.attempts + attempts };
-            let outcome = gate.call(client, self.code, self.account, batch, deadline, tally).await;
+            let outcome = gate.call(client, self.code, self.account, batch, deadlines, tally).await;
             let CallOutcome::Undelivered(undelivered) = &outcome else {
                 return outcome;
             };
             attempts += 1;
             let delay = longest_delay(attempts).mul_f64(fastrand::f64());
-            let too_late = clock.now() + delay >= deadline;
+            let too_late = clock.now() + delay >= deadlines.start;
             if !may_pass_soon(*undelivered) || attempts >= MAX_ATTEMPTS || too_late {
                 return outcome;
             }

@@ -1,0 +1,99 @@
+//! What must not be done twice: messages that SQS hands out again, requests that are sent again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use super::table::{Change, moment};
+use super::{Ledger, Unavailable, hashed};
+use crate::clock::Instant;
+
+/// How long a message's claim is kept: as long as SQS may keep the message.
+const CLAIMS: Duration = super::mark::RETENTION;
+
+/// How long a failed request is remembered. Segment repeats for four hours.
+/// <https://segment.com/docs/connections/destinations/#retries>
+const REQUESTS: Duration = Duration::from_hours(5);
+
+const UNTIL: &str = "until";
+const DONE: &str = "done";
+const DELIVERED: &str = "items";
+
+/// Who works on a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// The caller.
+    Taken,
+    /// Another invocation, or one that died: it is free again some time later.
+    Busy,
+    /// Nobody any more: it was worked on.
+    Done,
+}
+
+impl Ledger {
+    /// Claims a message until a moment at which the caller has certainly ended.
+    pub async fn claim(
+        &self,
+        message: &str,
+        until: Timestamp,
+        deadline: Instant,
+    ) -> Result<Claim, Unavailable> {
+        let now = self.clock.wall();
+        let change = Change::default()
+            .set(UNTIL, moment(until))
+            .value(":now", moment(now))
+            .only_if("attribute_not_exists(#until) OR #until < :now")
+            .only_if("attribute_not_exists(#done)");
+        Ok(match self.change(&claim_key(message), change, CLAIMS, deadline).await? {
+            Ok(()) => Claim::Taken,
+            Err(row) if row.contains_key(DONE) => Claim::Done,
+            Err(_) => Claim::Busy,
+        })
+    }
+
+    /// Notes that a claimed message was worked on.
+    pub async fn finish(&self, message: &str, deadline: Instant) -> Result<(), Unavailable> {
+        let change = Change::default().set(DONE, moment(self.clock.wall()));
+        self.change(&claim_key(message), change, CLAIMS, deadline).await.map(drop)
+    }
+
+    /// Notes which items of a request were delivered, although it is answered with an error. `request` is
+    /// the whole body.
+    pub async fn request_failed(
+        &self,
+        application: &str,
+        request: &[u8],
+        delivered: &BTreeSet<usize>,
+        deadline: Instant,
+    ) -> Result<(), Unavailable> {
+        let list: Vec<String> = delivered.iter().map(usize::to_string).collect();
+        let change = Change::default().set(DELIVERED, AttributeValue::S(list.join(",")));
+        self.change(&request_key(application, request), change, REQUESTS, deadline).await.map(drop)
+    }
+
+    /// The items of a request that were delivered when it came before.
+    pub async fn delivered_before(
+        &self,
+        application: &str,
+        request: &[u8],
+        deadline: Instant,
+    ) -> Result<BTreeSet<usize>, Unavailable> {
+        let row = self.get(&request_key(application, request), deadline).await?.unwrap_or_default();
+        let list = row.get(DELIVERED).and_then(|items| items.as_s().ok());
+        Ok(list
+            .into_iter()
+            .flat_map(|list| list.split(','))
+            .filter_map(|n| n.parse().ok())
+            .collect())
+    }
+}
+
+fn claim_key(message: &str) -> String {
+    format!("claim#{message}")
+}
+
+fn request_key(application: &str, request: &[u8]) -> String {
+    format!("request#{application}#{}", hashed(&[request]))
+}

@@ -1,0 +1,164 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::clock::{Instant, after};
+use crate::testing::{Reply, World};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn deadline(world: &World) -> Instant {
+    world.now() + 5 * SECOND
+}
+
+fn values(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+async fn person(world: &World, id: &str) -> Person {
+    let people = world.platform.ledger.people("A", &BTreeSet::from([id]), deadline(world)).await;
+    people.unwrap().remove(id).unwrap()
+}
+
+/// Another process on the same table.
+fn other(world: &World) -> Ledger {
+    world.ledger()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_is_unsettled_while_something_of_it_may_wait() {
+    let world = World::new(&[]);
+    let (ledger, other) = (&world.platform.ledger, other(&world));
+    assert!(!ledger.is_unsettled("A", deadline(&world)).await);
+    other.unsettle("A", deadline(&world)).await.unwrap();
+    assert!(other.is_unsettled("A", deadline(&world)).await);
+    assert!(!ledger.is_unsettled("A", deadline(&world)).await, "it was read a moment ago");
+    tokio::time::advance(5 * SECOND).await;
+    assert!(ledger.is_unsettled("A", deadline(&world)).await);
+    assert!(!ledger.is_unsettled("B", deadline(&world)).await);
+    // The default of the longest delay is 15 minutes.
+    tokio::time::advance(Duration::from_mins(60)).await;
+    assert!(!ledger.is_unsettled("A", deadline(&world)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_is_read_and_written_seldom() {
+    let world = World::new(&[]);
+    let ledger = &world.platform.ledger;
+    for _ in 0..10 {
+        ledger.is_unsettled("A", deadline(&world)).await;
+    }
+    assert_eq!(world.aws_calls("GetItem"), 1);
+    for _ in 0..10 {
+        ledger.unsettle("A", deadline(&world)).await.unwrap();
+        ledger.is_unsettled("A", deadline(&world)).await;
+    }
+    assert_eq!((world.aws_calls("GetItem"), world.aws_calls("UpdateItem")), (1, 1));
+    // What is rejected may come again for two weeks, which is not shortened by what is parked.
+    ledger.unsettle_for_long("A", deadline(&world)).await.unwrap();
+    tokio::time::advance(Duration::from_hours(13 * 24)).await;
+    other(&world).unsettle("A", deadline(&world)).await.unwrap();
+    tokio::time::advance(Duration::from_hours(24)).await;
+    assert!(ledger.is_unsettled("A", deadline(&world)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_is_remembered_and_a_pending_one_until_it_is_delivered() {
+    let world = World::new(&[]);
+    let ledger = &world.platform.ledger;
+    let first = world.platform.clock.wall();
+    let second = after(first, SECOND);
+    ledger.deleted("A", "u", second, deadline(&world)).await.unwrap();
+    ledger.deleted("A", "u", first, deadline(&world)).await.unwrap();
+    let known = person(&world, "u").await;
+    assert!(known.was_deleted_after(first) && !known.was_deleted_after(second));
+    // One that a later one covers is not waited for.
+    ledger.deletion_is_pending("A", "u", first, deadline(&world)).await.unwrap();
+    assert_eq!(person(&world, "u").await.pending, None);
+    ledger.deletion_is_pending("A", "u", second, deadline(&world)).await.unwrap();
+    let known = ledger.person("A", "u", deadline(&world)).await.unwrap();
+    assert!(known.has_pending_before(after(second, SECOND)) && !known.has_pending_before(second));
+    // An older one that was delivered says nothing about it.
+    ledger.deletion_is_delivered("A", "u", first, deadline(&world)).await.unwrap();
+    assert!(person(&world, "u").await.pending.is_some());
+    ledger.deletion_is_delivered("A", "u", second, deadline(&world)).await.unwrap();
+    let known = person(&world, "u").await;
+    assert!(known.pending.is_none() && known.delivered.is_some());
+    assert_eq!(person(&world, "other").await, Person::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_every_value_the_newest_time_is_kept() {
+    let world = World::new(&[]);
+    let ledger = &world.platform.ledger;
+    let first = world.platform.clock.wall();
+    let second = after(first, SECOND);
+    let write = async |names: &[&str], at| {
+        ledger.values_were_accepted("A", "u", &values(names), at, deadline(&world)).await.unwrap();
+    };
+    write(&["a", "b"], second).await;
+    write(&["b", "c"], first).await;
+    let known = person(&world, "u").await;
+    let overtaken = |name| known.is_overtaken(name, first);
+    assert!(overtaken("a") && overtaken("b") && !overtaken("c") && !overtaken("d"));
+    assert!(!known.is_overtaken("a", second));
+    // More than one write takes.
+    let many: Vec<String> = (0..150).map(|n| format!("tag {n}")).collect();
+    write(&many.iter().map(String::as_str).collect::<Vec<_>>(), second).await;
+    let known = person(&world, "u").await;
+    assert!(many.iter().all(|name| known.is_overtaken(name, first)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_worked_on_once_and_freed_when_its_invocation_has_died() {
+    let world = World::new(&[]);
+    let (ledger, other) = (&world.platform.ledger, other(&world));
+    let until = after(world.platform.clock.wall(), 60 * SECOND);
+    let claim = async |ledger: &Ledger| ledger.claim("m", until, deadline(&world)).await.unwrap();
+    assert_eq!((claim(ledger).await, claim(&other).await), (Claim::Taken, Claim::Busy));
+    tokio::time::advance(61 * SECOND).await;
+    assert_eq!(claim(&other).await, Claim::Taken);
+    other.finish("m", deadline(&world)).await.unwrap();
+    tokio::time::advance(61 * SECOND).await;
+    assert_eq!(claim(ledger).await, Claim::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_request_is_known_by_its_bytes() {
+    let world = World::new(&[]);
+    let ledger = &world.platform.ledger;
+    let delivered = BTreeSet::from([0, 2, 11]);
+    ledger.request_failed("A", b"body", &delivered, deadline(&world)).await.unwrap();
+    let before = async |application: &str, body: &[u8]| {
+        ledger.delivered_before(application, body, deadline(&world)).await.unwrap()
+    };
+    assert_eq!(before("A", b"body").await, delivered);
+    assert_eq!(before("A", b"other").await, BTreeSet::new());
+    assert_eq!(before("B", b"body").await, BTreeSet::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_cannot_be_reached_nobody_waits_long() {
+    for reply in [Reply::Hang, Reply::Broken, Reply::Status(500, json!({}))] {
+        let world = World::new(&[]);
+        let ledger = &world.platform.ledger;
+        world.dynamodb(Some(reply));
+        let before = world.now();
+        assert!(!ledger.is_unsettled("A", deadline(&world)).await);
+        assert!(world.now().since(before) <= LIVE_WAIT);
+        let calls = world.aws_calls("Item");
+        assert_eq!(ledger.person("A", "u", deadline(&world)).await, Err(Unavailable));
+        assert_eq!(world.aws_calls("Item"), calls, "it failed a moment ago");
+        world.dynamodb(None);
+        tokio::time::advance(3 * SECOND).await;
+        assert!(ledger.person("A", "u", deadline(&world)).await.is_ok());
+    }
+}
+
+#[test]
+fn no_id_is_in_the_ledger() {
+    assert_eq!(hashed(&[b"u1"]).len(), 32);
+    assert_ne!(hashed(&[b"a", b"bc"]), hashed(&[b"ab", b"c"]));
+}
