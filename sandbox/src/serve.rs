@@ -26,7 +26,7 @@ use crate::http;
 use crate::lambda::{Environments, Function};
 use crate::logs::Logs;
 use crate::options::Options;
-use crate::standin::aws::Aws;
+use crate::standin::aws::{Aws, LEDGER};
 use crate::standin::queues::Queues;
 use crate::standin::upstream::Upstream;
 use crate::trigger::kafka::Topic;
@@ -207,6 +207,8 @@ fn environment(name: &str, aws: &str, flags: &Options) -> Result<BTreeMap<String
     let queues = [
         ("PWSEG_RETRY_QUEUE_URL", format!("{aws}/123456789012/retry")),
         ("PWSEG_REJECTS_QUEUE_URL", format!("{aws}/123456789012/rejects")),
+        ("PWSEG_DEAD_QUEUE_URL", format!("{aws}/123456789012/dead")),
+        ("PWSEG_LEDGER_TABLE", LEDGER.to_owned()),
     ];
     if let Some(file) = &flags.environment {
         let mut given = given_environment(file, name)?;

@@ -102,6 +102,7 @@ async fn simulate(seed: u64, telling: Telling) -> anyhow::Result<Story> {
             ("PWSEG_RETRY_QUEUE_URL", "https://sqs.test/1/retry"),
             ("PWSEG_REJECTS_QUEUE_URL", "https://sqs.test/1/rejects"),
             ("PWSEG_DEAD_QUEUE_URL", "https://sqs.test/1/dead"),
+            ("PWSEG_LEDGER_TABLE", services::LEDGER),
             ("PWSEG_PARTIAL_BATCH_RESPONSE", if partial { "true" } else { "false" }),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));

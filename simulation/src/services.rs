@@ -15,6 +15,7 @@ use platform::transport::{Request, Response, ResponseFuture, Transport, Transpor
 use serde_json::Value;
 use tokio::sync::{Notify, oneshot};
 use world::aws;
+use world::dynamodb::{DynamoDb, TableOptions};
 use world::faults::{Fault, Faults};
 use world::kafka::{StartingPosition, Topic};
 use world::pushwoosh::Pushwoosh;
@@ -35,6 +36,9 @@ pub(crate) const TOPIC: &str = "channels-tracking-log";
 pub(crate) const PUSHWOOSH: &str = "pushwoosh.test";
 const SEGMENT: &str = "segment.test";
 
+/// Name of the table.
+pub(crate) const LEDGER: &str = "ledger";
+
 /// The deployed queues, as the template sets them up.
 const RETENTION: Duration = Duration::from_hours(14 * 24);
 const VISIBILITY: Duration = Duration::from_mins(6);
@@ -47,6 +51,13 @@ pub(crate) enum Service {
     Segment,
     SecretsManager,
     Sqs,
+    DynamoDb,
+}
+
+impl Service {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Pushwoosh, Self::Segment, Self::SecretsManager, Self::Sqs, Self::DynamoDb];
 }
 
 impl fmt::Display for Service {
@@ -56,6 +67,7 @@ impl fmt::Display for Service {
             Self::Segment => "Segment",
             Self::SecretsManager => "Secrets Manager",
             Self::Sqs => "SQS",
+            Self::DynamoDb => "DynamoDB",
         })
     }
 }
@@ -68,6 +80,7 @@ impl Service {
             Self::Segment => (30, 120),
             Self::SecretsManager => (5, 50),
             Self::Sqs => (5, 25),
+            Self::DynamoDb => (3, 15),
         }
     }
 }
@@ -95,6 +108,7 @@ pub(crate) struct State {
     pub(crate) rng: Rng,
     pub(crate) sqs: Sqs,
     pub(crate) secrets: SecretsManager,
+    pub(crate) dynamodb: DynamoDb,
     pub(crate) pushwoosh: Pushwoosh,
     pub(crate) segment: Segment,
     pub(crate) topic: Topic,
@@ -158,10 +172,14 @@ impl World {
             Chances { duplicate: 0.002, forgotten_delete: 0.002, disorder: 0.2, unseen: 0.0 };
         let mut secrets = SecretsManager::default();
         secrets.late_reads = LateReads { window: Duration::from_secs(10), probability: 0.2 };
+        let mut dynamodb = DynamoDb::default();
+        let expiry = Some("expires_at".to_owned());
+        dynamodb.create(LEDGER, TableOptions { expiry, ..TableOptions::new("pk") });
         let state = State {
             rng: Rng::with_seed(seed ^ 0x5EED),
             sqs,
             secrets,
+            dynamodb,
             pushwoosh: Pushwoosh::default(),
             segment: Segment::default(),
             topic: Topic::new(TOPIC, 3, StartingPosition::TrimHorizon),
@@ -214,7 +232,9 @@ impl World {
         let now = self.time.now();
         let mut state = self.state();
         match request.service {
-            Service::Sqs | Service::SecretsManager => (state.aws(request, now), None),
+            Service::Sqs | Service::SecretsManager | Service::DynamoDb => {
+                (state.aws(request, now), None)
+            }
             Service::Pushwoosh | Service::Segment => {
                 let (exchange, call) = state.upstream(request, invocation, now);
                 (exchange, Some(call))
@@ -246,7 +266,9 @@ impl State {
         self.expire(now);
         let faults = self.faults.entry(request.service).or_default();
         let (body, operation, rng) = (&request.body, request.path.as_str(), &mut self.rng);
-        let exchange = if request.service == Service::Sqs {
+        let exchange = if request.service == Service::DynamoDb {
+            aws::exchange(&mut self.dynamodb, faults, operation, body, wall(now), rng)
+        } else if request.service == Service::Sqs {
             if operation.starts_with("SendMessage") {
                 let text = String::from_utf8_lossy(body);
                 if text.contains("/retry\"") {
@@ -397,6 +419,9 @@ impl Incoming {
             }
             (service, operation) if service.starts_with("AmazonSQS") => {
                 (Service::Sqs, operation.to_owned())
+            }
+            (service, operation) if service.starts_with("DynamoDB") => {
+                (Service::DynamoDb, operation.to_owned())
             }
             _ if request.uri().host() == Some(SEGMENT) => {
                 (Service::Segment, request.uri().path().to_owned())

@@ -17,7 +17,7 @@ use crate::items::{Item, What, mark};
 use crate::sabotage::Sabotage;
 use crate::senders::{self, Outgoing};
 use crate::services::{Service, World, secret};
-use crate::trouble::{Concerns, Trouble, of_secrets, of_sqs, of_upstream};
+use crate::trouble::{Concerns, Trouble, of_dynamodb, of_secrets, of_sqs, of_upstream};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -218,7 +218,14 @@ impl Planner {
                 self.trouble(Trouble { from, to, concerns, application, label, faults });
                 self.drama(number, from, to);
             }
-            88..94 => {
+            88..91 => {
+                let (label, fault) = of_dynamodb(self.rng.u8(0..=3));
+                let concerns = Concerns::Service(Service::DynamoDb);
+                let faults = vec![fault];
+                self.trouble(Trouble { from, to, concerns, application: None, label, faults });
+                self.drama(number, from, to);
+            }
+            91..95 => {
                 let to = from + self.between(5 * MINUTE, HOUR);
                 let (concerns, label) = (Concerns::Processes, "invocations die");
                 let faults = Vec::new();
@@ -523,9 +530,7 @@ fn change(world: &World, index: usize, begins: bool) {
                     faults.entry(service).or_default().extend(own);
                 }
             }
-            for service in
-                [Service::Pushwoosh, Service::Segment, Service::SecretsManager, Service::Sqs]
-            {
+            for service in Service::ALL {
                 let list = faults.remove(&service).unwrap_or_default();
                 state.faults.entry(service).or_default().set(list);
             }

@@ -99,3 +99,18 @@ pub(crate) fn of_sqs(kind: u8) -> (&'static str, Fault) {
         _ => ("fails now and then", Fault { status: Some(503), probability: Some(0.3), ..fault }),
     }
 }
+
+/// The ways in which DynamoDB fails.
+pub(crate) fn of_dynamodb(kind: u8) -> (&'static str, Fault) {
+    let fault = Fault::default();
+    let throttling = Some("ProvisionedThroughputExceededException".to_owned());
+    match kind {
+        0 => ("answers 500", Fault { status: Some(500), ..fault }),
+        1 => ("hangs", Fault { hang: true, ..fault }),
+        2 => (
+            "throttles now and then",
+            Fault { status: Some(400), code: throttling, probability: Some(0.3), ..fault },
+        ),
+        _ => ("is slow: 0.4 s", Fault { delay_ms: 400, ..fault }),
+    }
+}

@@ -10,14 +10,13 @@
 //! * `caller`: which application, and whether the caller holds its key; [`signature`]: whether a
 //!   webhook's sender holds the shared secret.
 //! * `process`: from items to outcomes, the same for every route.
-//! * `recent`, `seen`: items that were sent before and need not be sent again.
+//! * `seen`: raw events that were sent before and need not be sent again.
 
 mod caller;
 pub mod endpoint;
 pub mod endpoints;
 pub mod event;
 mod process;
-mod recent;
 mod seen;
 pub mod signature;
 
@@ -26,7 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
-use platform::clock::Instant;
+use platform::clock::{Clock, Instant};
+use platform::ledger::Ledger;
 use platform::queues::Queues;
 use platform::secrets::Secrets;
 use platform::settings::Settings;
@@ -38,7 +38,11 @@ use crate::endpoints::Route;
 use crate::event::{HttpRequest, HttpResponse};
 
 /// Part of the time budget that is kept for parking what could not be sent.
-const PARKING_TIME: Duration = Duration::from_secs(1);
+const PARKING_TIME: Duration = Duration::from_millis(850);
+
+/// Part of it in which no call is started, so that those under way are answered: Pushwoosh takes less, unless
+/// it is in trouble.
+const ANSWER_TIME: Duration = Duration::from_millis(1_500);
 
 /// Reserved for response overhead: the way back through Lambda and API Gateway.
 const RESPONSE_TIME: Duration = Duration::from_millis(150);
@@ -50,7 +54,8 @@ pub struct Destination {
     secrets: Arc<Secrets>,
     delivery: Delivery,
     queues: Arc<Queues>,
-    recent: recent::Recent,
+    ledger: Arc<Ledger>,
+    clock: Clock,
     seen: seen::Seen,
 }
 
@@ -63,21 +68,19 @@ impl Function for Destination {
     fn new(platform: Platform) -> Self {
         Self {
             delivery: Delivery::new(&platform),
-            recent: recent::Recent::default(),
             seen: seen::Seen::default(),
             settings: platform.settings,
             secrets: platform.secrets,
             queues: platform.queues,
+            ledger: platform.ledger,
+            clock: platform.clock,
         }
     }
 
     /// The time budget is the setting's: Segment waits for 5 to 10 seconds, whatever Lambda allows.
     fn deadlines(&self, now: Instant, _: Duration) -> Deadlines {
-        let budget = self.settings.time_budget;
-        Deadlines {
-            upstream: now + budget.saturating_sub(PARKING_TIME),
-            end: now + budget.saturating_sub(RESPONSE_TIME),
-        }
+        let budget = self.settings.time_budget.saturating_sub(RESPONSE_TIME);
+        Deadlines::within(now, budget, PARKING_TIME, ANSWER_TIME)
     }
 
     async fn handle(
@@ -114,7 +117,10 @@ impl Destination {
         // Only now: an unauthenticated caller learns nothing about the body.
         let body = body?;
         let results = match endpoint.kind {
-            Some(kind) => self.process(&application, kind, body.items(), invocation).await,
+            Some(kind) => {
+                let items = (request.body.as_slice(), body.items());
+                self.process(&application, kind, items, invocation).await
+            }
             None => Vec::new(),
         };
         Ok((endpoint.respond)(&body, &results))
@@ -189,7 +195,8 @@ mod tests {
         let (world, destination) = setup();
         let now = world.now();
         let deadlines = destination.deadlines(now, Duration::from_secs(29));
-        assert_eq!(deadlines.upstream.since(now), Duration::from_secs(3));
+        assert_eq!(deadlines.start.since(now), Duration::from_millis(1_500));
+        assert_eq!(deadlines.answer.since(now), Duration::from_secs(3));
         assert_eq!(deadlines.end.since(now), Duration::from_millis(3_850));
     }
 
@@ -356,7 +363,8 @@ mod tests {
         let deadlines = destination.deadlines(world.now(), Duration::ZERO);
         let invocation = Invocation::begin("request", &world.platform.clock, deadlines);
         let kind = mapping::ItemKind::Record;
-        let results = destination.process(&application, kind, &[record], &invocation).await;
+        let items = [record.as_slice()];
+        let results = destination.process(&application, kind, (record, &items), &invocation).await;
         assert!(matches!(results[0].outcome, Outcome::Parked(_)));
         assert_eq!(world.messages()[0].0, "retry");
     }

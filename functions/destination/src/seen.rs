@@ -8,8 +8,7 @@ use std::sync::Mutex;
 
 use mapping::{Item, ItemKind};
 use serde::Deserialize;
-
-use crate::recent::key;
+use sha2::{Digest, Sha256};
 
 /// Events of a generation; two are kept. 32 bytes each.
 const GENERATION: usize = 50_000;
@@ -67,6 +66,15 @@ fn event_key(application: &str, item: &Item<'_>) -> Option<[u8; 32]> {
     let event: Event = serde_json::from_slice(item.bytes).ok()?;
     let id = event.message_id.filter(|id| !id.is_empty())?;
     Some(key(application, id.as_bytes()))
+}
+
+/// What an item of an application is known by.
+fn key(application: &str, item: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(application.as_bytes());
+    hash.update([0]);
+    hash.update(item);
+    hash.finalize().into()
 }
 
 #[cfg(test)]

@@ -1,39 +1,30 @@
-//! When a message is tried again: delays double from the setting's first to its longest, drawn at random
-//! below that (full jitter), so that what failed together is not retried together.
+//! When an item is tried again: delays double from the setting's first to its longest, and are drawn from the
+//! upper half of that, so that what failed together is not retried together and a recovery is noticed
+//! within the longest delay.
 
 use std::time::Duration;
 
+use mapping::Cause;
+use platform::gate::Undelivered;
 use platform::settings::Settings;
 
-/// Why a message has to stay on the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Postponed {
-    /// It is retried with exponential backoff, and not before this has passed.
-    Retry(Option<Duration>),
-    /// Older than `PWSEG_RETRY_MAX_AGE_S`: no longer tried, and handed back until the queue's redrive
-    /// policy has moved it to the dead-letter queue.
-    Expired,
-}
-
-/// A retry is never sooner than this.
+/// An item is never tried again sooner than this.
 const MIN_DELAY: Duration = Duration::from_secs(1);
 
-impl Postponed {
-    /// How long the message is to stay invisible, after it was received this many times.
-    pub(crate) fn delay(self, settings: &Settings, receives: u32) -> Duration {
-        match self {
-            Self::Expired => Duration::ZERO,
-            Self::Retry(after) => {
-                let jittered = ceiling(settings, receives).mul_f64(fastrand::f64());
-                jittered.max(after.unwrap_or_default()).max(MIN_DELAY)
-            }
-        }
-    }
+/// How long an item waits after so many attempts. A time that the upstream named is kept.
+pub(crate) fn delay(settings: &Settings, attempts: u32, why: Undelivered) -> Duration {
+    let longest = match why.cause {
+        // The deletion has a delay of its own: what waits behind it follows soon after it.
+        Cause::DeletionPending => settings.retry_first_delay,
+        _ => ceiling(settings, attempts),
+    };
+    let jittered = longest.mul_f64(0.5 + fastrand::f64() / 2.0);
+    jittered.max(why.after.unwrap_or_default()).max(MIN_DELAY)
 }
 
-/// The longest delay after this many receives.
-fn ceiling(settings: &Settings, receives: u32) -> Duration {
-    let doubled = settings.retry_first_delay.saturating_mul(2_u32.saturating_pow(receives.min(31)));
+/// The longest delay after so many attempts.
+fn ceiling(settings: &Settings, attempts: u32) -> Duration {
+    let doubled = settings.retry_first_delay.saturating_mul(2_u32.saturating_pow(attempts.min(31)));
     doubled.min(settings.retry_max_delay)
 }
 
@@ -52,27 +43,28 @@ mod tests {
     #[test]
     fn the_longest_delay_doubles_up_to_the_limit() {
         let settings = settings();
-        for (receives, seconds) in [(0, 30), (1, 60), (2, 120), (4, 480), (5, 600), (u32::MAX, 600)]
+        for (attempts, seconds) in [(0, 30), (1, 60), (2, 120), (4, 480), (5, 600), (u32::MAX, 600)]
         {
-            assert_eq!(ceiling(&settings, receives), Duration::from_secs(seconds), "{receives}");
+            assert_eq!(ceiling(&settings, attempts), Duration::from_secs(seconds), "{attempts}");
         }
     }
 
     #[test]
-    fn delays_are_drawn_below_the_longest() {
+    fn delays_are_drawn_from_the_upper_half() {
         let settings = settings();
-        let delays: Vec<_> = (0..200).map(|_| Postponed::Retry(None).delay(&settings, 2)).collect();
+        let delays: Vec<_> = (0..200).map(|_| delay(&settings, 2, Cause::Timeout.into())).collect();
         let longest = ceiling(&settings, 2);
-        assert!(delays.iter().all(|delay| (MIN_DELAY..=longest).contains(delay)));
-        // Full jitter: both halves are used.
-        assert!(delays.iter().any(|delay| *delay < longest / 2));
-        assert!(delays.iter().any(|delay| *delay > longest / 2));
+        assert!(delays.iter().all(|delay| (longest / 2..=longest).contains(delay)));
+        assert!(delays.iter().any(|delay| *delay < longest * 3 / 4));
+        assert!(delays.iter().any(|delay| *delay > longest * 3 / 4));
     }
 
     #[test]
-    fn a_named_time_is_kept_and_an_expired_message_is_handed_back_at_once() {
+    fn a_named_time_is_kept_and_what_waits_behind_a_deletion_waits_little() {
         let hour = Duration::from_hours(1);
-        assert_eq!(Postponed::Retry(Some(hour)).delay(&settings(), 1), hour);
-        assert_eq!(Postponed::Expired.delay(&settings(), 1), Duration::ZERO);
+        let named = Undelivered { cause: Cause::Http(429), after: Some(hour) };
+        assert_eq!(delay(&settings(), 1, named), hour);
+        let behind = delay(&settings(), 20, Cause::DeletionPending.into());
+        assert!(behind <= Duration::from_secs(30));
     }
 }

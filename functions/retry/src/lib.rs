@@ -1,38 +1,51 @@
 //! Delivers what could not be delivered the first time, from the retry queue.
 //!
-//! Invariants: a message leaves the queue only when all it holds was delivered, rejected, or put on the
-//! queue again; what fails is retried with exponential backoff, and after `PWSEG_RETRY_MAX_AGE_S` goes
-//! to the dead-letter queue by SQS's own redrive policy, from where SQS's own redrive can return it. A
-//! process that dies in between costs at most a repetition.
+//! Invariants: a message leaves the queue only when all it holds was delivered, rejected, or put on a queue
+//! again. What fails again is sent anew with a growing delay and its first time; after
+//! `PWSEG_RETRY_MAX_AGE_S` it goes to the dead-letter queue, fresh, so that the queue's retention begins
+//! there. What came since decides what is still delivered: see [`pushwoosh::order`]. A process that
+//! dies in between costs at most a repetition.
 //!
 //! # Layout
-//! * `event`: what invokes the function, and what it answers.
+//! * `event`: what invokes the function.
 //! * `process`: from a message to its outcome.
-//! * `backoff`: when a message is tried again.
+//! * `backoff`: when an item is tried again.
 
 mod backoff;
 mod event;
 mod process;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use futures::future::join_all;
-use platform::clock::Instant;
+use jiff::Timestamp;
+use mapping::{Cause, Outcome, Parked, Work};
+use platform::clock::{Clock, Instant};
+use platform::ledger::Ledger;
+use platform::message;
 use platform::queues::Queues;
 use platform::secrets::Secrets;
 use platform::settings::Settings;
 use platform::{Deadlines, Function, Invocation, Platform};
 
 use crate::event::Received;
+use crate::process::Tried;
 
 /// Kept before the invocation's deadline, for the answer.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 
 /// The queues may still be used for this long after the upstreams' time is up.
 const QUEUE_TIME: Duration = Duration::from_secs(3);
+
+/// Calls that are under way may be answered for this long after the last was started: as long as Segment may
+/// take for an answer.
+const UPSTREAM_ANSWER_TIME: Duration = Duration::from_secs(5);
 
 /// Longest time for the upstreams: other messages wait.
 const MAX_UPSTREAM_TIME: Duration = Duration::from_secs(20);
@@ -45,6 +58,8 @@ pub struct Retry {
     pushwoosh: pushwoosh::delivery::Delivery,
     segment: segment::delivery::Delivery,
     queues: Arc<Queues>,
+    ledger: Arc<Ledger>,
+    clock: Clock,
 }
 
 impl Function for Retry {
@@ -60,275 +75,129 @@ impl Function for Retry {
             settings: platform.settings,
             secrets: platform.secrets,
             queues: platform.queues,
+            ledger: platform.ledger,
+            clock: platform.clock,
         }
     }
 
     fn deadlines(&self, now: Instant, left: Duration) -> Deadlines {
         let budget = left.saturating_sub(ANSWER_TIME).min(MAX_UPSTREAM_TIME + QUEUE_TIME);
-        Deadlines::within(now, budget, QUEUE_TIME)
+        Deadlines::within(now, budget, QUEUE_TIME, UPSTREAM_ANSWER_TIME)
     }
 
-    /// Works on the messages of one event at the same time.
+    /// Works on the messages of one event at the same time, but on those of one person in the order in
+    /// which they were accepted.
     async fn handle(
         &self,
         event: SqsEvent,
         invocation: &Invocation,
     ) -> Result<SqsBatchResponse, Infallible> {
         let messages: Vec<Received<'_>> = event.records.iter().map(Received::read).collect();
-        let done = messages.iter().map(|message| self.settle(message, invocation));
-        let done = join_all(done).await;
+        let lines = lines(&messages).into_iter().map(|line| self.line(line, &messages, invocation));
+        let tried = join_all(lines).await.into_iter().flatten();
+        let ends = self.keep(tried.collect(), invocation).await;
         let mut response = SqsBatchResponse::default();
-        for (message, done) in messages.iter().zip(done) {
+        let mut claims = Vec::new();
+        for End { index, done, claimed } in ends {
+            let Some(message) = messages.get(index) else { continue };
             if !done {
                 let mut failure = BatchItemFailure::default();
                 message.id.clone_into(&mut failure.item_identifier);
                 response.batch_item_failures.push(failure);
+            } else if claimed {
+                claims.push(message.id);
             }
         }
+        // Not before the queues have the rest. Should it fail, a message that SQS hands out once more is
+        // worked on once more.
+        let deadline = invocation.deadlines.end + ANSWER_TIME / 2;
+        join_all(claims.iter().map(|id| self.ledger.finish(id, deadline))).await;
         Ok(response)
     }
 }
 
 impl Retry {
-    /// Works on one message; false leaves it on the queue.
-    async fn settle(&self, message: &Received<'_>, invocation: &Invocation) -> bool {
-        match self.process(message, invocation).await {
-            Ok(()) => true,
-            Err(postponed) => {
-                let delay = postponed.delay(&self.settings, message.receives);
-                // Should this fail, the message is visible again when its visibility timeout ends.
-                self.queues.postpone(message.receipt, delay).await.ok();
-                false
+    /// Works on messages one after another.
+    async fn line(
+        &self,
+        line: Vec<(usize, Option<Parked>)>,
+        messages: &[Received<'_>],
+        invocation: &Invocation,
+    ) -> Vec<(usize, Tried)> {
+        let mut tried = Vec::with_capacity(line.len());
+        for (index, parked) in line {
+            let Some(message) = messages.get(index) else { continue };
+            let one = match parked {
+                Some(parked) => self.attempt(message, parked, invocation).await,
+                None => self.reject_unreadable(message, invocation),
+            };
+            tried.push((index, one));
+        }
+        tried
+    }
+
+    /// Puts on the queues what the messages leave behind, and says of each message whether it is done.
+    async fn keep(&self, mut tried: Vec<(usize, Tried)>, invocation: &Invocation) -> Vec<End> {
+        let (mut places, mut messages) = (Vec::new(), Vec::new());
+        for (place, (_, one)) in tried.iter_mut().enumerate() {
+            places.extend(std::iter::repeat_n(place, one.messages.len()));
+            messages.append(&mut one.messages);
+        }
+        let end = invocation.deadlines.end;
+        self.pushwoosh.before_keeping(&messages, end).await;
+        let kept = self.queues.keep(&messages, end).await;
+        let mut done: Vec<bool> = tried.iter().map(|(_, one)| !one.stays).collect();
+        for (place, kept) in places.into_iter().zip(kept) {
+            if let (Err(_), Some(done)) = (kept, done.get_mut(place)) {
+                *done = false;
             }
         }
+        let ended = tried.into_iter().zip(done).map(|((index, one), done)| {
+            for (outcome, number) in one.outcomes {
+                // Without its rest on a queue, all of a message comes again.
+                let lost = !done && !one.stays;
+                let outcome = if lost { Outcome::Parked(Cause::QueueUnavailable) } else { outcome };
+                invocation.tally.items(outcome, number);
+            }
+            End { index, done, claimed: one.claimed }
+        });
+        ended.collect()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use mapping::{Cause, Outcome, Parked, Work, profile};
-    use platform::message;
-    use platform::telemetry::Tally;
-    use platform::testing::{Reply, World};
-    use serde_json::{Value, json};
+/// How a message ended.
+struct End {
+    /// Its place among the messages.
+    index: usize,
+    /// It need not come again.
+    done: bool,
+    /// It was claimed.
+    claimed: bool,
+}
 
-    use super::*;
-
-    fn setup(settings: &[(&str, &str)]) -> (World, Retry) {
-        let world = World::new(settings);
-        let retry = Retry::new(world.platform.clone());
-        (world, retry)
-    }
-
-    fn plan() -> Work {
-        let body = json!({"user_id": "u1", "device_id": "d", "device_platform": "ios",
-            "attributes": {"plan": "pro"}});
-        let now = jiff::Timestamp::UNIX_EPOCH;
-        Work::Pushwoosh(profile::plan("A", body.to_string().as_bytes(), now).unwrap())
-    }
-
-    fn tracks(names: &[&str]) -> Work {
-        let call = |name: &&str| serde_json::value::to_raw_value(&json!({"event": name})).unwrap();
-        Work::Segment(names.iter().map(call).collect())
-    }
-
-    fn parked(code: &str, work: Work) -> String {
-        let now = jiff::Timestamp::UNIX_EPOCH;
-        message::encode(&Parked::new(code, work, Cause::Timeout, now)).unwrap()
-    }
-
-    /// Invokes with one message that was sent `age` seconds ago; whether it stays on the queue.
-    async fn invoke(retry: &Retry, world: &World, body: &str, age: i64) -> (bool, Tally) {
-        let sent = world.platform.clock.wall().as_millisecond() - age * 1_000;
-        let event = json!({"Records": [{"messageId": "m1", "receiptHandle": "r1", "body": body,
-            "attributes": {"ApproximateReceiveCount": "2", "SentTimestamp": sent.to_string()}}]});
-        let deadlines = retry.deadlines(world.now(), Duration::from_mins(1));
-        let invocation = Invocation::begin("request", &world.platform.clock, deadlines);
-        let event = serde_json::from_value(event).unwrap();
-        let Ok(response) = retry.handle(event, &invocation).await;
-        let failures: Vec<_> = response
-            .batch_item_failures
-            .iter()
-            .map(|failure| failure.item_identifier.as_str())
-            .collect();
-        assert!(failures.is_empty() || failures == ["m1"]);
-        // What stays is postponed, and nothing else.
-        assert_eq!(world.aws_calls("ChangeMessageVisibility") > 0, !failures.is_empty());
-        (!failures.is_empty(), invocation.tally)
-    }
-
-    fn outcomes(tally: &Tally) -> Vec<(&'static str, u64)> {
-        tally.outcomes().iter().map(|(outcome, number)| (outcome.code(), *number)).collect()
-    }
-
-    fn kept(world: &World) -> Vec<(String, Value)> {
-        let read = |(queue, entry): (String, Value)| {
-            (queue, serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap())
-        };
-        world.messages().into_iter().map(read).collect()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn other_messages_wait_no_longer_than_the_upstreams_may_take() {
-        let (world, retry) = setup(&[]);
-        let now = world.now();
-        let deadlines = retry.deadlines(now, Duration::from_mins(1));
-        assert_eq!(deadlines.upstream.since(now), MAX_UPSTREAM_TIME);
-        assert_eq!(deadlines.end.since(now), MAX_UPSTREAM_TIME + QUEUE_TIME);
-        let short = retry.deadlines(now, Duration::from_secs(10));
-        assert_eq!(short.end.since(now), Duration::from_secs(8));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_delivered_leaves_the_queue() {
-        for (work, number, requests) in
-            [(plan(), 1, 2), (tracks(&["Push Sent", "Email Sent"]), 2, 1)]
-        {
-            let (world, retry) = setup(&[]);
-            let (stays, tally) = invoke(&retry, &world, &parked("A", work), 0).await;
-            assert_eq!((stays, outcomes(&tally)), (false, vec![("delivered", number)]));
-            assert_eq!((world.requests().len(), kept(&world)), (requests, vec![]));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_fails_again_stays_on_the_queue() {
-        for (work, number) in [(plan(), 1), (tracks(&["Push Sent", "Email Sent"]), 2)] {
-            let (world, retry) = setup(&[]);
-            world.upstream(|_| Reply::Limited(503, "7"));
-            let (stays, tally) = invoke(&retry, &world, &parked("A", work), 0).await;
-            assert!(stays);
-            assert_eq!(tally.outcomes()[&Outcome::Parked(Cause::Http(503))], number);
-            assert_eq!(kept(&world), []);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn of_a_plan_that_was_sent_in_part_a_new_message_takes_the_rest() {
-        let (world, retry) = setup(&[]);
-        world.upstream(|request| {
-            let tags = request.uri().path().ends_with("/setTags");
-            if tags {
-                Reply::Limited(503, "120")
-            } else {
-                Reply::Status(200, json!({"status_code": 200}))
+/// The messages by the person that they are about, in the order in which they were accepted.
+fn lines(messages: &[Received<'_>]) -> Vec<Vec<(usize, Option<Parked>)>> {
+    let mut lines: BTreeMap<(String, String), Vec<(Timestamp, usize, Parked)>> = BTreeMap::new();
+    let mut others = Vec::new();
+    for (index, message) in messages.iter().enumerate() {
+        let parked = message::decode::<Parked>(message.body);
+        let person = parked.as_ref().and_then(|parked| match &parked.work {
+            Work::Pushwoosh(plan) => plan.people().first().map(|person| (*person).to_owned()),
+            Work::Segment(_) => None,
+        });
+        match (parked, person) {
+            (Some(parked), Some(person)) => {
+                let line = lines.entry((parked.application.clone(), person)).or_default();
+                line.push((parked.first_seen, index, parked));
             }
-        });
-        let (stays, tally) = invoke(&retry, &world, &parked("A", plan()), 0).await;
-        assert_eq!((stays, outcomes(&tally)), (false, vec![("parked", 1)]));
-        let [(queue, rest)] = kept(&world).try_into().unwrap();
-        assert_eq!((queue.as_str(), &rest["cause"]), ("retry", &json!("http_503")));
-        // Tried once before it was parked, once before this time, and this time.
-        assert_eq!(
-            (&rest["attempts"], &rest["first_seen"]),
-            (&json!(3), &json!("1970-01-01T00:00:00Z"))
-        );
-        assert_eq!(rest["work"]["pushwoosh"][0][0]["method"], "setTags");
-        assert_eq!(rest["work"]["pushwoosh"].as_array().unwrap().len(), 1);
-        assert_eq!(world.messages()[0].1["DelaySeconds"], 120);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn where_the_rest_cannot_be_parked_the_message_stays() {
-        let (world, retry) = setup(&[]);
-        world.upstream(|request| {
-            let tags = request.uri().path().ends_with("/setTags");
-            Reply::Status(if tags { 503 } else { 200 }, json!({"status_code": 200}))
-        });
-        world.sqs(Reply::Status(500, json!({})));
-        assert!(invoke(&retry, &world, &parked("A", plan()), 0).await.0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_the_upstream_refuses_is_rejected_and_leaves_the_queue() {
-        for (work, outcomes_after) in [
-            (plan(), vec![("rejected", 1)]),
-            (tracks(&["Push Sent", "bad"]), vec![("delivered", 1), ("rejected", 1)]),
-        ] {
-            let (world, retry) = setup(&[]);
-            world.upstream(|request| {
-                let body = String::from_utf8_lossy(request.body()).into_owned();
-                let good = body.contains("batch") && !body.contains("bad");
-                Reply::Status(if good { 200 } else { 400 }, json!({"status_code": 210}))
-            });
-            let (stays, tally) = invoke(&retry, &world, &parked("A", work), 0).await;
-            assert_eq!((stays, outcomes(&tally)), (false, outcomes_after));
-            let [(queue, reject)] = kept(&world).try_into().unwrap();
-            assert_eq!(
-                (queue.as_str(), &reject["kind"], &reject["origin"]),
-                ("rejects", &json!("parked"), &json!("m1"))
-            );
-            let raw: Value = serde_json::from_str(reject["raw"].as_str().unwrap()).unwrap();
-            assert_eq!((&raw["application"], &raw["cause"]), (&json!("A"), &json!("refused")));
+            (parked, _) => others.push(vec![(index, parked)]),
         }
     }
-
-    #[tokio::test(start_paused = true)]
-    async fn where_a_reject_cannot_be_kept_the_message_stays() {
-        for work in [plan(), tracks(&["Push Sent"])] {
-            let (world, retry) = setup(&[]);
-            world.upstream(|_| Reply::Status(400, json!({"status_code": 210})));
-            world.sqs(Reply::Status(500, json!({})));
-            let (stays, tally) = invoke(&retry, &world, &parked("A", work), 0).await;
-            assert_eq!((stays, outcomes(&tally)), (true, vec![("parked", 1)]));
-        }
+    for line in lines.values_mut() {
+        line.sort_by_key(|(accepted, ..)| *accepted);
     }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_message_that_cannot_be_read_is_rejected_with_its_bytes() {
-        let (world, retry) = setup(&[]);
-        let (stays, tally) = invoke(&retry, &world, "no message", 0).await;
-        assert_eq!((stays, outcomes(&tally)), (false, vec![("rejected", 1)]));
-        assert_eq!(kept(&world)[0].1["raw"], "no message");
-        world.sqs(Reply::Status(500, json!({})));
-        let (stays, tally) = invoke(&retry, &world, "no message", 0).await;
-        assert_eq!((stays, outcomes(&tally)), (true, vec![("parked", 1)]));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_expired_message_is_handed_back_unsent() {
-        let (world, retry) = setup(&[("PWSEG_RETRY_MAX_AGE_S", "60")]);
-        let (stays, tally) = invoke(&retry, &world, &parked("A", plan()), 61).await;
-        assert!(stays);
-        assert_eq!(tally.outcomes()[&Outcome::Failed(Cause::Expired)], 1);
-        assert_eq!(world.requests().len(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn at_the_age_limit_a_message_is_still_tried() {
-        let (world, retry) = setup(&[("PWSEG_RETRY_MAX_AGE_S", "60")]);
-        assert!(!invoke(&retry, &world, &parked("A", plan()), 59).await.0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn without_settings_items_wait_and_track_calls_of_no_application_are_dropped() {
-        let (world, retry) = setup(&[]);
-        let (stays, tally) = invoke(&retry, &world, &parked("X", tracks(&["a", "b"])), 0).await;
-        assert_eq!((stays, outcomes(&tally)), (false, vec![("disregarded", 2)]));
-        world.secret("C", &json!({"pushwoosh": {"api_token": "t"}}));
-        let (stays, tally) = invoke(&retry, &world, &parked("C", tracks(&["a"])), 0).await;
-        assert_eq!((stays, outcomes(&tally)), (false, vec![("disregarded", 1)]));
-        let (stays, tally) = invoke(&retry, &world, &parked("X", plan()), 0).await;
-        assert_eq!((stays, outcomes(&tally)), (true, vec![("parked", 1)]));
-        world.secrets_manager("B", Reply::Status(503, json!({})));
-        let (stays, tally) = invoke(&retry, &world, &parked("B", tracks(&["a", "b"])), 0).await;
-        assert_eq!((stays, outcomes(&tally)), (true, vec![("parked", 2)]));
-        assert_eq!(world.requests().len(), 0);
-    }
-
-    /// They may have been parked while the settings could not be read.
-    #[tokio::test(start_paused = true)]
-    async fn track_calls_that_the_application_does_not_export_are_left_out() {
-        let (world, retry) = setup(&[]);
-        let mut secret = platform::testing::application("token", "key");
-        secret["segment"]["events"] = "Push Sent".into();
-        world.secret("A", &secret);
-        let work = tracks(&["Push Sent", "Email Sent"]);
-        let (stays, tally) = invoke(&retry, &world, &parked("A", work), 0).await;
-        assert_eq!((stays, outcomes(&tally)), (false, vec![("delivered", 1), ("disregarded", 1)]));
-        let body: Value = serde_json::from_slice(world.requests()[0].body()).unwrap();
-        assert_eq!(body["batch"], json!([{"event": "Push Sent"}]));
-        // Attempts before count for Segment too.
-        assert_eq!(world.requests()[0].headers()["x-retry-count"], "2");
-    }
+    let ordered = lines
+        .into_values()
+        .map(|line| line.into_iter().map(|(_, index, parked)| (index, Some(parked))).collect());
+    ordered.chain(others).collect()
 }

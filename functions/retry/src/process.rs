@@ -1,86 +1,64 @@
 //! From a message to its outcome, through the same deliveries as the other functions use.
+//!
+//! Invariant: nothing is put on a queue here. What a message leaves behind is returned, and the message is
+//! done once the queues have it.
 
-use mapping::{Cause, Item, ItemKind, Origin, Outcome, Parked, Plan, Planned, Reason, Work};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use mapping::{
+    Cause, Item, ItemKind, Method, Origin, Outcome, Parked, Plan, Planned, Reason, Work,
+};
 use platform::application::SegmentAccount;
-use platform::gate::Account;
-use platform::message::{self, Message, Reject};
+use platform::clock::{after, between};
+use platform::gate::{Account, Undelivered};
+use platform::ledger::Claim;
+use platform::message::{Message, Reject};
 use platform::secrets::SecretError;
 use platform::{Application, Invocation};
+use pushwoosh::delivery::PlanOutcome;
+use pushwoosh::order::Waited;
 use segment::delivery::TrackOutcome;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::Retry;
-use crate::backoff::Postponed;
+use crate::backoff::delay;
 use crate::event::Received;
 
-/// A message that is tried: what it holds besides its work.
-struct Attempt<'a> {
-    message: &'a Received<'a>,
-    application: &'a str,
-    /// The message as it was read, for what is parked anew.
-    parked: Parked,
-    /// How often it was tried before, wherever that was.
-    attempts: u32,
-    invocation: &'a Invocation,
+/// An application whose secret has been missing for so long is gone, and its Track calls with it: they have no
+/// Segment source any more. Long enough for a secret that was deleted by mistake.
+const GONE_AFTER: Duration = Duration::from_hours(1);
+
+/// A claim outlasts the end of its invocation by this.
+const CLAIM_SLACK: Duration = Duration::from_secs(10);
+
+/// How a message ended.
+#[derive(Debug, Default)]
+pub(crate) struct Tried {
+    /// What of it goes on a queue. Only then is the message done.
+    pub(crate) messages: Vec<Message>,
+    /// How its items ended.
+    pub(crate) outcomes: Vec<(Outcome, u64)>,
+    /// It is another invocation's: it stays on the queue.
+    pub(crate) stays: bool,
+    /// It was claimed, and must not be worked on again.
+    pub(crate) claimed: bool,
+}
+
+impl Tried {
+    fn ended(outcome: impl Into<Outcome>, number: u64) -> Self {
+        Self { outcomes: vec![(outcome.into(), number)], ..Self::default() }
+    }
 }
 
 impl Retry {
-    /// Tries to deliver a message. `Ok` means that nothing of it has to stay on the queue.
-    pub(crate) async fn process(
-        &self,
-        message: &Received<'_>,
-        invocation: &Invocation,
-    ) -> Result<(), Postponed> {
-        let Some(parked) = message::decode::<Parked>(message.body) else {
-            return self.reject_unreadable(message, invocation).await;
-        };
-        let code = parked.application.clone();
-        if message.is_older_than(self.settings.retry_max_age, invocation.received) {
-            tracing::error!(
-                app.code = code,
-                cause = %parked.cause,
-                "an item goes to the dead-letter queue: it could not be delivered in time"
-            );
-            invocation.tally.item(Outcome::Failed(Cause::Expired));
-            return Err(Postponed::Expired);
-        }
-        let number = match &parked.work {
-            Work::Pushwoosh(_) => 1,
-            Work::Segment(calls) => calls.len() as u64,
-        };
-        let application = match self.secrets.application(&code).await {
-            Ok(application) => application,
-            // Without the application there is no Segment source for its Track calls. Other items wait.
-            Err(SecretError::Unknown) if matches!(parked.work, Work::Segment(_)) => {
-                invocation.tally.items(Reason::NotConfigured.into(), number);
-                return Ok(());
-            }
-            Err(error) => {
-                tracing::error!(app.code = code, error = %error, "an item waits for its application's settings");
-                invocation.tally.items(Outcome::Parked(Cause::SettingsUnavailable), number);
-                return Err(Postponed::Retry(None));
-            }
-        };
-        let attempts = parked.attempts.saturating_add(message.receives.saturating_sub(1));
-        let attempt =
-            Attempt { message, application: &code, parked: parked.clone(), attempts, invocation };
-        let rules = application.rules(&self.settings.track_properties, invocation.received);
-        let Planned { work, refusals } = parked.plan(&rules);
-        match work {
-            Work::Pushwoosh(plan) => self.send_plan(attempt, plan).await,
-            Work::Segment(calls) => {
-                let skipped = refusals.iter().map(|refusal| refusal.reason.into()).collect();
-                self.send_tracks(attempt, &application, calls, skipped).await
-            }
-        }
-    }
-
     /// A message that cannot be read is rejected with its bytes.
-    async fn reject_unreadable(
+    pub(crate) fn reject_unreadable(
         &self,
         message: &Received<'_>,
         invocation: &Invocation,
-    ) -> Result<(), Postponed> {
+    ) -> Tried {
         let reason = Reason::NotJson;
         tracing::error!(
             reason = reason.code(),
@@ -91,114 +69,220 @@ impl Retry {
             (ItemKind::Parked, Origin::Message(message.id), message.body.as_bytes());
         let item = Item { kind, application: None, origin, bytes };
         let reject = Reject::new(item, reason, reason.remedy(), invocation.received);
-        let kept = self.keep(&[Message::Reject(reject)], invocation).await;
-        invocation.tally.item(match kept {
-            Ok(()) => reason.into(),
-            Err(_) => Outcome::Parked(Cause::QueueUnavailable),
-        });
-        kept
+        Tried { messages: vec![Message::Reject(reject)], ..Tried::ended(reason, 1) }
     }
 
-    async fn send_plan(&self, attempt: Attempt<'_>, plan: Plan) -> Result<(), Postponed> {
-        let Attempt { message, application, invocation, .. } = attempt;
-        let delivered = self.pushwoosh.deliver(application, plan.clone(), invocation).await;
-        let Ok(outcome) = delivered else {
-            invocation.tally.item(Outcome::Parked(Cause::SettingsUnavailable));
-            return Err(Postponed::Retry(None));
-        };
-        let reason = Reason::RefusedByPushwoosh;
-        let mut messages = Vec::new();
-        if let Some(answer) = outcome.refused.first() {
-            let (work, origin) = (Work::Pushwoosh(plan.clone()), Origin::Message(message.id));
-            let now = invocation.received;
-            let reject = Reject::of_work(application, work, origin, reason, answer, now);
-            messages.push(Message::Reject(reject));
+    /// Tries to deliver an item.
+    pub(crate) async fn attempt(
+        &self,
+        message: &Received<'_>,
+        mut parked: Parked,
+        invocation: &Invocation,
+    ) -> Tried {
+        let now = invocation.received;
+        if parked.dead_since.take().is_some() {
+            // An operator moved it out of the dead-letter queue: it has as long as a new item.
+            parked.redriven = Some(message.sent.unwrap_or(now));
+            parked.attempts = 0;
         }
-        let refused = !messages.is_empty();
-        if refused && let Err(postponed) = self.keep(&messages, invocation).await {
-            invocation.tally.item(Outcome::Parked(Cause::QueueUnavailable));
-            return Err(postponed);
+        if between(parked.since(), now) > self.settings.retry_max_age {
+            return bury(parked, invocation);
         }
-        let Some(unsent) = outcome.unsent else {
-            invocation.tally.item(if refused { reason.into() } else { Outcome::Delivered });
-            return Ok(());
+        let code = parked.application.clone();
+        let application = match self.secrets.application(&code).await {
+            Ok(application) => application,
+            Err(SecretError::Unknown) => {
+                let since = *parked.unknown_since.get_or_insert(now);
+                if matches!(parked.work, Work::Segment(_)) && between(since, now) >= GONE_AFTER {
+                    let number = number_of(&parked.work);
+                    return Tried::ended(Reason::NotConfigured, number);
+                }
+                return self.again(parked, Cause::SettingsUnavailable.into(), invocation);
+            }
+            Err(error) => {
+                tracing::error!(app.code = code, error = %error, "an item waits for its application's settings");
+                return self.again(parked, Cause::SettingsUnavailable.into(), invocation);
+            }
         };
-        let cause = unsent.why.cause;
-        invocation.tally.item(Outcome::Parked(cause));
-        if unsent.plan != plan {
-            // Calls that were delivered must not be repeated: a new message holds the remaining ones.
-            let parked = Parked {
-                work: Work::Pushwoosh(unsent.plan),
-                attempts: attempt.attempts.saturating_add(1),
-                cause,
-                ..attempt.parked
-            };
-            let delay = unsent.why.after.unwrap_or_default().max(self.settings.retry_first_delay);
-            if self.keep(&[Message::Park(parked, delay)], invocation).await.is_ok() {
-                return Ok(());
+        parked.unknown_since = None;
+        let rules = application.rules(&self.settings.track_properties, now);
+        let Planned { work, refusals } = parked.clone().plan(&rules);
+        match work {
+            Work::Pushwoosh(plan) => self.send_plan(message, parked, plan, invocation).await,
+            Work::Segment(calls) => {
+                let skipped = refusals.iter().map(|refusal| (refusal.reason.into(), 1)).collect();
+                self.send_tracks(message, parked, (&application, calls, skipped), invocation).await
             }
         }
-        tracing::info!(
-            app.code = application,
-            cause = %cause,
-            attempts = attempt.attempts,
-            "an item is tried again later"
-        );
-        Err(Postponed::Retry(unsent.why.after))
+    }
+
+    async fn send_plan(
+        &self,
+        message: &Received<'_>,
+        parked: Parked,
+        plan: Plan,
+        invocation: &Invocation,
+    ) -> Tried {
+        // Only an event's repetition is visible.
+        let claimed = plan.calls().any(|call| call.method == Method::PostEvent);
+        if claimed {
+            let end = invocation.deadlines.end;
+            let until = end.since(self.clock.now()) + CLAIM_SLACK;
+            let until = after(self.clock.wall(), until);
+            match self.ledger.claim(message.id, until, end).await {
+                Ok(Claim::Taken) => {}
+                Ok(Claim::Done) => return Tried::ended(Reason::Duplicate, 1),
+                Ok(Claim::Busy) => {
+                    return Tried { stays: true, ..Tried::ended(Outcome::Parked(parked.cause), 1) };
+                }
+                Err(_) => return self.again(parked, Cause::LedgerUnavailable.into(), invocation),
+            }
+        }
+        let (code, accepted) = (parked.application.clone(), parked.first_seen);
+        let waited = self.pushwoosh.deliver_waited(&code, plan.clone(), accepted, invocation).await;
+        let outcome = match waited {
+            Ok(Waited::Tried(outcome)) => outcome,
+            Ok(Waited::Dropped(reason)) => {
+                return Tried { claimed, ..Tried::ended(reason, 1) };
+            }
+            Err(_) => {
+                let why = Cause::SettingsUnavailable.into();
+                return Tried { claimed, ..self.again(parked, why, invocation) };
+            }
+        };
+        let PlanOutcome { unsent, refused } = outcome;
+        let mut tried = Tried { claimed, ..Tried::default() };
+        if let Some(answer) = refused.first() {
+            let (reason, origin) = (Reason::RefusedByPushwoosh, Origin::Message(message.id));
+            tracing::warn!(
+                app.code = code,
+                reason = reason.code(),
+                error = answer,
+                "Pushwoosh refused a call"
+            );
+            let work = Work::Pushwoosh(plan);
+            let reject = Reject::of_work(&code, work, origin, reason, answer, accepted);
+            tried.messages.push(Message::Reject(reject));
+            tried.outcomes.push((reason.into(), 1));
+        }
+        if let Some(unsent) = unsent {
+            // Calls that were delivered must not be repeated: the rest of them goes on.
+            let parked = Parked { work: Work::Pushwoosh(unsent.plan), ..parked };
+            let again = self.again(parked, unsent.why, invocation);
+            tried.messages.extend(again.messages);
+            tried.outcomes = again.outcomes;
+        }
+        if tried.outcomes.is_empty() {
+            tried.outcomes.push((Outcome::Delivered, 1));
+        }
+        tried
     }
 
     async fn send_tracks(
         &self,
-        attempt: Attempt<'_>,
-        application: &Application,
-        calls: Vec<Box<RawValue>>,
-        skipped: Vec<Outcome>,
-    ) -> Result<(), Postponed> {
-        let Attempt { message, attempts, invocation, .. } = attempt;
-        let (code, tally) = (attempt.application, &invocation.tally);
-        let number = (calls.len() + skipped.len()) as u64;
+        message: &Received<'_>,
+        parked: Parked,
+        (application, calls, skipped): (&Application, Vec<Box<RawValue>>, Vec<(Outcome, u64)>),
+        invocation: &Invocation,
+    ) -> Tried {
+        let (code, accepted) = (parked.application.clone(), parked.first_seen);
         let Some(account) = SegmentAccount::from_application(application) else {
-            tally.items(Reason::NotConfigured.into(), number);
-            return Ok(());
+            return Tried::ended(Reason::NotConfigured, number_of(&parked.work));
         };
-        let outcomes = self.segment.deliver(code, &account, &calls, attempts, invocation).await;
-        let undelivered = outcomes.iter().filter_map(|outcome| match outcome {
-            TrackOutcome::Undelivered(why) => Some(*why),
-            TrackOutcome::Delivered | TrackOutcome::Refused { .. } => None,
-        });
-        let after = undelivered.clone().filter_map(|why| why.after).max();
-        if let Some(why) = undelivered.clone().next() {
-            // All of it is sent again: Segment removes what it already has by its messageId.
-            let cause = why.cause;
-            tracing::info!(app.code = code, cause = %cause, attempts, "a batch is tried again later");
-            tally.items(Outcome::Parked(cause), number);
-            return Err(Postponed::Retry(after));
-        }
-        let (reason, origin) = (Reason::RefusedBySegment, Origin::Message(message.id));
-        let mut rejects = Vec::new();
-        for (call, outcome) in calls.into_iter().zip(outcomes) {
-            if let TrackOutcome::Refused { message, .. } = outcome {
-                let (work, now) = (Work::Segment(vec![call]), invocation.received);
-                let reject = Reject::of_work(code, work, origin, reason, message, now);
-                rejects.push(Message::Reject(reject));
+        let users: Vec<Option<String>> = calls.iter().map(|call| user_of(call)).collect();
+        let ids: BTreeSet<&str> = users.iter().flatten().map(String::as_str).collect();
+        let end = invocation.deadlines.end;
+        let Ok(people) = self.ledger.deletions(&code, &ids, end).await else {
+            return self.again(parked, Cause::LedgerUnavailable.into(), invocation);
+        };
+        let mut tried = Tried { outcomes: skipped, ..Tried::default() };
+        let mut left = Vec::with_capacity(calls.len());
+        for (call, user) in calls.into_iter().zip(users) {
+            let person = user.as_ref().and_then(|user| people.get(user));
+            if person.is_some_and(|person| person.was_deleted_after(accepted)) {
+                tried.outcomes.push((Reason::UserDeleted.into(), 1));
+            } else {
+                left.push(call);
             }
         }
-        if let Err(postponed) = self.keep(&rejects, invocation).await {
-            tally.items(Outcome::Parked(Cause::QueueUnavailable), number);
-            return Err(postponed);
+        let attempts = parked.attempts;
+        let outcomes = self.segment.deliver(&code, &account, &left, attempts, invocation).await;
+        let (reason, origin) = (Reason::RefusedBySegment, Origin::Message(message.id));
+        let (mut unsent, mut why): (Vec<Box<RawValue>>, Option<Undelivered>) = (Vec::new(), None);
+        for (call, outcome) in left.into_iter().zip(outcomes) {
+            match outcome {
+                TrackOutcome::Delivered => tried.outcomes.push((Outcome::Delivered, 1)),
+                TrackOutcome::Refused { message, .. } => {
+                    let work = Work::Segment(vec![call]);
+                    let reject = Reject::of_work(&code, work, origin, reason, message, accepted);
+                    tried.messages.push(Message::Reject(reject));
+                    tried.outcomes.push((reason.into(), 1));
+                }
+                TrackOutcome::Undelivered(undelivered) => {
+                    unsent.push(call);
+                    let longest = why.and_then(|why| why.after).max(undelivered.after);
+                    why = Some(Undelivered { after: longest, ..why.unwrap_or(undelivered) });
+                }
+            }
         }
-        let delivered = number - (rejects.len() + skipped.len()) as u64;
-        tally.items(reason.into(), rejects.len() as u64);
-        tally.items(Outcome::Delivered, delivered);
-        for outcome in skipped {
-            tally.item(outcome);
+        if let Some(why) = why {
+            let parked = Parked { work: Work::Segment(unsent), ..parked };
+            let again = self.again(parked, why, invocation);
+            tried.messages.extend(again.messages);
+            tried.outcomes.extend(again.outcomes);
         }
-        Ok(())
+        tried
     }
 
-    /// Puts messages on their queues; where that fails the message that they came from stays.
-    async fn keep(&self, messages: &[Message], invocation: &Invocation) -> Result<(), Postponed> {
-        let kept = self.queues.keep(messages, invocation.deadlines.end).await;
-        if kept.iter().all(Result::is_ok) { Ok(()) } else { Err(Postponed::Retry(None)) }
+    /// An item that waits on: it is sent anew, with its first time and its newest cause. A message that was
+    /// only made invisible would count as in flight, of which a queue has few.
+    fn again(&self, parked: Parked, why: Undelivered, invocation: &Invocation) -> Tried {
+        let (code, number) = (parked.application.clone(), number_of(&parked.work));
+        let age = between(parked.first_seen, invocation.received);
+        invocation.tally.waits(&code, number, age);
+        tracing::info!(
+            app.code = code,
+            cause = %why.cause,
+            attempts = parked.attempts,
+            age_s = age.as_secs(),
+            "an item is tried again later"
+        );
+        let delay = delay(&self.settings, parked.attempts, why);
+        let attempts = parked.attempts.saturating_add(1);
+        let parked = Parked { cause: why.cause, attempts, ..parked };
+        let messages = vec![Message::Park(parked, delay)];
+        Tried { messages, ..Tried::ended(Outcome::Parked(why.cause), number) }
     }
+}
+
+/// An item that reached its age limit.
+fn bury(parked: Parked, invocation: &Invocation) -> Tried {
+    tracing::error!(
+        app.code = parked.application,
+        cause = %parked.cause,
+        attempts = parked.attempts,
+        "an item goes to the dead-letter queue: it could not be delivered in time"
+    );
+    let number = number_of(&parked.work);
+    let parked = Parked { dead_since: Some(invocation.received), ..parked };
+    let messages = vec![Message::Bury(parked)];
+    Tried { messages, ..Tried::ended(Outcome::Failed(Cause::Expired), number) }
+}
+
+/// How many items work stands for.
+pub(crate) fn number_of(work: &Work) -> u64 {
+    match work {
+        Work::Pushwoosh(_) => 1,
+        Work::Segment(calls) => calls.len() as u64,
+    }
+}
+
+/// The user of a Track call.
+fn user_of(call: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Identified {
+        #[serde(rename = "userId")]
+        user_id: String,
+    }
+    Some(serde_json::from_str::<Identified>(call.get()).ok()?.user_id)
 }

@@ -36,6 +36,9 @@ const ANSWER_TIME: Duration = Duration::from_secs(2);
 /// Kept before that, for parking.
 const PARKING_TIME: Duration = Duration::from_secs(3);
 
+/// Kept before that, for the answers to calls that are under way: as long as Segment may take.
+const UPSTREAM_ANSWER_TIME: Duration = Duration::from_secs(5);
+
 /// The function's state, shared by all invocations of a process.
 #[derive(Debug)]
 pub struct Source {
@@ -80,7 +83,8 @@ impl Function for Source {
     }
 
     fn deadlines(&self, now: Instant, left: Duration) -> Deadlines {
-        Deadlines::within(now, left.saturating_sub(ANSWER_TIME), PARKING_TIME)
+        let budget = left.saturating_sub(ANSWER_TIME);
+        Deadlines::within(now, budget, PARKING_TIME, UPSTREAM_ANSWER_TIME)
     }
 
     async fn handle(
@@ -177,7 +181,8 @@ mod tests {
         let now = world.now();
         let deadlines = source.deadlines(now, Duration::from_mins(1));
         assert_eq!(deadlines.end.since(now), Duration::from_secs(58));
-        assert_eq!(deadlines.upstream.since(now), Duration::from_secs(55));
+        assert_eq!(deadlines.answer.since(now), Duration::from_secs(55));
+        assert_eq!(deadlines.start.since(now), Duration::from_secs(50));
     }
 
     #[tokio::test(start_paused = true)]

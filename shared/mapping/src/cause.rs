@@ -32,6 +32,8 @@ pub enum Cause {
     LedgerUnavailable,
     /// A deletion of the user that came before it is still to be delivered.
     DeletionPending,
+    /// An earlier item of the same person in the request was parked.
+    BehindAnother,
     /// The upstream refused the item for good; it is kept to be sent again once it is corrected.
     Refused,
     /// An operator sent it again.
@@ -57,6 +59,7 @@ const CODES: &[(Cause, &str)] = &[
     (Cause::SettingsUnavailable, "settings_unavailable"),
     (Cause::LedgerUnavailable, "ledger_unavailable"),
     (Cause::DeletionPending, "deletion_pending"),
+    (Cause::BehindAnother, "behind_another"),
     (Cause::Refused, "refused"),
     (Cause::Redriven, "redrive"),
     (Cause::Expired, "expired"),

@@ -11,8 +11,10 @@ use futures::future::join_all;
 use mapping::{Call, Method, Plan};
 use platform::Platform;
 use platform::application::{Application, PushwooshAccount};
+use platform::clock::Clock;
 use platform::gate::{Account, CallOutcome, Gate, Patience, Undelivered};
 use platform::invocation::Invocation;
+use platform::ledger::Ledger;
 use platform::secrets::{SecretError, Secrets};
 use platform::telemetry::{Count, Tally, hashed};
 use serde_json::Value;
@@ -29,6 +31,8 @@ pub struct Delivery {
     client: Client,
     secrets: Arc<Secrets>,
     gate: Gate,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) clock: Clock,
 }
 
 /// How a plan ended. Neither part set means that Pushwoosh has everything.
@@ -38,6 +42,13 @@ pub struct PlanOutcome {
     pub unsent: Option<Unsent>,
     /// Pushwoosh's answers to the calls that it will never take.
     pub refused: Vec<String>,
+}
+
+impl PlanOutcome {
+    /// Whether Pushwoosh has everything.
+    pub fn is_delivered(&self) -> bool {
+        self.unsent.is_none() && self.refused.is_empty()
+    }
 }
 
 /// What is still to be sent, and why.
@@ -62,13 +73,15 @@ impl Delivery {
         let (clock, secrets) = (platform.clock.clone(), Arc::clone(&platform.secrets));
         Self {
             client: Client::new(Arc::clone(&platform.transport), clock.clone()),
-            gate: Gate::new(clock, Arc::clone(&secrets), PATIENCE),
+            gate: Gate::new(clock.clone(), Arc::clone(&secrets), PATIENCE),
             secrets,
+            ledger: Arc::clone(&platform.ledger),
+            clock,
         }
     }
 
     /// Sends a plan. Only the settings can fail as a whole: then nothing was sent.
-    pub async fn deliver(
+    pub(crate) async fn deliver(
         &self,
         code: &str,
         plan: Plan,

@@ -8,9 +8,11 @@
 //! * [`client`]: sends one call.
 //! * [`reply`]: reads the answer as Pushwoosh means it.
 //! * [`delivery`]: delivers plans of calls.
+//! * [`order`]: keeps deliveries in the order in which their items were accepted.
 
 pub mod client;
 pub mod delivery;
+pub mod order;
 pub mod reply;
 
 pub use client::Client;

@@ -85,6 +85,22 @@ impl Ledger {
         Ok(people.collect())
     }
 
+    /// What is known of an application's people, but for the times of values.
+    pub async fn deletions(
+        &self,
+        application: &str,
+        ids: &BTreeSet<&str>,
+        deadline: Instant,
+    ) -> Result<HashMap<String, Person>, Unavailable> {
+        let keys: Vec<String> = ids.iter().map(|id| deletion_key(application, id)).collect();
+        let rows = self.get_all(&keys, deadline).await?;
+        let people = ids
+            .iter()
+            .zip(keys)
+            .map(|(id, key)| ((*id).to_owned(), Person::read(rows.get(&key), None)));
+        Ok(people.collect())
+    }
+
     /// What is known of one person, but for the times of values.
     pub async fn person(
         &self,
@@ -145,6 +161,23 @@ impl Ledger {
             .remove(PENDING)
             .value(":own", moment(accepted))
             .only_if("attribute_not_exists(#pending) OR #pending <= :own");
+        let changed =
+            self.change(&deletion_key(application, id), change, RECEIPTS, deadline).await?;
+        changed.or(Ok(()))
+    }
+
+    /// A later deletion covers this one, which is not delivered any more.
+    pub async fn deletion_is_covered(
+        &self,
+        application: &str,
+        id: &str,
+        accepted: Timestamp,
+        deadline: Instant,
+    ) -> Result<(), Unavailable> {
+        let change = Change::default()
+            .remove(PENDING)
+            .value(":own", moment(accepted))
+            .only_if("#pending <= :own");
         let changed =
             self.change(&deletion_key(application, id), change, RECEIPTS, deadline).await?;
         changed.or(Ok(()))

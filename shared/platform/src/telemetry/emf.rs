@@ -50,12 +50,49 @@ pub(super) fn emf(function: &str, tally: &Tally, now: Timestamp) -> Value {
     line
 }
 
+/// Metrics of what waits on, by application: their names and units.
+pub(super) const WAITING: [(&str, &str); 2] =
+    [("Undelivered", "Count"), ("OldestUndeliveredS", "Seconds")];
+
+/// An EMF line per application with items that were tried again and wait on. Each counts for the function as a
+/// whole and for the application: an alarm is set on the whole, a dashboard shows who it is.
+pub(super) fn emf_of_waiting(function: &str, tally: &Tally, now: Timestamp) -> Vec<Value> {
+    let declared = WAITING.map(|(name, unit)| json!({"Name": name, "Unit": unit}));
+    let lines = tally.waiting().into_iter().map(|(code, waiting)| {
+        json!({
+            "_aws": {"Timestamp": now.as_millisecond(), "CloudWatchMetrics": [
+                {"Namespace": NAMESPACE, "Dimensions": [["Function"], ["Function", "Application"]],
+                 "Metrics": declared}]},
+            "Function": function,
+            "Application": code,
+            (WAITING[0].0): waiting.items,
+            (WAITING[1].0): waiting.oldest.as_secs(),
+        })
+    });
+    lines.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use mapping::{Cause, Outcome, Reason};
 
     use super::*;
     use crate::telemetry::Count;
+
+    #[test]
+    fn what_waits_is_counted_by_application_with_the_age_of_the_oldest() {
+        let tally = Tally::default();
+        for (code, age) in [("A", 5), ("B", 7), ("A", 3)] {
+            tally.waits(code, 2, std::time::Duration::from_secs(age));
+        }
+        let lines = emf_of_waiting("retry", &tally, Timestamp::UNIX_EPOCH);
+        let found: Vec<_> = lines
+            .iter()
+            .map(|line| (&line["Application"], &line["Undelivered"], &line["OldestUndeliveredS"]))
+            .collect();
+        let (a, b) = (json!("A"), json!("B"));
+        assert_eq!(found, [(&a, &json!(4), &json!(5)), (&b, &json!(2), &json!(7))]);
+    }
 
     #[test]
     fn the_metrics_of_an_invocation_add_up() {

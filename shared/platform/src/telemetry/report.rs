@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use mapping::Outcome;
 use serde_json::{Map, Value};
 
-use super::emf::emf;
+use super::emf::{emf, emf_of_waiting};
 use super::tally::{Count, Tally};
 
 /// Reports an invocation that ends now.
@@ -37,10 +37,11 @@ pub fn report(function: &'static str, tally: &Tally, cold_start: bool, now: Time
         cold_start,
         "invocation"
     );
-    let mut line = emf(function, tally, now).to_string();
-    line.push('\n');
+    let mut lines = emf_of_waiting(function, tally, now);
+    lines.push(emf(function, tally, now));
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     // A metric that cannot be written is no reason to fail the invocation.
-    std::io::stdout().lock().write_all(line.as_bytes()).ok();
+    std::io::stdout().lock().write_all(text.as_bytes()).ok();
     #[cfg(feature = "otel")]
     crate::otel::flush();
 }

@@ -50,6 +50,17 @@ struct Totals {
     counts: BTreeMap<Count, u64>,
     /// Applications whose calls an upstream refused.
     refused: BTreeSet<(Count, String)>,
+    /// What waits on, by application.
+    waiting: BTreeMap<String, Waiting>,
+}
+
+/// What of an application was tried and waits on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Items.
+    pub items: u64,
+    /// Age of the oldest, since it came in.
+    pub oldest: Duration,
 }
 
 impl Tally {
@@ -79,6 +90,19 @@ impl Tally {
     pub fn refused(&self, count: Count, code: &str) {
         self.add(count, 1);
         self.lock().refused.insert((count, code.to_owned()));
+    }
+
+    /// Items of an application were tried again and wait on; this long ago they came in.
+    pub fn waits(&self, code: &str, items: u64, age: Duration) {
+        let mut totals = self.lock();
+        let waiting = totals.waiting.entry(code.to_owned()).or_default();
+        waiting.items += items;
+        waiting.oldest = waiting.oldest.max(age);
+    }
+
+    /// What waits on, by application.
+    pub fn waiting(&self) -> BTreeMap<String, Waiting> {
+        self.lock().waiting.clone()
     }
 
     /// Adds a time to a count of milliseconds.
