@@ -97,17 +97,18 @@ pub fn read_input(file: &Path) -> Result<String> {
 
 /// The items of a text: JSON, or a line of JSON each.
 pub fn items(text: &str) -> Result<Vec<Value>> {
-    let whole = match serde_json::from_str::<Value>(text) {
+    let whole = match mapping::json::read::<Value>(text.as_bytes()) {
         Ok(value) => return Ok(mapping::explain::items(value)),
         Err(error) => error,
     };
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    if lines.len() < 2 || serde_json::from_str::<Value>(lines.first().unwrap_or(&"")).is_err() {
+    let is_json = |line: &&str| mapping::json::read::<Value>(line.as_bytes()).is_ok();
+    if lines.len() < 2 || !lines.first().is_some_and(is_json) {
         return Err(whole).context("it is not JSON");
     }
     let mut items = Vec::new();
     for (number, line) in lines.iter().enumerate() {
-        let value = serde_json::from_str(line)
+        let value = mapping::json::read(line.as_bytes())
             .with_context(|| format!("line {} is not JSON", number + 1))?;
         items.extend(mapping::explain::items(value));
     }

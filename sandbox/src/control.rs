@@ -122,7 +122,7 @@ impl Control {
     /// `{"input", "mapping", "application"}`: the input may be text of one item per line; the mapping
     /// and the application may be missing.
     fn explain(&self, body: &[u8]) -> Response {
-        let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+        let asked: Value = mapping::json::read(body).unwrap_or_default();
         let code = asked.get("application").and_then(Value::as_str).unwrap_or(DEMO_APPLICATION);
         let application = self.standins.aws.apps.application(code);
         let mapping = asked.get("mapping").filter(|mapping| !mapping.is_null());

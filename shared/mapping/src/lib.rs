@@ -16,6 +16,7 @@
 //! * [`outcome`], [`reason`], [`cause`]: how an item ended, why it was not delivered, and why it is
 //!   not delivered yet. One enum each for the whole system.
 //! * [`explain`]: where everything in a call comes from, and what went nowhere.
+//! * [`json`]: JSON text that others wrote.
 //! * `field`: tolerant reading of single fields.
 
 pub mod call;
@@ -26,6 +27,7 @@ pub mod event;
 pub mod explain;
 mod field;
 pub mod item;
+pub mod json;
 pub mod outcome;
 pub mod parked;
 pub mod profile;
