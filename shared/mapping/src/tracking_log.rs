@@ -8,6 +8,7 @@
 //!
 //! # Layout
 //! * `message_event`: the message steps that Segment receives.
+//! * `message_type`: the values of the property of that name.
 //! * `text_field`: one field of a record, in whatever form it is written.
 //! * `record`: a record as it lies on the topic.
 //! * `optional_property`: properties of Track calls that a setting may ask for.
@@ -16,6 +17,7 @@
 
 mod message_event;
 mod message_id;
+mod message_type;
 mod optional_property;
 mod record;
 mod text_field;

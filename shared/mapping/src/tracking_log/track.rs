@@ -4,6 +4,7 @@ use segment_language::instant::instant;
 use serde::Serialize;
 
 use super::message_id::message_id;
+use super::message_type;
 use super::optional_property::OptionalProperty;
 use super::record::Record;
 use crate::device_platform::Platform;
@@ -26,7 +27,7 @@ pub enum Identity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Properties {
     /// `Push`, `Email`, `In-App` or `SMS`.
-    pub message_type: String,
+    pub message_type: &'static str,
     /// Code of the campaign, where the message belongs to one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub campaign_code: Option<String>,
@@ -116,9 +117,9 @@ impl Record<'_> {
         let message = self.message_code.text().or(self.message_id.text()).unwrap_or_default();
         let message_id =
             message_id(&[application, message, hwid.unwrap_or(id), event.name(), &timestamp]);
-        let message_type = self.message_type.owned();
+        let message_type = self.message_type.text().and_then(message_type::parse);
         let track_properties = Properties {
-            message_type: message_type.unwrap_or_else(|| event.message_type().to_owned()),
+            message_type: message_type.unwrap_or_else(|| event.message_type()),
             campaign_code: self.campaign_code.owned(),
             device_type: self.platform.text().map(|raw| {
                 Platform::parse(raw)
@@ -238,6 +239,29 @@ mod tests {
         let id =
             |id: u64| track(&[("message_code", json!("")), ("message_id", json!(id))]).message_id;
         assert_ne!(id(1), id(2));
+    }
+
+    #[test]
+    fn the_message_type_is_one_of_four_values() {
+        for (spelling, expected) in [
+            (json!("Push"), "Push"),
+            (json!("PUSH"), "Push"),
+            (json!("e-mail"), "Email"),
+            (json!("EMAIL"), "Email"),
+            (json!("in_app"), "In-App"),
+            (json!("In App"), "In-App"),
+            (json!("inapp"), "In-App"),
+            (json!(" sms "), "SMS"),
+            // The event's own where the value is none of these.
+            (json!(3), "Push"),
+            (json!("3"), "Push"),
+            (json!("carrier pigeon"), "Push"),
+            (json!(null), "Push"),
+            (json!(true), "Push"),
+        ] {
+            let value = record(&[("message_type", spelling.clone())]);
+            assert_eq!(to_track(&value).unwrap().properties.message_type, expected, "{spelling}");
+        }
     }
 
     #[test]
