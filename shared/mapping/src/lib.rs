@@ -17,7 +17,7 @@
 //!   not delivered yet. One enum each for the whole system.
 //! * [`explain`]: where everything in a call comes from, and what went nowhere.
 //! * [`json`]: JSON text that others wrote.
-//! * `field`: tolerant reading of single fields.
+//! * `integrations`: whether a raw event is for Pushwoosh; `field`: tolerant reading of single fields.
 
 pub mod call;
 pub mod cause;
@@ -26,6 +26,7 @@ pub mod device_platform;
 pub mod event;
 pub mod explain;
 mod field;
+mod integrations;
 pub mod item;
 pub mod json;
 pub mod outcome;
