@@ -39,6 +39,9 @@ pub struct Explain {
     json: bool,
     #[command(flatten)]
     track_properties: TrackProperties,
+    /// Name of the stack, which the `messageId` of Track calls depends on
+    #[arg(long, value_name = "NAME", env = "PWSEG_STACK_NAME", default_value = "")]
+    stack_name: String,
 }
 
 fn kind(name: &str) -> Result<ItemKind> {
@@ -72,6 +75,7 @@ pub fn explain(flags: &Explain) -> Result<()> {
             application: None,
             mapping: mapping.as_ref(),
             track_properties: &flags.track_properties.read()?.unwrap_or_default(),
+            stack: &flags.stack_name,
         },
     )?;
     for warning in warnings {
@@ -137,17 +141,20 @@ pub struct Question<'a> {
     pub mapping: Option<&'a Value>,
     /// Properties of Track calls beyond the usual ones.
     pub track_properties: &'a [OptionalProperty],
+    /// Name of the stack that sends the Track calls.
+    pub stack: &'a str,
 }
 
 /// Explains items.
 pub fn all(items: &[Value], question: &Question<'_>) -> Result<Explained> {
-    let Question { kind, code, application, mapping, track_properties } = *question;
+    let Question { kind, code, application, mapping, track_properties, stack } = *question;
     let read = mapping.map(subscription::read_any);
     let now = Clock::system().wall();
     let mut rules = match application {
         Some(application) => application.rules(track_properties, now),
         None => Rules { track_properties, now, ..Rules::of_presets(code) },
     };
+    rules.stack = stack;
     if let Some(read) = &read {
         if read.subscriptions.is_empty() {
             bail!("no mapping can be used: {}", read.problems.join("; "));

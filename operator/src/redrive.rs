@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
@@ -65,6 +65,10 @@ pub struct Redrive {
     secret_id: String,
     #[command(flatten)]
     track_properties: TrackProperties,
+    /// Name of the stack whose records they are: the `messageId` of Track calls depends on it. A running
+    /// sandbox says its own
+    #[arg(long, value_name = "NAME", env = "PWSEG_STACK_NAME")]
+    stack_name: Option<String>,
 }
 
 /// What a redrive works with.
@@ -74,6 +78,8 @@ struct Job {
     retry: String,
     secrets: Secrets,
     track_properties: Vec<OptionalProperty>,
+    /// Without it no record is sent: under another `messageId` Segment would take it for a new event.
+    stack_name: Option<String>,
     clock: Clock,
     dry_run: bool,
 }
@@ -100,7 +106,8 @@ async fn job(flags: &Redrive) -> Result<Job> {
     if let (Some(rejects), Some(retry)) = (&flags.rejects_queue_url, &flags.retry_queue_url) {
         let track_properties = flags.track_properties.read()?.unwrap_or_default();
         let queues = (rejects.clone(), retry.clone());
-        return Ok(Job::new(&config, queues, track_properties, clock, flags));
+        let stack_name = flags.stack_name.clone();
+        return Ok(Job::new(&config, queues, track_properties, stack_name, clock, flags));
     }
     let state = state(&flags.sandbox, &transport).await?;
     let endpoint = state
@@ -111,6 +118,10 @@ async fn job(flags: &Redrive) -> Result<Job> {
         let names = state.pointer("/functions/source/track_properties").and_then(Value::as_str);
         settings::track_properties(names?)
     });
+    let stack_name = flags.stack_name.clone().or_else(|| {
+        let name = state.pointer("/functions/source/stack_name").and_then(Value::as_str);
+        Some(name.unwrap_or_default().to_owned())
+    });
     let credentials = Credentials::new("sandbox", "sandbox", None, None, "sandbox");
     let config = config
         .into_builder()
@@ -120,7 +131,8 @@ async fn job(flags: &Redrive) -> Result<Job> {
         .build();
     let queue = |name: &str| format!("{endpoint}/123456789012/{name}");
     let queues = (queue("rejects"), queue("retry"));
-    Ok(Job::new(&config, queues, track_properties.unwrap_or_default(), clock, flags))
+    let track_properties = track_properties.unwrap_or_default();
+    Ok(Job::new(&config, queues, track_properties, stack_name, clock, flags))
 }
 
 /// What a running sandbox says of itself.
@@ -138,6 +150,7 @@ impl Job {
         config: &SdkConfig,
         (rejects, retry): (String, String),
         track_properties: Vec<OptionalProperty>,
+        stack_name: Option<String>,
         clock: Clock,
         flags: &Redrive,
     ) -> Self {
@@ -148,6 +161,7 @@ impl Job {
             retry,
             secrets: Secrets::new(secrets, &flags.secret_id, SECRETS_ARE_FRESH, clock.clone()),
             track_properties,
+            stack_name,
             clock,
             dry_run: flags.dry_run,
         }
@@ -253,12 +267,20 @@ async fn plan(job: &Job, item: Item<'_>, at: Timestamp) -> Result<Parked> {
         ),
         _ => None,
     };
+    let stack = match (item.kind, &job.stack_name) {
+        (_, Some(name)) => name.as_str(),
+        (ItemKind::Record, None) => {
+            bail!("its messageId depends on the stack: name it with --stack-name")
+        }
+        (_, None) => "",
+    };
     let presets =
         Rules { track_properties: &job.track_properties, now: at, ..Rules::of_presets(&code) };
     let rules = match &application {
         Some(application) => application.rules(&job.track_properties, at),
         None => presets,
     };
+    let rules = Rules { stack, ..rules };
     let planned = item.plan(&rules)?;
     let parked = Parked::new(&code, planned.work, Cause::Redriven, job.clock.wall());
     Ok(Parked { attempts: 0, ..parked })

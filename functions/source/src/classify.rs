@@ -119,7 +119,8 @@ impl Classifier<'_> {
             let settings = self.look_up(code).await;
             self.settings.insert(code.to_owned(), settings);
         }
-        let (properties, now) = (&self.source.settings.track_properties, self.invocation.received);
+        let settings = &self.source.settings;
+        let (properties, now) = (&settings.track_properties, self.invocation.received);
         let (rules, account) = match self.settings.get(code) {
             Some(Settings::Known(application)) => {
                 (application.rules(properties, now), application.segment.as_ref())
@@ -130,7 +131,7 @@ impl Classifier<'_> {
             }
             Some(Settings::NotConfigured) | None => return Err(Reason::NotConfigured),
         };
-        let track = record.track(&rules)?;
+        let track = record.track(&Rules { stack: &settings.stack_name, ..rules })?;
         let call = serde_json::value::to_raw_value(&track).map_err(|_| Reason::BadField)?;
         if !self.message_ids.insert(track.message_id) {
             return Err(Reason::Duplicate);

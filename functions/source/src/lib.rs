@@ -180,6 +180,20 @@ mod tests {
         assert_eq!(deadlines.upstream.since(now), Duration::from_secs(55));
     }
 
+    /// Two stacks may export to one Segment workspace.
+    #[tokio::test(start_paused = true)]
+    async fn ids_are_those_of_the_stack() {
+        let mut ids = Vec::new();
+        for stack in ["one", "one", "two", ""] {
+            let (world, source) = setup(&[("PWSEG_STACK_NAME", stack)]);
+            invoke(&source, &world, event(&[record("A", "h1")])).await.0.unwrap();
+            let body: Value = serde_json::from_slice(world.requests()[0].body()).unwrap();
+            ids.push(body["batch"][0]["messageId"].clone());
+        }
+        assert_eq!(ids[0], ids[1]);
+        assert!(ids[1] != ids[2] && ids[2] != ids[3] && ids[1] != ids[3], "{ids:?}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn records_go_to_their_applications_and_others_are_skipped() {
         let (world, source) = setup(&[]);

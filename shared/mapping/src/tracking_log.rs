@@ -1,7 +1,7 @@
 //! Records of Pushwoosh's topic `channels-tracking-log` and the Segment Track calls they become.
 //!
 //! Invariants: a Track call has exactly one non-empty identity, its properties are an object, and
-//! its `messageId` depends on the record's content alone, so that redelivery and replay are
+//! its `messageId` depends on the record's content and the stack's name alone, so that redelivery and replay are
 //! de-duplicated by Segment. `payload` and `description` are never read: they hold personal data.
 //! What cannot become a Track call is a [`Reason`](crate::Reason); the caller decides what to do with
 //! the bytes.

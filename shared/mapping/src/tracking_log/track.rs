@@ -80,7 +80,7 @@ pub struct Track {
     /// Always `track`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// Derived from the record's content; stable over redelivery and replay.
+    /// Derived from the record's content and the stack's name; stable over redelivery and replay.
     #[serde(rename = "messageId")]
     pub message_id: String,
     /// `userId` or `anonymousId`, never both, never empty.
@@ -99,8 +99,8 @@ pub struct Track {
 }
 
 impl Record<'_> {
-    /// The call for Segment.
-    pub fn to_track(&self, properties: &[OptionalProperty]) -> Result<Track, Reason> {
+    /// The call for Segment, as this stack sends it.
+    pub fn to_track(&self, stack: &str, properties: &[OptionalProperty]) -> Result<Track, Reason> {
         let application = self.application()?;
         let event = self.event()?;
         let timestamp =
@@ -115,8 +115,16 @@ impl Record<'_> {
             }
         };
         let message = self.message_code.text().or(self.message_id.text()).unwrap_or_default();
-        let message_id =
-            message_id(&[application, message, hwid.unwrap_or(id), event.name(), &timestamp]);
+        let message_id = message_id(&[
+            stack,
+            application,
+            self.campaign_code.text().unwrap_or_default(),
+            self.campaign_id.text().unwrap_or_default(),
+            message,
+            hwid.unwrap_or(id),
+            event.name(),
+            &timestamp,
+        ]);
         let message_type = self.message_type.text().and_then(message_type::parse);
         let track_properties = Properties {
             message_type: message_type.unwrap_or_else(|| event.message_type()),
@@ -152,7 +160,7 @@ impl Record<'_> {
         if rules.exported.is_some_and(|exported| !exported.contains(&event)) {
             return Err(Reason::EventNotExported);
         }
-        self.to_track(rules.track_properties)
+        self.to_track(rules.stack, rules.track_properties)
     }
 
     /// What is to be sent for the record.
@@ -172,7 +180,7 @@ mod tests {
     use crate::tracking_log::MessageEvent;
 
     fn to_track(value: &[u8]) -> Result<Track, Reason> {
-        Record::read(value)?.to_track(&[])
+        Record::read(value)?.to_track("", &[])
     }
 
     fn record(change: &[(&str, Value)]) -> Vec<u8> {
@@ -193,7 +201,7 @@ mod tests {
         let value = record(&[]);
         let record = Record::read(&value).unwrap();
         assert_eq!(record.application(), Ok("DEMO0-00001"));
-        let mut track = serde_json::to_value(record.to_track(&[]).unwrap()).unwrap();
+        let mut track = serde_json::to_value(record.to_track("", &[]).unwrap()).unwrap();
         assert!(track["messageId"].as_str().unwrap().starts_with("pw-"));
         track["messageId"] = "id".into();
         let version = env!("CARGO_PKG_VERSION");
@@ -209,7 +217,7 @@ mod tests {
             })
         );
         let optional = OptionalProperty::ALL;
-        let properties = record.to_track(optional).unwrap().properties;
+        let properties = record.to_track("", optional).unwrap().properties;
         assert_eq!(properties.message_code.as_deref(), Some("A444-AAABBBCC-00112233"));
         assert_eq!(properties.campaign_id, None);
     }
@@ -229,7 +237,7 @@ mod tests {
     #[test]
     fn every_field_of_a_record_counts() {
         let track = |change: &[(&str, Value)]| {
-            Record::read(&record(change)).unwrap().to_track(OptionalProperty::ALL).unwrap()
+            Record::read(&record(change)).unwrap().to_track("", OptionalProperty::ALL).unwrap()
         };
         let properties =
             track(&[("message_type", json!("In-App")), ("campaign_id", json!(961_234))]).properties;
@@ -302,6 +310,18 @@ mod tests {
         }
     }
 
+    /// Segment removes repeats over a whole workspace, whichever stack they come from.
+    #[test]
+    fn two_stacks_do_not_share_an_id() {
+        let value = record(&[]);
+        let record = Record::read(&value).unwrap();
+        let id =
+            |stack| record.track(&Rules { stack, ..Rules::of_presets("A") }).unwrap().message_id;
+        assert_eq!(id("one"), id("one"));
+        assert_ne!(id("one"), id("two"));
+        assert_ne!(id("one"), id(""));
+    }
+
     #[test]
     fn the_message_id_follows_the_content_and_nothing_else() {
         let id = |change: &[(&str, Value)]| to_track(&record(change)).unwrap().message_id;
@@ -310,12 +330,27 @@ mod tests {
         for (field, value) in [
             ("application_code", "OTHER"),
             ("message_code", "B"),
+            ("campaign_code", "B"),
+            ("campaign_id", "5"),
             ("hwid", "H2"),
             ("event_name", "Push Delivered"),
             ("timestamp", "2026-01-31T12:00:01Z"),
         ] {
             assert_ne!(base, id(&[(field, json!(value))]), "{field}");
         }
+    }
+
+    /// Campaigns send without a message code, several in a second.
+    #[test]
+    fn campaigns_of_one_second_do_not_share_an_id() {
+        let id = |code: Value, number: Value| {
+            let message = [("message_code", json!("")), ("message_id", json!(null))];
+            let campaign = [("campaign_code", code), ("campaign_id", number)];
+            to_track(&record(&[&message[..], &campaign[..]].concat())).unwrap().message_id
+        };
+        assert_ne!(id(json!("AAAAA-XXXXX"), json!(null)), id(json!("BBBBB-XXXXX"), json!(null)));
+        assert_ne!(id(json!(null), json!(1)), id(json!(null), json!(2)));
+        assert_eq!(id(json!(null), json!(1)), id(json!(""), json!("1")));
     }
 
     #[test]
