@@ -238,6 +238,14 @@ async fn reject(job: &Job, message: &Message) -> Result<bool> {
 /// What a reject would send if it came in now.
 async fn plan_reject(job: &Job, reject: &Reject) -> Result<Parked> {
     let bytes = reject.raw();
+    if let Some(cut) = &reject.cut {
+        bail!(
+            "it was too large for the queue: only the first {} of its {} bytes were kept (SHA-256 of the whole: {}). Send it again from where it came from",
+            bytes.len(),
+            cut.bytes,
+            cut.sha256
+        );
+    }
     if reject.kind == ItemKind::Parked {
         return Ok(Parked { first_seen: job.clock.wall(), ..Parked::read(&bytes)? });
     }

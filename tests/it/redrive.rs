@@ -43,6 +43,25 @@ async fn a_reject_is_shown_and_then_delivered() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_too_large_for_the_queue_is_kept_cut_and_not_sent_again() {
+    let sandbox = Sandbox::start();
+    let mut noise = 1_u32;
+    let random = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from_digit((noise >> 16) % 36, 36).unwrap()
+    });
+    let poison: String = random.take(1_000_000).collect();
+    sandbox.produce_raw(format!("{poison}\n")).await;
+    sandbox.produce(&[json!({"event_name": "Push Sent", "timestamp": 1, "application_code": "DEMO0-00001", "hwid": "H1"})]).await;
+    sandbox.topic_read().await;
+    assert_eq!(sandbox.calls("segment").await.len(), 1, "the partition goes on");
+    assert_eq!(sandbox.outcomes("source").await, json!({"delivered": 1, "rejected": 1}));
+    let (ok, shown) = sandbox.command(&["redrive"]);
+    assert!(ok && shown.contains("of its 1000000 bytes were kept"), "{shown}");
+    assert_eq!(sandbox.queue("rejects").await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_batch_of_the_failure_bucket_is_sent_from_its_file_with_the_same_ids() {
     let sandbox = Sandbox::start();
     let record = json!({"event_name": "Push Sent", "timestamp": 1_769_860_800, "application_code": "DEMO0-00001",

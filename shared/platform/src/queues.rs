@@ -100,7 +100,7 @@ impl Queues {
     ) -> Vec<Result<(), QueueError>> {
         let encoded = messages.iter().map(|message| match message {
             Message::Park(parked, delay) => (message::encode(parked), *delay),
-            Message::Reject(reject) => (message::encode(reject), Duration::ZERO),
+            Message::Reject(reject) => (message::encode_reject(reject), Duration::ZERO),
         });
         let mut results = Vec::with_capacity(messages.len());
         let (mut retry, mut rejects) = (Vec::new(), Vec::new());
@@ -319,6 +319,18 @@ mod tests {
         let noise: String = std::iter::repeat_with(fastrand::alphanumeric).take(600_000).collect();
         let results = keep(&world, &[parked(&noise, Duration::ZERO), reject(b"x")]).await;
         assert_eq!(results, [Err(QueueError::TooLarge), Ok(())]);
+    }
+
+    /// What could not be kept would come again for ever, and stop its partition.
+    #[tokio::test(start_paused = true)]
+    async fn a_reject_beyond_the_limit_is_kept_cut() {
+        let world = World::new(&[]);
+        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(600_000).collect();
+        assert_eq!(keep(&world, &[reject(&noise)]).await, [Ok(())]);
+        let [(queue, entry)] = world.messages().try_into().unwrap();
+        let kept: Reject = message::decode(entry["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!(queue, "rejects");
+        assert_eq!(kept.cut.unwrap().bytes, noise.len());
     }
 
     #[tokio::test(start_paused = true)]
