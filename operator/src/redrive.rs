@@ -13,8 +13,6 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sqs::types::Message;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use jiff::Timestamp;
 use mapping::tracking_log::{OptionalProperty, Record};
@@ -25,7 +23,7 @@ use platform::secrets::Secrets;
 use platform::settings;
 use platform::transport::{self, Transport};
 use serde_json::Value;
-use source::event::MskEvent;
+use source::event::{MskEvent, RecordValue};
 
 use crate::terminal::{print, say};
 use crate::track_properties::TrackProperties;
@@ -311,14 +309,14 @@ async fn given_up(job: &Job, text: &str) -> Result<(usize, usize)> {
     for (partition, records) in event.records {
         for one in records {
             let origin = Origin::Record(&partition, one.offset);
-            let value = one.value.and_then(|value| STANDARD.decode(value).ok());
-            let planned = match &value {
-                Some(bytes) => {
+            let planned = match &one.value {
+                RecordValue::Bytes(bytes) => {
                     let (kind, application) = (ItemKind::Record, None);
                     let item = Item { kind, application, origin, bytes };
                     plan(job, item, job.clock.wall()).await
                 }
-                None => Err(anyhow::anyhow!("it has no value")),
+                RecordValue::Tombstone => Err(anyhow::anyhow!("it has no value")),
+                RecordValue::NotBase64(_) => Err(anyhow::anyhow!("its value is not base64")),
             };
             match planned {
                 Ok(parked) => {

@@ -7,8 +7,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use mapping::tracking_log::Record;
 use mapping::{Item, ItemKind, Origin, Outcome, Reason, Rules};
 use platform::application::SegmentAccount;
@@ -18,7 +16,7 @@ use platform::{Application, Invocation};
 use serde_json::value::RawValue;
 
 use crate::Source;
-use crate::event::{ItemIdentifier, MskEvent};
+use crate::event::{ItemIdentifier, MskEvent, RecordValue};
 use crate::kept::Kept;
 
 /// The records of one application that are to be sent.
@@ -74,16 +72,13 @@ pub(crate) async fn classify(
     for (partition, records) in event.records {
         for record in records {
             let place = ItemIdentifier { partition: partition.clone(), offset: record.offset };
-            let Some(value) = record.value else {
-                invocation.tally.item(Reason::Tombstone.into());
-                continue;
-            };
-            let (reason, bytes) = match STANDARD.decode(&value) {
-                Ok(bytes) => match classifier.add(&place, &bytes).await {
+            let (reason, bytes) = match record.value {
+                RecordValue::Tombstone => (Reason::Tombstone, Vec::new()),
+                RecordValue::NotBase64(bytes) => (Reason::NotBase64, bytes),
+                RecordValue::Bytes(bytes) => match classifier.add(&place, &bytes).await {
                     Ok(()) => continue,
                     Err(reason) => (reason, bytes),
                 },
-                Err(_) => (Reason::NotBase64, value.into_bytes()),
             };
             let outcome = Outcome::from(reason);
             if matches!(outcome, Outcome::Rejected(_)) {
