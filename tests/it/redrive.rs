@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, command, events};
 
 fn refused() -> Value {
     json!([{"status": 400, "body": {"status_code": 210, "status_message": "event not found"}, "times": 1}])
@@ -81,6 +81,26 @@ async fn a_batch_of_the_failure_bucket_is_sent_from_its_file_with_the_same_ids()
         .await;
     let ids = ids().await;
     assert_eq!(ids[0], ids[1]);
+}
+
+/// Under another id Segment would take it for a new event.
+#[test]
+fn a_record_for_queues_in_aws_needs_the_name_of_the_stack() {
+    let file = events("source/on-failure.json");
+    let queues = [
+        "--rejects-queue-url",
+        "http://127.0.0.1:1/1/r",
+        "--retry-queue-url",
+        "http://127.0.0.1:1/1/q",
+    ];
+    let redrive = |more: &[&str]| {
+        let flags = ["redrive", "--dry-run", "--file", file.to_str().unwrap()];
+        command(&[&flags[..], &queues[..], more].concat())
+    };
+    let (ok, shown) = redrive(&[]);
+    assert!(ok && shown.contains("-7: not sent, its messageId depends on the stack"), "{shown}");
+    let (ok, shown) = redrive(&["--stack-name", "mine"]);
+    assert!(ok && shown.contains("-7: DEMO0-00001 /v1/batch"), "{shown}");
 }
 
 #[tokio::test]
