@@ -39,6 +39,9 @@ pub struct Explain {
     json: bool,
     #[command(flatten)]
     track_properties: TrackProperties,
+    /// Name of the stack, which the `messageId` of Track calls depends on
+    #[arg(long, value_name = "NAME", env = "PWSEG_STACK_NAME", default_value = "")]
+    stack_name: String,
 }
 
 fn kind(name: &str) -> Result<ItemKind> {
@@ -72,6 +75,7 @@ pub fn explain(flags: &Explain) -> Result<()> {
             application: None,
             mapping: mapping.as_ref(),
             track_properties: &flags.track_properties.read()?.unwrap_or_default(),
+            stack: &flags.stack_name,
         },
     )?;
     for warning in warnings {
@@ -97,17 +101,18 @@ pub fn read_input(file: &Path) -> Result<String> {
 
 /// The items of a text: JSON, or a line of JSON each.
 pub fn items(text: &str) -> Result<Vec<Value>> {
-    let whole = match serde_json::from_str::<Value>(text) {
+    let whole = match mapping::json::read::<Value>(text.as_bytes()) {
         Ok(value) => return Ok(mapping::explain::items(value)),
         Err(error) => error,
     };
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    if lines.len() < 2 || serde_json::from_str::<Value>(lines.first().unwrap_or(&"")).is_err() {
+    let is_json = |line: &&str| mapping::json::read::<Value>(line.as_bytes()).is_ok();
+    if lines.len() < 2 || !lines.first().is_some_and(is_json) {
         return Err(whole).context("it is not JSON");
     }
     let mut items = Vec::new();
     for (number, line) in lines.iter().enumerate() {
-        let value = serde_json::from_str(line)
+        let value = mapping::json::read(line.as_bytes())
             .with_context(|| format!("line {} is not JSON", number + 1))?;
         items.extend(mapping::explain::items(value));
     }
@@ -136,17 +141,20 @@ pub struct Question<'a> {
     pub mapping: Option<&'a Value>,
     /// Properties of Track calls beyond the usual ones.
     pub track_properties: &'a [OptionalProperty],
+    /// Name of the stack that sends the Track calls.
+    pub stack: &'a str,
 }
 
 /// Explains items.
 pub fn all(items: &[Value], question: &Question<'_>) -> Result<Explained> {
-    let Question { kind, code, application, mapping, track_properties } = *question;
+    let Question { kind, code, application, mapping, track_properties, stack } = *question;
     let read = mapping.map(subscription::read_any);
     let now = Clock::system().wall();
     let mut rules = match application {
         Some(application) => application.rules(track_properties, now),
         None => Rules { track_properties, now, ..Rules::of_presets(code) },
     };
+    rules.stack = stack;
     if let Some(read) = &read {
         if read.subscriptions.is_empty() {
             bail!("no mapping can be used: {}", read.problems.join("; "));

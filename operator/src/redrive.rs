@@ -8,13 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sqs::types::Message;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use jiff::Timestamp;
 use mapping::tracking_log::{OptionalProperty, Record};
@@ -25,7 +23,7 @@ use platform::secrets::Secrets;
 use platform::settings;
 use platform::transport::{self, Transport};
 use serde_json::Value;
-use source::event::MskEvent;
+use source::event::{MskEvent, RecordValue};
 
 use crate::terminal::{print, say};
 use crate::track_properties::TrackProperties;
@@ -65,6 +63,10 @@ pub struct Redrive {
     secret_id: String,
     #[command(flatten)]
     track_properties: TrackProperties,
+    /// Name of the stack whose records they are: the `messageId` of Track calls depends on it. A running
+    /// sandbox says its own
+    #[arg(long, value_name = "NAME", env = "PWSEG_STACK_NAME")]
+    stack_name: Option<String>,
 }
 
 /// What a redrive works with.
@@ -74,6 +76,8 @@ struct Job {
     retry: String,
     secrets: Secrets,
     track_properties: Vec<OptionalProperty>,
+    /// Without it no record is sent: under another `messageId` Segment would take it for a new event.
+    stack_name: Option<String>,
     clock: Clock,
     dry_run: bool,
 }
@@ -100,7 +104,8 @@ async fn job(flags: &Redrive) -> Result<Job> {
     if let (Some(rejects), Some(retry)) = (&flags.rejects_queue_url, &flags.retry_queue_url) {
         let track_properties = flags.track_properties.read()?.unwrap_or_default();
         let queues = (rejects.clone(), retry.clone());
-        return Ok(Job::new(&config, queues, track_properties, clock, flags));
+        let stack_name = flags.stack_name.clone();
+        return Ok(Job::new(&config, queues, track_properties, stack_name, clock, flags));
     }
     let state = state(&flags.sandbox, &transport).await?;
     let endpoint = state
@@ -111,6 +116,10 @@ async fn job(flags: &Redrive) -> Result<Job> {
         let names = state.pointer("/functions/source/track_properties").and_then(Value::as_str);
         settings::track_properties(names?)
     });
+    let stack_name = flags.stack_name.clone().or_else(|| {
+        let name = state.pointer("/functions/source/stack_name").and_then(Value::as_str);
+        Some(name.unwrap_or_default().to_owned())
+    });
     let credentials = Credentials::new("sandbox", "sandbox", None, None, "sandbox");
     let config = config
         .into_builder()
@@ -120,7 +129,8 @@ async fn job(flags: &Redrive) -> Result<Job> {
         .build();
     let queue = |name: &str| format!("{endpoint}/123456789012/{name}");
     let queues = (queue("rejects"), queue("retry"));
-    Ok(Job::new(&config, queues, track_properties.unwrap_or_default(), clock, flags))
+    let track_properties = track_properties.unwrap_or_default();
+    Ok(Job::new(&config, queues, track_properties, stack_name, clock, flags))
 }
 
 /// What a running sandbox says of itself.
@@ -138,6 +148,7 @@ impl Job {
         config: &SdkConfig,
         (rejects, retry): (String, String),
         track_properties: Vec<OptionalProperty>,
+        stack_name: Option<String>,
         clock: Clock,
         flags: &Redrive,
     ) -> Self {
@@ -148,6 +159,7 @@ impl Job {
             retry,
             secrets: Secrets::new(secrets, &flags.secret_id, SECRETS_ARE_FRESH, clock.clone()),
             track_properties,
+            stack_name,
             clock,
             dry_run: flags.dry_run,
         }
@@ -224,6 +236,14 @@ async fn reject(job: &Job, message: &Message) -> Result<bool> {
 /// What a reject would send if it came in now.
 async fn plan_reject(job: &Job, reject: &Reject) -> Result<Parked> {
     let bytes = reject.raw();
+    if let Some(cut) = &reject.cut {
+        bail!(
+            "it was too large for the queue: only the first {} of its {} bytes were kept (SHA-256 of the whole: {}). Send it again from where it came from",
+            bytes.len(),
+            cut.bytes,
+            cut.sha256
+        );
+    }
     if reject.kind == ItemKind::Parked {
         return Ok(Parked { first_seen: job.clock.wall(), ..Parked::read(&bytes)? });
     }
@@ -253,12 +273,20 @@ async fn plan(job: &Job, item: Item<'_>, at: Timestamp) -> Result<Parked> {
         ),
         _ => None,
     };
+    let stack = match (item.kind, &job.stack_name) {
+        (_, Some(name)) => name.as_str(),
+        (ItemKind::Record, None) => {
+            bail!("its messageId depends on the stack: name it with --stack-name")
+        }
+        (_, None) => "",
+    };
     let presets =
         Rules { track_properties: &job.track_properties, now: at, ..Rules::of_presets(&code) };
     let rules = match &application {
         Some(application) => application.rules(&job.track_properties, at),
         None => presets,
     };
+    let rules = Rules { stack, ..rules };
     let planned = item.plan(&rules)?;
     let parked = Parked::new(&code, planned.work, Cause::Redriven, job.clock.wall());
     Ok(Parked { attempts: 0, ..parked })
@@ -281,14 +309,14 @@ async fn given_up(job: &Job, text: &str) -> Result<(usize, usize)> {
     for (partition, records) in event.records {
         for one in records {
             let origin = Origin::Record(&partition, one.offset);
-            let value = one.value.and_then(|value| STANDARD.decode(value).ok());
-            let planned = match &value {
-                Some(bytes) => {
+            let planned = match &one.value {
+                RecordValue::Bytes(bytes) => {
                     let (kind, application) = (ItemKind::Record, None);
                     let item = Item { kind, application, origin, bytes };
                     plan(job, item, job.clock.wall()).await
                 }
-                None => Err(anyhow::anyhow!("it has no value")),
+                RecordValue::Tombstone => Err(anyhow::anyhow!("it has no value")),
+                RecordValue::NotBase64(_) => Err(anyhow::anyhow!("its value is not base64")),
             };
             match planned {
                 Ok(parked) => {

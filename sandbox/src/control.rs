@@ -122,7 +122,7 @@ impl Control {
     /// `{"input", "mapping", "application"}`: the input may be text of one item per line; the mapping
     /// and the application may be missing.
     fn explain(&self, body: &[u8]) -> Response {
-        let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+        let asked: Value = mapping::json::read(body).unwrap_or_default();
         let code = asked.get("application").and_then(Value::as_str).unwrap_or(DEMO_APPLICATION);
         let application = self.standins.aws.apps.application(code);
         let mapping = asked.get("mapping").filter(|mapping| !mapping.is_null());
@@ -137,6 +137,7 @@ impl Control {
             application: application.as_ref(),
             mapping,
             track_properties: &self.track_properties(),
+            stack: self.stack_name(),
         };
         let explained = items.and_then(|items| explain::all(&items, &question));
         match explained {
@@ -149,6 +150,12 @@ impl Control {
     fn track_properties(&self) -> Vec<OptionalProperty> {
         let names = self.functions.iter().find_map(|function| function.track_properties.as_deref());
         names.and_then(settings::track_properties).unwrap_or_default()
+    }
+
+    /// Likewise.
+    fn stack_name(&self) -> &str {
+        let names = self.functions.iter().find_map(|function| function.stack_name.as_deref());
+        names.unwrap_or_default()
     }
 
     fn set_faults(&self, upstream: &str, body: &[u8]) -> Response {

@@ -19,6 +19,9 @@ pub const FUNCTIONS: [Deployed; 3] = [
     Deployed { name: "retry", timeout: Duration::from_mins(1) },
 ];
 
+/// Stands for the name of the stack, which the template hands to the source.
+pub const STACK_NAME: &str = "sandbox";
+
 /// `VisibilityTimeout` of the retry queue: six times the function's time limit, as AWS advises.
 pub const RETRY_VISIBILITY: Duration = Duration::from_mins(6);
 

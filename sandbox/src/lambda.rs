@@ -73,6 +73,8 @@ pub(crate) struct Function {
     pub(crate) name: &'static str,
     /// `PWSEG_TRACK_PROPERTIES` of its environment, where it is set.
     pub(crate) track_properties: Option<String>,
+    /// `PWSEG_STACK_NAME` of its environment, where it is set.
+    pub(crate) stack_name: Option<String>,
     timeout: Duration,
     environments: Environments,
     state: Mutex<State>,
@@ -106,10 +108,12 @@ impl Function {
         timeout: Duration,
         environments: Environments,
         track_properties: Option<String>,
+        stack_name: Option<String>,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
             track_properties,
+            stack_name,
             timeout,
             environments,
             state: Mutex::default(),
@@ -175,6 +179,7 @@ impl Function {
             "invocations": self.invocations.load(Ordering::Relaxed),
             "cold_starts": self.cold_starts.load(Ordering::Relaxed),
             "track_properties": self.track_properties,
+            "stack_name": self.stack_name,
         })
     }
 

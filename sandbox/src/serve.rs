@@ -21,7 +21,7 @@ use world::segment::{self, Segment};
 
 use crate::apps::{self, Apps};
 use crate::control::{Control, Standins};
-use crate::deployed::{Deployed, FUNCTIONS, RETRY_BATCH_SIZE, RETRY_VISIBILITY, TOPIC};
+use crate::deployed::{Deployed, FUNCTIONS, RETRY_BATCH_SIZE, RETRY_VISIBILITY, STACK_NAME, TOPIC};
 use crate::http;
 use crate::lambda::{Environments, Function};
 use crate::logs::Logs;
@@ -137,7 +137,8 @@ fn start(
     for Deployed { name, timeout } in FUNCTIONS {
         let environment = environment(name, aws_url, flags)?;
         let track_properties = environment.get("PWSEG_TRACK_PROPERTIES").cloned();
-        let function = Function::new(name, timeout, environments, track_properties);
+        let stack_name = environment.get("PWSEG_STACK_NAME").cloned();
+        let function = Function::new(name, timeout, environments, track_properties, stack_name);
         let mut bootstraps = flags.bootstrap.iter().filter(|(function, _)| function == name);
         let bootstrap = bootstraps.next_back().map(|(_, file)| file.clone());
         let command = command(name, bootstrap, environment)?;
@@ -222,7 +223,10 @@ fn environment(name: &str, aws: &str, flags: &Options) -> Result<BTreeMap<String
         return Ok(environment);
     }
     let partial = (!flags.on_demand).to_string();
-    let set = queues.into_iter().chain([("PWSEG_PARTIAL_BATCH_RESPONSE", partial)]);
+    let set = queues.into_iter().chain([
+        ("PWSEG_PARTIAL_BATCH_RESPONSE", partial),
+        ("PWSEG_STACK_NAME", STACK_NAME.to_owned()),
+    ]);
     environment.extend(set.map(|(name, value)| (name.to_owned(), value)));
     if !flags.real_delays {
         environment.extend(SCALED_DELAYS.map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -22,4 +22,5 @@ mod schema;
 mod secret;
 mod source;
 mod startup;
+mod surrogates;
 mod webhook;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, command, events};
 
 fn refused() -> Value {
     json!([{"status": 400, "body": {"status_code": 210, "status_message": "event not found"}, "times": 1}])
@@ -43,6 +43,25 @@ async fn a_reject_is_shown_and_then_delivered() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_too_large_for_the_queue_is_kept_cut_and_not_sent_again() {
+    let sandbox = Sandbox::start();
+    let mut noise = 1_u32;
+    let random = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from_digit((noise >> 16) % 36, 36).unwrap()
+    });
+    let poison: String = random.take(1_000_000).collect();
+    sandbox.produce_raw(format!("{poison}\n")).await;
+    sandbox.produce(&[json!({"event_name": "Push Sent", "timestamp": 1, "application_code": "DEMO0-00001", "hwid": "H1"})]).await;
+    sandbox.topic_read().await;
+    assert_eq!(sandbox.calls("segment").await.len(), 1, "the partition goes on");
+    assert_eq!(sandbox.outcomes("source").await, json!({"delivered": 1, "rejected": 1}));
+    let (ok, shown) = sandbox.command(&["redrive"]);
+    assert!(ok && shown.contains("of its 1000000 bytes were kept"), "{shown}");
+    assert_eq!(sandbox.queue("rejects").await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_batch_of_the_failure_bucket_is_sent_from_its_file_with_the_same_ids() {
     let sandbox = Sandbox::start();
     let record = json!({"event_name": "Push Sent", "timestamp": 1_769_860_800, "application_code": "DEMO0-00001",
@@ -62,6 +81,26 @@ async fn a_batch_of_the_failure_bucket_is_sent_from_its_file_with_the_same_ids()
         .await;
     let ids = ids().await;
     assert_eq!(ids[0], ids[1]);
+}
+
+/// Under another id Segment would take it for a new event.
+#[test]
+fn a_record_for_queues_in_aws_needs_the_name_of_the_stack() {
+    let file = events("source/on-failure.json");
+    let queues = [
+        "--rejects-queue-url",
+        "http://127.0.0.1:1/1/r",
+        "--retry-queue-url",
+        "http://127.0.0.1:1/1/q",
+    ];
+    let redrive = |more: &[&str]| {
+        let flags = ["redrive", "--dry-run", "--file", file.to_str().unwrap()];
+        command(&[&flags[..], &queues[..], more].concat())
+    };
+    let (ok, shown) = redrive(&[]);
+    assert!(ok && shown.contains("-7: not sent, its messageId depends on the stack"), "{shown}");
+    let (ok, shown) = redrive(&["--stack-name", "mine"]);
+    assert!(ok && shown.contains("-7: DEMO0-00001 /v1/batch"), "{shown}");
 }
 
 #[tokio::test]

@@ -45,6 +45,10 @@ fn parameters_have_the_defaults_and_ranges_of_their_settings() {
     for (function, name, value) in variables(&template) {
         let Some(setting) = settings.get(name) else { continue };
         let Some(parameter) = value["Ref"].as_str() else { continue };
+        // What CloudFormation knows of the stack, such as its name.
+        if parameter.starts_with("AWS::") {
+            continue;
+        }
         let Some(properties) = template.parameters().get(parameter) else {
             // A resource, whose name only AWS knows.
             let required = setting.default().is_none();

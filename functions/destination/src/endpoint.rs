@@ -38,6 +38,8 @@ pub(crate) enum Body<'a> {
     One(&'a [u8]),
     /// A list of items.
     List(Vec<&'a [u8]>),
+    /// A list of more items than are taken, with its first: nothing is read of the others.
+    TooMany(&'a [u8]),
 }
 
 impl<'a> Body<'a> {
@@ -45,6 +47,7 @@ impl<'a> Body<'a> {
         match self {
             Self::One(item) => std::slice::from_ref(item),
             Self::List(items) => items,
+            Self::TooMany(_) => &[],
         }
     }
 
@@ -53,6 +56,7 @@ impl<'a> Body<'a> {
         match self {
             Self::One(_) => None,
             Self::List(items) => items.first().copied(),
+            Self::TooMany(first) => Some(first),
         }
     }
 }

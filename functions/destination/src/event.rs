@@ -82,6 +82,13 @@ impl HttpResponse {
         )
     }
 
+    /// The request has more items than are taken in one; none of them was read.
+    pub fn too_many_items(limit: usize) -> Self {
+        let message =
+            format!("a request may have at most {limit} items: send them in several requests");
+        Self::message(413, &message)
+    }
+
     /// Something could be neither delivered nor kept: the caller must resend the request.
     pub fn unavailable() -> Self {
         Self::message(503, "temporarily unavailable, send it again")

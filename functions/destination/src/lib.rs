@@ -9,6 +9,7 @@
 //! * [`endpoint`]: what an endpoint is; [`endpoints`]: the routes, with a file for each.
 //! * `caller`: which application, and whether the caller holds its key; [`signature`]: whether a
 //!   webhook's sender holds the shared secret.
+//! * `split`: the items of a request's list, up to the limit.
 //! * `process`: from items to outcomes, the same for every route.
 //! * `seen`: raw events that were sent before and need not be sent again.
 
@@ -19,6 +20,7 @@ pub mod event;
 mod process;
 mod seen;
 pub mod signature;
+mod split;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -116,6 +118,9 @@ impl Destination {
         };
         // Only now: an unauthenticated caller learns nothing about the body.
         let body = body?;
+        if matches!(body, Body::TooMany(_)) {
+            return Err(HttpResponse::too_many_items(split::MAX_ITEMS));
+        }
         let results = match endpoint.kind {
             Some(kind) => {
                 let items = (request.body.as_slice(), body.items());
@@ -217,6 +222,46 @@ mod tests {
         assert_eq!(invoke(&destination, &world, bad).await.response.status_code, 401);
         let bad = call("post-events", &json!("no object"));
         assert_eq!(invoke(&destination, &world, bad).await.response.status_code, 400);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_of_more_items_than_the_limit_is_refused_unread() {
+        let (world, destination) = setup();
+        let event = |n: usize| json!({"type": "identify", "messageId": n.to_string(), "userId": "u", "traits": {"a": n}});
+        for (number, status) in [(2_000, 200), (2_001, 413)] {
+            let before = world.requests().len();
+            let posted: Vec<Value> = (0..number).map(|n| posted(&n.to_string())).collect();
+            let raw: Vec<Value> = (0..number).map(event).collect();
+            for request in [call("post-events", &json!({ "events": posted })), webhook(&json!(raw))]
+            {
+                let answered = invoke(&destination, &world, request).await;
+                assert_eq!(answered.response.status_code, status, "{number}");
+                let refused = status == 413;
+                assert_eq!(answered.outcomes().is_empty(), refused);
+                assert_eq!(
+                    answered.response.body.contains("2000"),
+                    refused,
+                    "{}",
+                    answered.response.body
+                );
+            }
+            assert_eq!(world.requests().len() - before, if status == 200 { 4_000 } else { 0 });
+        }
+    }
+
+    /// Not even how many items are too many.
+    #[tokio::test(start_paused = true)]
+    async fn an_unauthenticated_caller_with_too_many_items_is_refused_for_the_key() {
+        let (world, destination) = setup();
+        let headers = json!({"x-pw-appcode": "A", "authorization": "Token wrong"});
+        let body = json!({"events": vec![0; 2_001]}).to_string();
+        let request = event("/integration-segment/v1/post-events", &headers, &body);
+        assert_eq!(invoke(&destination, &world, request).await.response.status_code, 401);
+        // As Segment signs lists.
+        let body = json!(vec![0; 2_001]).to_string();
+        let mut request = webhook(&json!(0));
+        request["body"] = body.into();
+        assert_eq!(invoke(&destination, &world, request).await.response.status_code, 413);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,4 +1,5 @@
-//! Raw events that came before, by their `messageId`.
+//! Raw events that came before, by their `messageId` and their bytes: different events under one id are
+//! different events.
 //!
 //! Webhooks carry no time that is signed, so that a repeated request cannot be told from a new one but
 //! by its events. Best effort: the memory is per process. Items of other kinds have no `messageId`.
@@ -63,9 +64,10 @@ fn event_key(application: &str, item: &Item<'_>) -> Option<[u8; 32]> {
     if item.kind != ItemKind::RawEvent {
         return None;
     }
-    let event: Event = serde_json::from_slice(item.bytes).ok()?;
-    let id = event.message_id.filter(|id| !id.is_empty())?;
-    Some(key(application, id.as_bytes()))
+    let event: Event = mapping::json::read(item.bytes).ok()?;
+    event.message_id.filter(|id| !id.is_empty())?;
+    // The bytes hold the id.
+    Some(key(application, item.bytes))
 }
 
 /// What an item of an application is known by.
@@ -99,6 +101,26 @@ mod tests {
         assert!(!claim(&seen, "A", "m1") && claim(&seen, "B", "m1"));
         seen.release("A", &item(ItemKind::RawEvent, br#"{"messageId":"m1"}"#));
         assert!(claim(&seen, "A", "m1"));
+    }
+
+    /// Senders reuse ids: a library that numbers its calls starts at 1 again on every device.
+    #[test]
+    fn different_events_under_one_id_are_both_new() {
+        let seen = Seen::default();
+        let raw = |bytes| item(ItemKind::RawEvent, bytes);
+        let first = raw(br#"{"messageId":"m1","event":"A"}"#);
+        let second = raw(br#"{"messageId":"m1","event":"B"}"#);
+        assert!(seen.claim("A", &first) && seen.claim("A", &second));
+        assert!(!seen.claim("A", &first) && !seen.claim("A", &second));
+        seen.release("A", &first);
+        assert!(seen.claim("A", &first) && !seen.claim("A", &second));
+    }
+
+    #[test]
+    fn an_event_with_half_a_surrogate_pair_is_known_again() {
+        let seen = Seen::default();
+        let event = item(ItemKind::RawEvent, br#"{"messageId":"m\ud83d","event":"A"}"#);
+        assert!(seen.claim("A", &event) && !seen.claim("A", &event));
     }
 
     #[test]

@@ -7,8 +7,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use mapping::tracking_log::Record;
 use mapping::{Item, ItemKind, Origin, Outcome, Reason, Rules};
 use platform::application::SegmentAccount;
@@ -18,7 +16,7 @@ use platform::{Application, Invocation};
 use serde_json::value::RawValue;
 
 use crate::Source;
-use crate::event::{ItemIdentifier, MskEvent};
+use crate::event::{ItemIdentifier, MskEvent, RecordValue};
 use crate::kept::Kept;
 
 /// The records of one application that are to be sent.
@@ -74,16 +72,13 @@ pub(crate) async fn classify(
     for (partition, records) in event.records {
         for record in records {
             let place = ItemIdentifier { partition: partition.clone(), offset: record.offset };
-            let Some(value) = record.value else {
-                invocation.tally.item(Reason::Tombstone.into());
-                continue;
-            };
-            let (reason, bytes) = match STANDARD.decode(&value) {
-                Ok(bytes) => match classifier.add(&place, &bytes).await {
+            let (reason, bytes) = match record.value {
+                RecordValue::Tombstone => (Reason::Tombstone, Vec::new()),
+                RecordValue::NotBase64(bytes) => (Reason::NotBase64, bytes),
+                RecordValue::Bytes(bytes) => match classifier.add(&place, &bytes).await {
                     Ok(()) => continue,
                     Err(reason) => (reason, bytes),
                 },
-                Err(_) => (Reason::NotBase64, value.into_bytes()),
             };
             let outcome = Outcome::from(reason);
             if matches!(outcome, Outcome::Rejected(_)) {
@@ -119,7 +114,8 @@ impl Classifier<'_> {
             let settings = self.look_up(code).await;
             self.settings.insert(code.to_owned(), settings);
         }
-        let (properties, now) = (&self.source.settings.track_properties, self.invocation.received);
+        let settings = &self.source.settings;
+        let (properties, now) = (&settings.track_properties, self.invocation.received);
         let (rules, account) = match self.settings.get(code) {
             Some(Settings::Known(application)) => {
                 (application.rules(properties, now), application.segment.as_ref())
@@ -130,7 +126,7 @@ impl Classifier<'_> {
             }
             Some(Settings::NotConfigured) | None => return Err(Reason::NotConfigured),
         };
-        let track = record.track(&rules)?;
+        let track = record.track(&Rules { stack: &settings.stack_name, ..rules })?;
         let call = serde_json::value::to_raw_value(&track).map_err(|_| Reason::BadField)?;
         if !self.message_ids.insert(track.message_id) {
             return Err(Reason::Duplicate);

@@ -9,28 +9,21 @@
 //!
 //! Invariant: a record that cannot be read in some respect never fails the event.
 
+mod record;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A batch of records of one topic.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct MskEvent {
-    /// `aws:kafka`.
-    pub event_source: Option<String>,
-    /// Records by `topic-partition`; in order, so that logs and tests are stable.
-    pub records: BTreeMap<String, Vec<MskRecord>>,
-}
+pub use self::record::{MskRecord, RecordValue, UNKNOWN_OFFSET};
 
-/// A record. Its headers, key and timestamp are not read: nothing depends on them.
+/// A batch of records of one topic. The event's other fields are not read: nothing depends on them.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct MskRecord {
-    /// Offset in its partition.
-    pub offset: i64,
-    /// The value in base64; none is a tombstone.
-    pub value: Option<String>,
+#[serde(default)]
+pub struct MskEvent {
+    /// Records by `topic-partition`; in order, so that logs and tests are stable.
+    #[serde(deserialize_with = "record::by_partition")]
+    pub records: BTreeMap<String, Vec<MskRecord>>,
 }
 
 /// Which records Lambda must resend. An empty list is success.
@@ -64,6 +57,14 @@ mod tests {
 
     use super::*;
 
+    fn read(event: &str) -> MskEvent {
+        serde_json::from_str(event).unwrap()
+    }
+
+    fn bytes(offset: i64, value: &str) -> MskRecord {
+        MskRecord { offset, value: RecordValue::Bytes(value.as_bytes().to_vec()) }
+    }
+
     #[test]
     fn odd_records_are_read() {
         let event: MskEvent = serde_json::from_value(json!({
@@ -72,13 +73,75 @@ mod tests {
                  "timestampType": "CREATE_TIME", "value": "e30=", "headers": [{"h": [-1, 255]}]},
                 {"topic": "t", "partition": 0, "offset": 16, "value": null},
                 {"offset": 17, "key": null, "keySchemaMetadata": {"schemaId": "s"}},
+                {"offset": 18, "value": "no base64"},
             ]},
         }))
         .unwrap();
         let records = &event.records["t-0"];
-        assert_eq!(records[0].value.as_deref(), Some("e30="));
-        assert_eq!((records[1].offset, &records[1].value), (16, &None));
-        assert_eq!(records[2].offset, 17);
+        assert_eq!(records[0], bytes(15, "{}"));
+        let tombstone = |offset| MskRecord { offset, value: RecordValue::Tombstone };
+        assert_eq!(records[1..3], [tombstone(16), tombstone(17)]);
+        let value = RecordValue::NotBase64(b"no base64".to_vec());
+        assert_eq!(records[3], MskRecord { offset: 18, value });
+    }
+
+    #[test]
+    fn records_are_read_as_lists_and_as_objects() {
+        let record = r#"{"topic":"t","partition":0,"offset":5,"value":"e30="}"#;
+        for records in [
+            format!(r#"{{"t-0":[{record}]}}"#),
+            format!(r#"{{"t-0":{record}}}"#),
+            format!("[{record}]"),
+        ] {
+            let event = read(&format!(r#"{{"records":{records}}}"#));
+            assert_eq!(event.records["t-0"], [bytes(5, "{}")], "{records}");
+            assert_eq!(event.records.len(), 1, "{records}");
+        }
+        for none in ["{}", r#"{"records":null}"#, r#"{"records":{"t-0":null}}"#] {
+            assert!(read(none).records.values().all(Vec::is_empty), "{none}");
+        }
+    }
+
+    /// A value that nobody encoded is the record itself.
+    #[test]
+    fn a_value_may_be_json() {
+        let event = read(
+            r#"{"records":{"t-0":[{"offset":1,"value":{"hwid":"cut \ud83d"}},{"hwid":"H"}]}}"#,
+        );
+        let records = &event.records["t-0"];
+        assert_eq!(records[0], bytes(1, r#"{"hwid":"cut \ud83d"}"#));
+        assert_eq!(records[1], bytes(UNKNOWN_OFFSET, r#"{"hwid":"H"}"#));
+    }
+
+    #[test]
+    fn no_record_fails_the_event() {
+        let odd = [
+            "null",
+            "5",
+            "true",
+            r#""text""#,
+            r#""\ud83d""#,
+            "[]",
+            r#"[1,"e30="]"#,
+            "{}",
+            r#"{"\ud83d":1}"#,
+            r#"{"offset":"\ud83d","value":"\ud83d"}"#,
+            r#"{"offset":1.5,"value":[]}"#,
+            r#"{"offset":{},"value":5}"#,
+            r#"{"offset":1,"offset":2,"value":"e30="}"#,
+            r#"{"topic":5,"partition":{},"offset":99999999999999999999,"value":false}"#,
+        ];
+        let good = r#"{"topic":"t","partition":0,"offset":"7","value":"e30="}"#;
+        for odd in odd {
+            for records in [
+                format!(r#"{{"t-0":[{odd},{good}]}}"#),
+                format!(r#"{{"t-1":{odd},"t-0":[{good}]}}"#),
+                format!("[{odd},{good}]"),
+            ] {
+                let event = read(&format!(r#"{{"eventSource":5,"records":{records}}}"#));
+                assert_eq!(event.records["t-0"].last(), Some(&bytes(7, "{}")), "{records}");
+            }
+        }
     }
 
     #[test]

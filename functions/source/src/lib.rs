@@ -163,6 +163,18 @@ mod tests {
         tally.outcomes().iter().map(|(outcome, number)| (outcome.code(), *number)).collect()
     }
 
+    /// The same, added up by code.
+    fn by_code(tally: &Tally) -> Vec<(&'static str, u64)> {
+        let mut codes: Vec<(&'static str, u64)> = Vec::new();
+        for (code, number) in outcomes(tally) {
+            match codes.last_mut() {
+                Some((last, sum)) if *last == code => *sum += number,
+                _ => codes.push((code, number)),
+            }
+        }
+        codes
+    }
+
     /// The events that the upstream received, by write key.
     fn sent(world: &World) -> Vec<(String, usize)> {
         let batch = |request: &platform::transport::Request| {
@@ -183,6 +195,45 @@ mod tests {
         assert_eq!(deadlines.end.since(now), Duration::from_secs(58));
         assert_eq!(deadlines.answer.since(now), Duration::from_secs(55));
         assert_eq!(deadlines.start.since(now), Duration::from_secs(50));
+    }
+
+    /// Everything in them ends in one outcome.
+    #[tokio::test(start_paused = true)]
+    async fn events_in_other_forms_are_worked_on() {
+        let encoded = STANDARD.encode(record("A", "h1").to_string());
+        let one = json!({"topic": "t", "partition": 0, "offset": 10, "value": encoded});
+        let plain = json!({"offset": "11", "value": record("A", "h2")});
+        for (records, delivered, others) in [
+            (json!({ "t-0": one }), 1, vec![]),
+            (json!([one]), 1, vec![]),
+            (json!({"t-0": [one, plain]}), 2, vec![]),
+            (
+                json!({"t-0": [one, null, 5, "text"], "t-1": true}),
+                1,
+                vec![("disregarded", 1), ("rejected", 3)],
+            ),
+        ] {
+            let (world, source) = setup(&[]);
+            let event = serde_json::from_value(json!({ "records": records })).unwrap();
+            let (result, tally) = invoke(&source, &world, event).await;
+            assert_eq!(result, Ok(vec![]), "{records}");
+            let expected = [vec![("delivered", delivered)], others].concat();
+            assert_eq!(by_code(&tally), expected, "{records}");
+        }
+    }
+
+    /// Two stacks may export to one Segment workspace.
+    #[tokio::test(start_paused = true)]
+    async fn ids_are_those_of_the_stack() {
+        let mut ids = Vec::new();
+        for stack in ["one", "one", "two", ""] {
+            let (world, source) = setup(&[("PWSEG_STACK_NAME", stack)]);
+            invoke(&source, &world, event(&[record("A", "h1")])).await.0.unwrap();
+            let body: Value = serde_json::from_slice(world.requests()[0].body()).unwrap();
+            ids.push(body["batch"][0]["messageId"].clone());
+        }
+        assert_eq!(ids[0], ids[1]);
+        assert!(ids[1] != ids[2] && ids[2] != ids[3] && ids[1] != ids[3], "{ids:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,10 +15,11 @@ use serde_json::{Value, json};
 
 use self::influence::{Influence, Part, parts};
 use crate::call::{Call, Plan};
+use crate::integrations::withheld_by;
 use crate::item::{Item, ItemKind, Origin};
 use crate::outcome::Outcome;
 use crate::raw_event::{self, TYPES};
-use crate::reason::Refusal;
+use crate::reason::{Reason, Refusal};
 use crate::rules::Rules;
 use crate::tracking_log::Record;
 use crate::work::Work;
@@ -202,9 +203,12 @@ pub fn explain(kind: ItemKind, value: &Value, rules: &Rules<'_>) -> Explanation 
         }
     }
     let parts = parts(value);
-    let influence = Influence::find(value, &parts, &calls, |changed| {
+    let mut influence = Influence::find(value, &parts, &calls, |changed| {
         run(kind, changed, rules).ok().map(|(calls, _)| calls)
     });
+    if refused_for(&drops, Reason::NotForPushwoosh) {
+        influence.decisive.extend(withheld_by(value).map(|name| format!("integrations.{name}")));
+    }
     let unused = match kind {
         // The language's own trace knows what was read, also where another value won.
         ItemKind::RawEvent => unread(&mappings, &parts, &calls, &influence),
@@ -237,6 +241,10 @@ pub fn explain(kind: ItemKind, value: &Value, rules: &Rules<'_>) -> Explanation 
         decisive: influence.decisive,
         unused,
     }
+}
+
+fn refused_for(drops: &[Dropped], reason: Reason) -> bool {
+    drops.iter().any(|dropped| dropped.reason == reason.code())
 }
 
 /// The parts of a raw event that no selected mapping reads, that decide nothing, and that no call
@@ -378,6 +386,24 @@ mod tests {
         assert_eq!(explanation.drops[0].outcome, "rejected");
         assert_eq!(explanation.mappings[1].dropped.as_ref(), Some(&explanation.drops[0]));
         assert_eq!(explanation.mappings[0].dropped, None);
+    }
+
+    #[test]
+    fn an_event_that_is_not_for_pushwoosh_is_shown_as_such() {
+        let event = |integrations: Value| {
+            let event = json!({"type": "identify", "userId": "u1", "traits": {"a": 1},
+                "integrations": integrations});
+            explained(ItemKind::RawEvent, &event)
+        };
+        let withheld = event(json!({"All": false, "Mixpanel": true}));
+        assert!(withheld.calls.is_empty() && withheld.mappings.iter().any(|one| one.selected));
+        let [dropped] = withheld.drops.as_slice() else { panic!("one reason") };
+        assert_eq!((dropped.reason, dropped.outcome), ("not_for_pushwoosh", "disregarded"));
+        assert_eq!(withheld.decisive, ["integrations.All"]);
+        assert_eq!(withheld.unused, ["integrations.Mixpanel"]);
+        let allowed = event(json!({"All": false, "Pushwoosh": true}));
+        assert_eq!((allowed.calls.len(), allowed.drops.len()), (1, 0));
+        assert!(allowed.decisive.contains(&"integrations.Pushwoosh".to_owned()));
     }
 
     #[test]

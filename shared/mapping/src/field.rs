@@ -8,7 +8,7 @@ use crate::reason::{Reason, Refusal};
 
 /// Reads JSON text.
 pub(crate) fn json(text: &[u8]) -> Result<Value, Refusal> {
-    serde_json::from_slice(text).map_err(|_| Refusal::new(Reason::NotJson, "JSON is expected"))
+    crate::json::read(text).map_err(|_| Refusal::new(Reason::NotJson, "JSON is expected"))
 }
 
 /// Reads a JSON object. A derived `Deserialize` would also take an array, field by field in their
@@ -58,7 +58,7 @@ pub(crate) fn fold(text: &str) -> String {
 
 /// Whose item this is, for the log of an item that was not delivered.
 pub fn identity_of(item: &[u8]) -> Option<String> {
-    let item: Value = serde_json::from_slice(item).ok()?;
+    let item: Value = crate::json::read(item).ok()?;
     ["user_id", "external_id", "userId", "device_id", "hwid", "anonymousId"]
         .iter()
         .find_map(|name| item.get(name).and_then(id))
@@ -106,6 +106,7 @@ mod tests {
             (r#"{"external_id":5}"#, Some("5")),
             (r#"{"anonymousId":"a","userId":"false"}"#, Some("a")),
             (r#"{"hwid":"h"}"#, Some("h")),
+            (r#"{"user_id":"u","name":"cut \ud83d"}"#, Some("u")),
             ("{}", None),
             ("no json", None),
         ] {

@@ -133,6 +133,23 @@ mod tests {
         }
     }
 
+    /// JSON allows the escape, Rust's strings do not hold it.
+    #[test]
+    fn half_a_surrogate_pair_costs_no_item() {
+        let record = r#"{"event_name":"Push Sent","timestamp":1,"application_code":"A","hwid":"H","payload":"\ud83d"}"#;
+        let raw = r#"{"type":"identify","userId":"u","traits":{"cut":"\ud83d"}}"#;
+        for (kind, bytes) in [
+            (ItemKind::Event, r#"{"user_id":"u","device_platform":"ios","name":"cut \ud83d"}"#),
+            (ItemKind::Profile, r#"{"user_id":"u","attributes":{"a":"\ude00"}}"#),
+            (ItemKind::Deletion, r#"{"external_id":"u\ud83d"}"#),
+            (ItemKind::RawEvent, raw),
+            (ItemKind::Record, record),
+        ] {
+            let planned = plan(kind, bytes.as_bytes());
+            assert!(planned.is_ok(), "{kind:?}: {planned:?}");
+        }
+    }
+
     #[test]
     fn names_are_those_on_the_wire_and_older_rejects_stay_readable() {
         for kind in ItemKind::ALL {

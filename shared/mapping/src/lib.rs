@@ -16,7 +16,8 @@
 //! * [`outcome`], [`reason`], [`cause`]: how an item ended, why it was not delivered, and why it is
 //!   not delivered yet. One enum each for the whole system.
 //! * [`explain`]: where everything in a call comes from, and what went nowhere.
-//! * `field`: tolerant reading of single fields.
+//! * [`json`]: JSON text that others wrote.
+//! * `integrations`: whether a raw event is for Pushwoosh; `field`: tolerant reading of single fields.
 
 pub mod call;
 pub mod cause;
@@ -25,7 +26,9 @@ pub mod device_platform;
 pub mod event;
 pub mod explain;
 mod field;
+mod integrations;
 pub mod item;
+pub mod json;
 pub mod outcome;
 pub mod parked;
 pub mod profile;

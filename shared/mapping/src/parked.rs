@@ -59,7 +59,7 @@ impl Parked {
 
     /// Reads a message.
     pub fn read(message: &[u8]) -> Result<Self, Refusal> {
-        serde_json::from_slice(message).map_err(|_| Reason::NotJson.into())
+        crate::json::read(message).map_err(|_| Reason::NotJson.into())
     }
 
     /// The work as the application's settings want it today. Track calls of events that it does not

@@ -2,7 +2,7 @@
 //! mappings that select it; what each gives is what Segment's own destination would send.
 //!
 //! Invariants: every mapping counts for itself: one that fails leaves the others alone. A deletion
-//! needs no mapping.
+//! needs no mapping, and `integrations` never withhold it.
 
 use segment_language::action::Action;
 use segment_language::schema::Mode;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::call::Plan;
 use crate::field::json;
+use crate::integrations::withheld_by;
 use crate::reason::{Disposition, Reason, Refusal};
 use crate::rules::Rules;
 use crate::work::Planned;
@@ -32,6 +33,10 @@ pub fn plan(rules: &Rules<'_>, event: &[u8]) -> Result<Planned, Refusal> {
         // A regulation's event: `context` is a list there, and only the user counts.
         let user = event.get("userId").unwrap_or(&Value::Null);
         return Ok(deletion::plan_value(rules.application, json!({ "user_id": user }))?.into());
+    }
+    if let Some(name) = withheld_by(&event) {
+        let message = format!("integrations.{name} withholds the event");
+        return Err(Refusal::new(Reason::NotForPushwoosh, message));
     }
     let (mut plan, mut refusals) = (Plan::default(), Vec::new());
     for subscription in rules.subscriptions.iter().filter(|one| one.selects(&event)) {
@@ -142,6 +147,56 @@ mod tests {
             (json!({"type": 5}), Err(Reason::NoMapping)),
         ] {
             assert_eq!(track(change.clone()), expected, "{change}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_for_pushwoosh_is_disregarded() {
+        let event = |integrations: &Value| json!({"type": "identify", "userId": "u1", "traits": {"a": 1}, "integrations": integrations});
+        for integrations in [
+            json!(null),
+            json!([]),
+            json!("text"),
+            json!({}),
+            json!({"All": true}),
+            json!({"All": null}),
+            json!({"Mixpanel": false}),
+            // Names are compared as they are written.
+            json!({"pushwoosh": false}),
+            json!({"All": false, "Pushwoosh": true}),
+            json!({"All": false, "Pushwoosh": {}}),
+            json!({"All": false, "Pushwoosh": {"option": 1}}),
+        ] {
+            assert!(calls(&event(&integrations), presets()).is_ok(), "{integrations}");
+        }
+        for integrations in [
+            json!({"All": false}),
+            json!({"All": false, "Mixpanel": true}),
+            json!({"All": false, "Pushwoosh": null}),
+            json!({"All": false, "pushwoosh": true}),
+            json!({"Pushwoosh": false}),
+            json!({"All": true, "Pushwoosh": false}),
+        ] {
+            let reason = calls(&event(&integrations), presets()).unwrap_err();
+            assert_eq!(reason.code(), "not_for_pushwoosh", "{integrations}");
+        }
+    }
+
+    /// The Track calls that the source sends to Segment come back over a webhook.
+    #[test]
+    fn our_own_track_calls_do_not_come_back_as_events() {
+        let record = json!({"event_name": "Push Sent", "timestamp": 1, "application_code": "A", "hwid": "H"});
+        let record = record.to_string();
+        let record = crate::tracking_log::Record::read(record.as_bytes()).unwrap();
+        let track = serde_json::to_value(record.track(&Rules::of_presets("A")).unwrap()).unwrap();
+        assert_eq!(calls(&track, presets()).unwrap_err().code(), "not_for_pushwoosh");
+    }
+
+    #[test]
+    fn a_deletion_is_never_withheld() {
+        for integrations in [json!([]), json!({"All": false}), json!({"Pushwoosh": false})] {
+            let event = json!({"type": "delete", "userId": "u1", "integrations": integrations});
+            assert!(calls(&event, presets()).is_ok(), "{integrations}");
         }
     }
 

@@ -73,8 +73,11 @@ reasons! {
         "The event is not one of those that Segment receives.",
         "None, unless it is wanted: then add it to `segment.events` of the application's secret.";
     Duplicate, "duplicate", Disregard,
-        "It was seen before: the same record in the batch, or an event with the same `messageId`.",
+        "It was seen before: the same record in the batch, or the same raw event, known by its `messageId` and bytes.",
         "None: it was sent once.";
+    NotForPushwoosh, "not_for_pushwoosh", Disregard,
+        "The event's `integrations` withhold it from Pushwoosh.",
+        "None, unless it is wanted: then its sender must set `Pushwoosh` in `integrations` to true. Track calls that `source` sent to Segment always withhold themselves.";
     NoMapping, "no_mapping", Disregard,
         "No mapping's trigger selects the event.",
         "None, unless it is wanted: then find the condition that fails with `cargo run -- explain`, and correct `mappings` of the application's secret.";

@@ -16,18 +16,21 @@ pub struct Rules<'a> {
     pub exported: Option<&'a [MessageEvent]>,
     /// Properties of Track calls beyond the usual ones.
     pub track_properties: &'a [OptionalProperty],
+    /// Name of the stack that sends Track calls: their ids hold it.
+    pub stack: &'a str,
     /// The time of arrival.
     pub now: Timestamp,
 }
 
 impl<'a> Rules<'a> {
-    /// The presets, all events, and 1970 as the time: for tests and examples.
+    /// The presets, all events, no stack, and 1970 as the time: for tests and examples.
     pub fn of_presets(application: &'a str) -> Self {
         Self {
             application,
             subscriptions: presets(),
             exported: None,
             track_properties: &[],
+            stack: "",
             now: Timestamp::UNIX_EPOCH,
         }
     }

@@ -1,13 +1,14 @@
 //! Records of Pushwoosh's topic `channels-tracking-log` and the Segment Track calls they become.
 //!
 //! Invariants: a Track call has exactly one non-empty identity, its properties are an object, and
-//! its `messageId` depends on the record's content alone, so that redelivery and replay are
+//! its `messageId` depends on the record's content and the stack's name alone, so that redelivery and replay are
 //! de-duplicated by Segment. `payload` and `description` are never read: they hold personal data.
 //! What cannot become a Track call is a [`Reason`](crate::Reason); the caller decides what to do with
 //! the bytes.
 //!
 //! # Layout
 //! * `message_event`: the message steps that Segment receives.
+//! * `message_type`: the values of the property of that name.
 //! * `text_field`: one field of a record, in whatever form it is written.
 //! * `record`: a record as it lies on the topic.
 //! * `optional_property`: properties of Track calls that a setting may ask for.
@@ -16,6 +17,7 @@
 
 mod message_event;
 mod message_id;
+mod message_type;
 mod optional_property;
 mod record;
 mod text_field;

@@ -77,7 +77,8 @@ impl Application {
         }
     }
 
-    /// What the application's settings say about its items.
+    /// What the application's settings say about its items. Who makes Track calls of records sets
+    /// [`Rules::stack`].
     pub fn rules<'a>(
         &'a self,
         track_properties: &'a [OptionalProperty],
@@ -89,6 +90,7 @@ impl Application {
             subscriptions: self.subscriptions(),
             exported: segment.and_then(|segment| segment.events.as_deref()),
             track_properties,
+            stack: "",
             now,
         }
     }

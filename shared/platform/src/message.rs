@@ -3,6 +3,8 @@
 //! Invariants: a message holds no key. A message of an older version of this code stays readable:
 //! fields are only ever added, with a default.
 
+mod cut;
+
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use jiff::Timestamp;
 use mapping::{Cause, Item, ItemKind, Origin, Parked, Reason, Work};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+pub use self::cut::{Cut, encode_reject};
 
 /// Largest message that every queue takes; queues made since August 2025 may take 1 MiB.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
@@ -56,6 +60,9 @@ pub struct Reject {
     /// The bytes as they came, where they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_base64: Option<String>,
+    /// Where the bytes are not all: what identifies the whole. It cannot be sent again from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
 }
 
 impl Reject {
@@ -70,6 +77,7 @@ impl Reject {
             at: now,
             raw: None,
             raw_base64: None,
+            cut: None,
         };
         reject.with_raw(item.bytes)
     }
@@ -100,7 +108,7 @@ impl Reject {
         self
     }
 
-    /// The bytes as they came.
+    /// The bytes as they came; their beginning where the reject is [`Reject::cut`].
     pub fn raw(&self) -> Vec<u8> {
         match (&self.raw, &self.raw_base64) {
             (Some(text), _) => text.clone().into_bytes(),

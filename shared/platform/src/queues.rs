@@ -108,7 +108,9 @@ impl Queues {
         for (index, message) in messages.iter().enumerate() {
             let (body, delay, queue) = match message {
                 Message::Park(parked, delay) => (message::encode(parked), *delay, &mut retry),
-                Message::Reject(reject) => (message::encode(reject), Duration::ZERO, &mut rejects),
+                Message::Reject(reject) => {
+                    (message::encode_reject(reject), Duration::ZERO, &mut rejects)
+                }
                 Message::Bury(parked) => (message::encode(parked), Duration::ZERO, &mut dead),
             };
             results.push(Err(if body.is_some() {
@@ -314,6 +316,18 @@ mod tests {
         let noise: String = std::iter::repeat_with(fastrand::alphanumeric).take(600_000).collect();
         let results = keep(&world, &[parked(&noise, Duration::ZERO), reject(b"x")]).await;
         assert_eq!(results, [Err(QueueError::TooLarge), Ok(())]);
+    }
+
+    /// What could not be kept would come again for ever, and stop its partition.
+    #[tokio::test(start_paused = true)]
+    async fn a_reject_beyond_the_limit_is_kept_cut() {
+        let world = World::new(&[]);
+        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(600_000).collect();
+        assert_eq!(keep(&world, &[reject(&noise)]).await, [Ok(())]);
+        let [(queue, entry)] = world.messages().try_into().unwrap();
+        let kept: Reject = message::decode(entry["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!(queue, "rejects");
+        assert_eq!(kept.cut.unwrap().bytes, noise.len());
     }
 
     /// A request must not be repeated because SQS was busy for a moment.

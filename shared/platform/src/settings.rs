@@ -31,6 +31,8 @@ pub struct Variable {
 pub enum Expected {
     /// Any text, not empty.
     Text,
+    /// Any text, or nothing.
+    AnyText,
     /// `true` or `false`.
     Flag,
     /// A whole number in this range.
@@ -43,6 +45,7 @@ impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text => f.write_str("a non-empty string"),
+            Self::AnyText => f.write_str("any text"),
             Self::Flag => f.write_str("true or false"),
             Self::Number(min, max) => write!(f, "a whole number from {min} to {max}"),
             Self::TrackProperties => {
@@ -109,6 +112,8 @@ settings! {
         "Whether batches for Segment are compressed.";
     segment_concurrency: usize = size("PWSEG_SEGMENT_CONCURRENCY", Some("8"), Expected::Number(1, 100)),
         "Batches that are sent to Segment at the same time.";
+    stack_name: String = text("PWSEG_STACK_NAME", Some(""), Expected::AnyText),
+        "Name of the stack, which the `messageId` of Track calls depends on: Segment removes repeats over a whole workspace, and two stacks must not share ids.";
     track_properties: Vec<OptionalProperty> = track_properties("PWSEG_TRACK_PROPERTIES", Some(""), Expected::TrackProperties),
         "Properties that Track calls carry beyond `message_type`, `campaign_code` and `device_type`.";
     retry_first_delay: Duration = seconds("PWSEG_RETRY_FIRST_DELAY_S", Some("30"), Expected::Number(0, 900)),

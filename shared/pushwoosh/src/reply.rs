@@ -37,7 +37,7 @@ pub fn read(method: Method, response: Response, now: Timestamp) -> Result<Accept
     let by_status = verdict(&response, now);
     let body = response.body.map_err(|error| CallError::Transport { upstream: NAME, error })?;
     // Only `status_code` decides. The rest of an answer has no fixed shape.
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let body: Value = mapping::json::read(&body).unwrap_or_default();
     let code = body.get("status_code").and_then(Value::as_u64);
     let code = code.and_then(|code| u16::try_from(code).ok());
     let refused = |verdict| Err(CallError::Refused { upstream: NAME, status, code, verdict });
@@ -139,6 +139,15 @@ mod tests {
             let body = json!({"status_code": 200, "response": response}).to_string();
             assert_eq!(answer(Method::SetTags, 200, &body).unwrap(), Accepted::default(), "{body}");
         }
+    }
+
+    /// Pushwoosh names the event or the tag again; text in it may be cut. Taken for unreadable, the
+    /// answer would make the event go out twice.
+    #[test]
+    fn an_answer_with_half_a_surrogate_pair_is_an_answer() {
+        let body = r#"{"status_code":200,"response":{"skipped":[{"tag":"cut \ud83d"}]}}"#;
+        let accepted = answer(Method::PostEvent, 200, body).unwrap();
+        assert_eq!(accepted.skipped_tags[0].tag, "cut \u{FFFD}");
     }
 
     #[test]

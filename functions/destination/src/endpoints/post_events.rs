@@ -4,12 +4,11 @@
 //! answered with 200. Only a request whose single event cannot be decoded gets a 400.
 
 use mapping::ItemKind;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::endpoint::{Body, Credential, Endpoint, POST, respond_to_one};
 use crate::event::HttpResponse;
 use crate::process::ItemResult;
+use crate::split::list_in_object;
 
 const ACTION: &str = "post event";
 
@@ -23,21 +22,9 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     respond,
 };
 
-/// The events are split without being read: a bad one is rejected on its own.
-#[derive(Deserialize)]
-struct EventsBody<'a> {
-    #[serde(borrow)]
-    events: Vec<&'a RawValue>,
-}
-
 fn split(body: &[u8]) -> Result<Body<'_>, HttpResponse> {
-    // A derived Deserialize would read a list as the struct's fields.
-    let is_object = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    let read: Option<EventsBody<'_>> = serde_json::from_slice(body).ok().filter(|_| is_object);
-    let read = read.ok_or_else(|| {
-        HttpResponse::failure(ACTION, "an object with a list of events is expected")
-    })?;
-    Ok(Body::List(read.events.into_iter().map(|event| event.get().as_bytes()).collect()))
+    list_in_object(body, "events")
+        .ok_or_else(|| HttpResponse::failure(ACTION, "an object with a list of events is expected"))
 }
 
 fn respond(_: &Body<'_>, results: &[ItemResult]) -> HttpResponse {

@@ -6,12 +6,12 @@
 //! delivered nor kept, the request as a whole has 503 too, for senders that read no list.
 
 use mapping::{ItemKind, Outcome};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::endpoint::{Body, Credential, Endpoint};
 use crate::event::HttpResponse;
 use crate::process::ItemResult;
+use crate::split::list;
 
 /// Segment's client hangs on larger responses. Messages are left out of them first, then statuses.
 const MAX_RESPONSE_BYTES: usize = 8_000;
@@ -34,8 +34,7 @@ fn split(body: &[u8]) -> Result<Body<'_>, HttpResponse> {
     if *first != b'[' {
         return Ok(Body::One(body));
     }
-    let items: Vec<&RawValue> = serde_json::from_slice(body).map_err(|_| expected())?;
-    Ok(Body::List(items.into_iter().map(|item| item.get().as_bytes()).collect()))
+    list(body).ok_or_else(expected)
 }
 
 fn respond(body: &Body<'_>, results: &[ItemResult]) -> HttpResponse {
@@ -46,7 +45,7 @@ fn respond(body: &Body<'_>, results: &[ItemResult]) -> HttpResponse {
                 HttpResponse::message(status, &message.unwrap_or_default())
             }
         },
-        Body::List(_) => respond_to_list(results),
+        Body::List(_) | Body::TooMany(_) => respond_to_list(results),
     }
 }
 

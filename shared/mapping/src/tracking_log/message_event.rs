@@ -20,7 +20,7 @@ macro_rules! message_events {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// The property `message_type` where the record names none.
+            /// The property `message_type` where the record names none that is known.
             pub(super) fn message_type(self) -> &'static str {
                 match self { $(Self::$variant => $message_type,)* }
             }

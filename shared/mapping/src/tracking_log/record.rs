@@ -1,5 +1,6 @@
 //! A record as it lies on the topic.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::message_event::MessageEvent;
 use super::text_field::TextField;
+use crate::json;
 use crate::reason::Reason;
 
 /// A record as it lies on the topic, read without copying its text: unknown fields are passed over,
@@ -94,10 +96,35 @@ impl<'a> Record<'a> {
     /// Reads one record value. This is cheap: most records on the topic are for applications without
     /// Segment.
     pub fn read(value: &'a [u8]) -> Result<Self, Reason> {
-        serde_json::from_slice(value).map_err(|error| match error.classify() {
+        // Records borrow from their bytes, unless these must be mended first.
+        let read =
+            serde_json::from_slice(value).or_else(|error| {
+                match json::without_lone_surrogates(value) {
+                    Cow::Borrowed(_) => Err(error),
+                    Cow::Owned(mended) => serde_json::from_slice(&mended).map(Record::into_owned),
+                }
+            });
+        read.map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Reason::NotAnObject,
             _ => Reason::NotJson,
         })
+    }
+
+    /// The same record, with text of its own.
+    fn into_owned<'o>(self) -> Record<'o> {
+        Record {
+            event_name: self.event_name.into_owned(),
+            timestamp: self.timestamp.into_owned(),
+            application_code: self.application_code.into_owned(),
+            message_code: self.message_code.into_owned(),
+            message_id: self.message_id.into_owned(),
+            campaign_code: self.campaign_code.into_owned(),
+            campaign_id: self.campaign_id.into_owned(),
+            message_type: self.message_type.into_owned(),
+            platform: self.platform.into_owned(),
+            hwid: self.hwid.into_owned(),
+            user_id: self.user_id.into_owned(),
+        }
     }
 
     /// Application code.
@@ -114,6 +141,15 @@ impl<'a> Record<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_a_surrogate_pair_costs_no_record() {
+        let value = br#"{"event_name":"Push Sent","application_code":"A","payload":"\ude00",
+            "hwid":"cut \ud83d"}"#;
+        let record = Record::read(value).unwrap();
+        assert_eq!(record.application(), Ok("A"));
+        assert_eq!(record.hwid.text(), Some("cut \u{FFFD}"));
+    }
 
     #[test]
     fn field_names_are_known_in_any_case_and_with_any_separator() {

@@ -16,6 +16,11 @@ impl TextField<'_> {
         self.0.as_deref().map(str::trim).filter(|text| !text.is_empty())
     }
 
+    /// The same field, with text of its own.
+    pub(super) fn into_owned<'o>(self) -> TextField<'o> {
+        TextField(self.0.map(|text| Cow::Owned(text.into_owned())))
+    }
+
     pub(super) fn owned(&self) -> Option<String> {
         self.text().map(str::to_owned)
     }

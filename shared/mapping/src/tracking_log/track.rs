@@ -4,6 +4,7 @@ use segment_language::instant::instant;
 use serde::Serialize;
 
 use super::message_id::message_id;
+use super::message_type;
 use super::optional_property::OptionalProperty;
 use super::record::Record;
 use crate::device_platform::Platform;
@@ -26,7 +27,7 @@ pub enum Identity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Properties {
     /// `Push`, `Email`, `In-App` or `SMS`.
-    pub message_type: String,
+    pub message_type: &'static str,
     /// Code of the campaign, where the message belongs to one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub campaign_code: Option<String>,
@@ -79,7 +80,7 @@ pub struct Track {
     /// Always `track`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// Derived from the record's content; stable over redelivery and replay.
+    /// Derived from the record's content and the stack's name; stable over redelivery and replay.
     #[serde(rename = "messageId")]
     pub message_id: String,
     /// `userId` or `anonymousId`, never both, never empty.
@@ -98,8 +99,8 @@ pub struct Track {
 }
 
 impl Record<'_> {
-    /// The call for Segment.
-    pub fn to_track(&self, properties: &[OptionalProperty]) -> Result<Track, Reason> {
+    /// The call for Segment, as this stack sends it.
+    pub fn to_track(&self, stack: &str, properties: &[OptionalProperty]) -> Result<Track, Reason> {
         let application = self.application()?;
         let event = self.event()?;
         let timestamp =
@@ -114,11 +115,19 @@ impl Record<'_> {
             }
         };
         let message = self.message_code.text().or(self.message_id.text()).unwrap_or_default();
-        let message_id =
-            message_id(&[application, message, hwid.unwrap_or(id), event.name(), &timestamp]);
-        let message_type = self.message_type.owned();
+        let message_id = message_id(&[
+            stack,
+            application,
+            self.campaign_code.text().unwrap_or_default(),
+            self.campaign_id.text().unwrap_or_default(),
+            message,
+            hwid.unwrap_or(id),
+            event.name(),
+            &timestamp,
+        ]);
+        let message_type = self.message_type.text().and_then(message_type::parse);
         let track_properties = Properties {
-            message_type: message_type.unwrap_or_else(|| event.message_type().to_owned()),
+            message_type: message_type.unwrap_or_else(|| event.message_type()),
             campaign_code: self.campaign_code.owned(),
             device_type: self.platform.text().map(|raw| {
                 Platform::parse(raw)
@@ -151,7 +160,7 @@ impl Record<'_> {
         if rules.exported.is_some_and(|exported| !exported.contains(&event)) {
             return Err(Reason::EventNotExported);
         }
-        self.to_track(rules.track_properties)
+        self.to_track(rules.stack, rules.track_properties)
     }
 
     /// What is to be sent for the record.
@@ -171,7 +180,7 @@ mod tests {
     use crate::tracking_log::MessageEvent;
 
     fn to_track(value: &[u8]) -> Result<Track, Reason> {
-        Record::read(value)?.to_track(&[])
+        Record::read(value)?.to_track("", &[])
     }
 
     fn record(change: &[(&str, Value)]) -> Vec<u8> {
@@ -192,7 +201,7 @@ mod tests {
         let value = record(&[]);
         let record = Record::read(&value).unwrap();
         assert_eq!(record.application(), Ok("DEMO0-00001"));
-        let mut track = serde_json::to_value(record.to_track(&[]).unwrap()).unwrap();
+        let mut track = serde_json::to_value(record.to_track("", &[]).unwrap()).unwrap();
         assert!(track["messageId"].as_str().unwrap().starts_with("pw-"));
         track["messageId"] = "id".into();
         let version = env!("CARGO_PKG_VERSION");
@@ -208,7 +217,7 @@ mod tests {
             })
         );
         let optional = OptionalProperty::ALL;
-        let properties = record.to_track(optional).unwrap().properties;
+        let properties = record.to_track("", optional).unwrap().properties;
         assert_eq!(properties.message_code.as_deref(), Some("A444-AAABBBCC-00112233"));
         assert_eq!(properties.campaign_id, None);
     }
@@ -228,7 +237,7 @@ mod tests {
     #[test]
     fn every_field_of_a_record_counts() {
         let track = |change: &[(&str, Value)]| {
-            Record::read(&record(change)).unwrap().to_track(OptionalProperty::ALL).unwrap()
+            Record::read(&record(change)).unwrap().to_track("", OptionalProperty::ALL).unwrap()
         };
         let properties =
             track(&[("message_type", json!("In-App")), ("campaign_id", json!(961_234))]).properties;
@@ -238,6 +247,29 @@ mod tests {
         let id =
             |id: u64| track(&[("message_code", json!("")), ("message_id", json!(id))]).message_id;
         assert_ne!(id(1), id(2));
+    }
+
+    #[test]
+    fn the_message_type_is_one_of_four_values() {
+        for (spelling, expected) in [
+            (json!("Push"), "Push"),
+            (json!("PUSH"), "Push"),
+            (json!("e-mail"), "Email"),
+            (json!("EMAIL"), "Email"),
+            (json!("in_app"), "In-App"),
+            (json!("In App"), "In-App"),
+            (json!("inapp"), "In-App"),
+            (json!(" sms "), "SMS"),
+            // The event's own where the value is none of these.
+            (json!(3), "Push"),
+            (json!("3"), "Push"),
+            (json!("carrier pigeon"), "Push"),
+            (json!(null), "Push"),
+            (json!(true), "Push"),
+        ] {
+            let value = record(&[("message_type", spelling.clone())]);
+            assert_eq!(to_track(&value).unwrap().properties.message_type, expected, "{spelling}");
+        }
     }
 
     #[test]
@@ -278,6 +310,18 @@ mod tests {
         }
     }
 
+    /// Segment removes repeats over a whole workspace, whichever stack they come from.
+    #[test]
+    fn two_stacks_do_not_share_an_id() {
+        let value = record(&[]);
+        let record = Record::read(&value).unwrap();
+        let id =
+            |stack| record.track(&Rules { stack, ..Rules::of_presets("A") }).unwrap().message_id;
+        assert_eq!(id("one"), id("one"));
+        assert_ne!(id("one"), id("two"));
+        assert_ne!(id("one"), id(""));
+    }
+
     #[test]
     fn the_message_id_follows_the_content_and_nothing_else() {
         let id = |change: &[(&str, Value)]| to_track(&record(change)).unwrap().message_id;
@@ -286,12 +330,27 @@ mod tests {
         for (field, value) in [
             ("application_code", "OTHER"),
             ("message_code", "B"),
+            ("campaign_code", "B"),
+            ("campaign_id", "5"),
             ("hwid", "H2"),
             ("event_name", "Push Delivered"),
             ("timestamp", "2026-01-31T12:00:01Z"),
         ] {
             assert_ne!(base, id(&[(field, json!(value))]), "{field}");
         }
+    }
+
+    /// Campaigns send without a message code, several in a second.
+    #[test]
+    fn campaigns_of_one_second_do_not_share_an_id() {
+        let id = |code: Value, number: Value| {
+            let message = [("message_code", json!("")), ("message_id", json!(null))];
+            let campaign = [("campaign_code", code), ("campaign_id", number)];
+            to_track(&record(&[&message[..], &campaign[..]].concat())).unwrap().message_id
+        };
+        assert_ne!(id(json!("AAAAA-XXXXX"), json!(null)), id(json!("BBBBB-XXXXX"), json!(null)));
+        assert_ne!(id(json!(null), json!(1)), id(json!(null), json!(2)));
+        assert_eq!(id(json!(null), json!(1)), id(json!(""), json!("1")));
     }
 
     #[test]

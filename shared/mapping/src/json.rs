@@ -1,0 +1,125 @@
+//! Reading JSON text that others wrote.
+//!
+//! A program that cuts a text between the two halves of an emoji writes half a surrogate pair
+//! (`"\ud83d"`). It is valid JSON (RFC 8259, section 8.2), and no Rust string can hold it. Each such
+//! escape is read as U+FFFD, as browsers do when they encode text, so that the rest of the item counts.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+
+/// Bytes of an escape, `\uXXXX`.
+const ESCAPE_BYTES: usize = 6;
+
+/// The escape of U+FFFD; as long as those that it stands in for.
+const REPLACEMENT: &[u8; ESCAPE_BYTES] = b"\\ufffd";
+
+/// Reads JSON text. Text that can be parsed as it came is parsed once and never scanned.
+pub fn read<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(text).or_else(|error| match without_lone_surrogates(text) {
+        Cow::Borrowed(_) => Err(error),
+        Cow::Owned(mended) => serde_json::from_slice(&mended),
+    })
+}
+
+/// The text with U+FFFD in place of each escape that is half a surrogate pair.
+pub fn without_lone_surrogates(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut mended = Cow::Borrowed(text);
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| rest.iter().position(|b| *b == b'\\')) {
+        at += found;
+        at += match code_unit(text, at) {
+            Some(0xD800..=0xDBFF)
+                if matches!(code_unit(text, at + ESCAPE_BYTES), Some(0xDC00..=0xDFFF)) =>
+            {
+                2 * ESCAPE_BYTES
+            }
+            Some(0xD800..=0xDFFF) => {
+                if let Some(escape) = mended.to_mut().get_mut(at..at + ESCAPE_BYTES) {
+                    escape.copy_from_slice(REPLACEMENT);
+                }
+                ESCAPE_BYTES
+            }
+            Some(_) => ESCAPE_BYTES,
+            // Another escape, such as \\ and \n.
+            None => 2,
+        };
+    }
+    mended
+}
+
+/// The UTF-16 code unit that is escaped at this place.
+fn code_unit(text: &[u8], at: usize) -> Option<u16> {
+    let digits = text.get(at..at + ESCAPE_BYTES)?.strip_prefix(b"\\u")?;
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn half_a_pair_is_read_as_the_replacement_character() {
+        for (text, expected) in [
+            (r#""cut \ud83d""#, "cut \u{FFFD}"),
+            (r#""\ud83d\n""#, "\u{FFFD}\n"),
+            (r#""\uDE00 x""#, "\u{FFFD} x"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{FFFD}\u{1F600}"),
+            (r#""\ude00\ud83d""#, "\u{FFFD}\u{FFFD}"),
+            (r#""\ud83d\u0041""#, "\u{FFFD}A"),
+            (r#""\\ud83d\ud83d""#, "\\ud83d\u{FFFD}"),
+            (r#""\ud83d\ude00""#, "\u{1F600}"),
+        ] {
+            assert_eq!(read::<Value>(text.as_bytes()).unwrap(), json!(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_fields_are_read_likewise() {
+        assert_eq!(
+            read::<Value>(br#"{"a\udfff":[{"\ud800":1}]}"#).unwrap(),
+            json!({"a\u{FFFD}": [{"\u{FFFD}": 1}]})
+        );
+    }
+
+    #[test]
+    fn what_is_no_json_stays_none_and_keeps_its_error() {
+        for text in [r#""\ud83d"#, r#"{"a":"\ud83d",}"#, r#""\u+123""#, r#""\ud83""#, "\\", "\"\\u"]
+        {
+            assert!(read::<Value>(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(matches!(without_lone_surrogates(br#""\ud83d\ude00\\ud83d""#), Cow::Borrowed(_)));
+    }
+
+    /// Each UTF-16 text as JSON, with some of its code units as escapes.
+    fn escaped(units: &[u16]) -> String {
+        let escapes = units.iter().map(|unit| format!("\\u{unit:04x}"));
+        format!("\"{}\"", escapes.collect::<String>())
+    }
+
+    proptest! {
+        /// The standard library reads UTF-16 in the same way.
+        #[test]
+        fn any_code_units_are_read_as_utf_16(
+            units in proptest::collection::vec(
+                prop_oneof![any::<u16>(), 0xD7FF_u16..=0xE000, Just(0x5C), Just(0x22)], 0..40)
+        ) {
+            let read: String = read(escaped(&units).as_bytes()).unwrap();
+            prop_assert_eq!(read, String::from_utf16_lossy(&units));
+        }
+
+        /// Whatever comes, mending changes no length, and nothing twice.
+        #[test]
+        fn any_bytes_are_mended_once(bytes in proptest::collection::vec(
+            prop_oneof![Just(b'\\'), Just(b'u'), Just(b'd'), Just(b'8'), any::<u8>()], 0..60)
+        ) {
+            let mended = without_lone_surrogates(&bytes).into_owned();
+            prop_assert_eq!(mended.len(), bytes.len());
+            prop_assert!(matches!(without_lone_surrogates(&mended), Cow::Borrowed(_)));
+        }
+    }
+}
