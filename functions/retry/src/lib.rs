@@ -313,6 +313,10 @@ mod tests {
         world.secrets_manager("B", Reply::Status(503, json!({})));
         let (stays, tally) = invoke(&retry, &world, &parked("B", tracks(&["a", "b"])), 0).await;
         assert_eq!((stays, outcomes(&tally)), (true, vec![("parked", 2)]));
+        world.freeze(Duration::from_mins(1));
+        world.secret("D", &json!({"pushwoosh": {"api_token": "t"}, "segment": 5}));
+        let (stays, tally) = invoke(&retry, &world, &parked("D", tracks(&["a", "b"])), 0).await;
+        assert_eq!((stays, outcomes(&tally)), (true, vec![("parked", 2)]));
         assert_eq!(world.requests().len(), 0);
     }
 

@@ -1,7 +1,7 @@
 //! From a message to its outcome, through the same deliveries as the other functions use.
 
 use mapping::{Cause, Item, ItemKind, Origin, Outcome, Parked, Plan, Planned, Reason, Work};
-use platform::application::SegmentAccount;
+use platform::application::{Section, SegmentAccount};
 use platform::gate::Account;
 use platform::message::{self, Message, Reject};
 use platform::secrets::SecretError;
@@ -48,7 +48,16 @@ impl Retry {
             Work::Pushwoosh(_) => 1,
             Work::Segment(calls) => calls.len() as u64,
         };
-        let application = match self.secrets.application(&code).await {
+        let application = match self.secrets.application(&code, invocation.deadlines.upstream).await
+        {
+            // Its Track calls wait until the section is corrected.
+            Ok(application)
+                if matches!(parked.work, Work::Segment(_))
+                    && application.is_disabled(Section::Segment) =>
+            {
+                invocation.tally.items(Outcome::Parked(Cause::SettingsUnavailable), number);
+                return Err(Postponed::Retry(None));
+            }
             Ok(application) => application,
             // Without the application there is no Segment source for its Track calls. Other items wait.
             Err(SecretError::Unknown) if matches!(parked.work, Work::Segment(_)) => {

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::application::{Application, PushwooshAccount, SegmentAccount};
 use crate::circuit::Circuits;
 use crate::clock::{Clock, Elapsed, Instant};
-use crate::secrets::Secrets;
+use crate::secrets::{CALLERS_LOOKUP, Secrets};
 use crate::telemetry::{Count, Tally};
 use crate::upstream::{CallError, Verdict};
 
@@ -132,7 +132,7 @@ impl Gate {
         }
         let mut result = self.attempt(upstream, account, request, deadline, tally).await;
         if matches!(&result, Ok(Err(error)) if error.verdict() == Verdict::Unauthorized)
-            && let Some(account) = self.rotated(code, account).await
+            && let Some(account) = self.rotated(code, account, deadline).await
         {
             result = self.attempt(upstream, &account, request, deadline, tally).await;
         }
@@ -170,8 +170,9 @@ impl Gate {
     }
 
     /// The account with a newer key than the one that was refused, if there is one.
-    async fn rotated<A: Account>(&self, code: &str, refused: &A) -> Option<A> {
-        let application = self.secrets.refreshed(code).await.ok()?;
+    async fn rotated<A: Account>(&self, code: &str, refused: &A, deadline: Instant) -> Option<A> {
+        let deadline = deadline.min(self.clock.now() + CALLERS_LOOKUP);
+        let application = self.secrets.refreshed(code, deadline).await.ok()?;
         let account = A::from_application(&application)?;
         (account.key().expose_secret() != refused.key().expose_secret()).then_some(account)
     }
@@ -265,7 +266,8 @@ mod tests {
             let world = World::new(&[]);
             let platform = &world.platform;
             let gate = Gate::new(platform.clock.clone(), Arc::clone(&platform.secrets), patience);
-            let application = platform.secrets.application("A").await.unwrap();
+            let application =
+                platform.secrets.application("A", world.now() + SECOND).await.unwrap();
             let account = SegmentAccount::from_application(&application).unwrap();
             let upstream = Scripted {
                 key: "key",

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use mapping::{Call, Method, Plan};
 use platform::Platform;
-use platform::application::{Application, PushwooshAccount};
+use platform::application::{Application, Problems, PushwooshAccount, Section};
 use platform::gate::{Account, CallOutcome, Gate, Patience, Undelivered};
 use platform::invocation::Invocation;
 use platform::secrets::{SecretError, Secrets};
@@ -74,7 +74,11 @@ impl Delivery {
         plan: Plan,
         invocation: &Invocation,
     ) -> Result<PlanOutcome, SecretError> {
-        let application = self.secrets.application(code).await?;
+        let application = self.secrets.application(code, invocation.deadlines.upstream).await?;
+        if application.is_disabled(Section::Pushwoosh) {
+            let problem = "the section pushwoosh cannot be used".to_owned();
+            return Err(SecretError::Malformed(Problems(vec![problem])));
+        }
         let mut outcome = PlanOutcome::default();
         let mut stages = plan.stages.into_iter();
         while let Some(stage) = stages.next() {
@@ -291,6 +295,10 @@ mod tests {
         let invocation = world.invocation(BUDGET);
         let delivery = Delivery::new(&world.platform);
         assert!(delivery.deliver("A", profile_plan(), &invocation).await.is_err());
+        tokio::time::advance(Duration::from_mins(1)).await;
+        let invocation = world.invocation(BUDGET);
+        world.secret("C", &json!({"pushwoosh": 5, "segment": {"write_key": "k"}}));
+        assert!(delivery.deliver("C", profile_plan(), &invocation).await.is_err());
         let mut secret = application("token", "key");
         secret.as_object_mut().unwrap().remove("pushwoosh");
         world.secret("B", &secret);
@@ -302,7 +310,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_refused_token_is_read_again_once() {
         let world = World::new(&[]);
-        world.platform.secrets.application("A").await.unwrap();
+        world.platform.secrets.application("A", world.now() + BUDGET).await.unwrap();
         tokio::time::advance(Duration::from_secs(2)).await;
         world.secret("A", &application("rotated", "key"));
         world.upstream(|request| {
