@@ -359,7 +359,8 @@ impl Secrets {
             }
             return Err(SecretError::Unavailable("it failed a moment ago"));
         }
-        let reading = self.read(key, deadline).await;
+        // Boxed: the SDK's future is large, and most lookups never need it.
+        let reading = Box::pin(self.read(key, deadline)).await;
         let mut state = slot.state();
         let result = self.learn(key, &mut state, code, reading, asked);
         if counts && state.serves() {

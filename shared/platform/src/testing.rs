@@ -138,8 +138,7 @@ impl World {
 
     /// Puts an application's secret as this text, with no version before it.
     pub fn secret_text(&self, code: &str, text: &str) {
-        // Milliseconds, as AWS writes times.
-        let created = self.platform.clock.wall().as_millisecond() as f64 / 1_000.0;
+        let created = self.platform.clock.wall().as_duration().as_secs_f64();
         let version = json!({"SecretString": text, "CreatedDate": created});
         self.secrets_manager(code, Reply::Status(200, version));
         lock(&self.transport.secrets).remove(&(secret_name(code), true));

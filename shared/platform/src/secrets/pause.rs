@@ -90,7 +90,7 @@ mod tests {
         assert!(pause.allows(start) && pause.allows(start));
         pause.failed(start);
         pause.failed(start);
-        assert!(!pause.allows(start + (FIRST - MS)));
+        assert!(!pause.allows(start + FIRST - MS));
         let probe = start + FIRST;
         assert!(pause.allows(probe) && !pause.allows(probe));
         pause.failed(probe);
@@ -108,7 +108,7 @@ mod tests {
         assert!(pause.allows(probe));
         pause.unknown();
         assert!(pause.allows(probe));
-        assert!(!pause.allows(probe + (LONGEST_PROBE - MS)));
+        assert!(!pause.allows(probe + LONGEST_PROBE - MS));
         assert!(pause.allows(probe + LONGEST_PROBE));
     }
 
