@@ -5,7 +5,7 @@
 //! applications of an event are looked up together, and no longer than a few seconds. The same record
 //! twice in an event is sent once.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,7 +91,8 @@ pub(crate) async fn classify(
     };
     let placed = classifier.decode(event);
     let records: Vec<Result<Record<'_>, Reason>> = placed.iter().map(Placed::record).collect();
-    let codes: HashSet<&str> =
+    // In order, so that a simulation repeats itself.
+    let codes: BTreeSet<&str> =
         records.iter().flatten().filter_map(|record| record.application().ok()).collect();
     let now = source.clock.now();
     let deadline = invocation.deadlines.upstream.min(now + LOOKUP_TIME);
