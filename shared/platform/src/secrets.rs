@@ -41,6 +41,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::budget::{UNKNOWN_BURST, UNKNOWN_INTERVAL};
 use self::read::Reading;
+pub use self::slot::ABSENT_LONGEST;
 use self::slot::{Slot, State};
 use self::snapshot::Found;
 use self::time::passed;

@@ -14,8 +14,8 @@ use crate::application::Problems;
 /// For so long it is believed at least that a secret does not exist.
 pub(super) const ABSENT_FIRST: Duration = Duration::from_mins(1);
 
-/// And at most this long, where that is what [`Freshness::Remembered`] allows.
-pub(super) const ABSENT_LONGEST: Duration = Duration::from_hours(1);
+/// Longest time for which the absence of a code off the topic is remembered.
+pub const ABSENT_LONGEST: Duration = Duration::from_hours(1);
 
 /// And at most this many TTLs: who reads secrets often wants new ones soon. With the default TTL it is
 /// an hour as well.

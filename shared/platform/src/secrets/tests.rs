@@ -6,7 +6,7 @@ mod snapshots;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::slot::{ABSENT_FIRST, ABSENT_LONGEST, FAILURE_PAUSE};
+use super::slot::{ABSENT_FIRST, FAILURE_PAUSE};
 use super::*;
 use crate::application::Section;
 use crate::testing::{Logs, Reply, World, aws_error};
