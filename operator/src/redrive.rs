@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
@@ -17,6 +17,8 @@ use clap::Args;
 use jiff::Timestamp;
 use mapping::tracking_log::{OptionalProperty, Record};
 use mapping::{Cause, Item, ItemKind, Origin, Parked, Rules, Work};
+use platform::Application;
+use platform::application::Section;
 use platform::clock::Clock;
 use platform::message::{self, Reject};
 use platform::secrets::Secrets;
@@ -33,6 +35,9 @@ const VISIBILITY: Duration = Duration::from_mins(2);
 
 /// Longer than a redrive takes.
 const SECRETS_ARE_FRESH: Duration = Duration::from_hours(1);
+
+/// Longest wait for a secret.
+const LOOKUP: Duration = Duration::from_secs(10);
 
 /// Largest state of a sandbox that is read.
 const MAX_STATE_BYTES: usize = 1024 * 1024;
@@ -152,12 +157,17 @@ impl Job {
         clock: Clock,
         flags: &Redrive,
     ) -> Self {
-        let secrets = aws_sdk_secretsmanager::Client::new(config);
         Self {
             client: Client::new(config),
             rejects,
             retry,
-            secrets: Secrets::new(secrets, &flags.secret_id, SECRETS_ARE_FRESH, clock.clone()),
+            secrets: Secrets::new(
+                config,
+                &flags.secret_id,
+                SECRETS_ARE_FRESH,
+                Duration::ZERO,
+                clock.clone(),
+            ),
             track_properties,
             stack_name,
             clock,
@@ -267,7 +277,7 @@ async fn plan(job: &Job, item: Item<'_>, at: Timestamp) -> Result<Parked> {
     let application = match item.kind {
         ItemKind::RawEvent => Some(
             job.secrets
-                .application(&code)
+                .application(&code, job.clock.now() + LOOKUP)
                 .await
                 .context("its application's mappings cannot be read")?,
         ),
@@ -280,6 +290,11 @@ async fn plan(job: &Job, item: Item<'_>, at: Timestamp) -> Result<Parked> {
         }
         (_, None) => "",
     };
+    let disabled = |application: &Arc<Application>| application.is_disabled(Section::Mappings);
+    ensure!(
+        !application.as_ref().is_some_and(disabled),
+        "its application's mappings are not usable"
+    );
     let presets =
         Rules { track_properties: &job.track_properties, now: at, ..Rules::of_presets(&code) };
     let rules = match &application {

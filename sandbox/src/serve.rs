@@ -33,8 +33,9 @@ use crate::trigger::kafka::Topic;
 use crate::trigger::queue;
 
 /// Delays for a person who watches, in seconds.
-const SCALED_DELAYS: [(&str, &str); 3] = [
-    ("PWSEG_SECRET_TTL_S", "2"),
+const SCALED_DELAYS: [(&str, &str); 4] = [
+    ("PWSEG_SECRET_TTL_S", "5"),
+    ("PWSEG_PREVIOUS_KEY_GRACE_S", "5"),
     ("PWSEG_RETRY_FIRST_DELAY_S", "1"),
     ("PWSEG_RETRY_MAX_DELAY_S", "8"),
 ];

@@ -46,19 +46,15 @@ fn what_holds_today_holds() {
 /// Guarantee, a seed that breaks it, the days of that story.
 const KNOWN: &[(Guarantee, u64, u32)] = &[
     (Guarantee::NotExpired, 2, 30),
-    (Guarantee::SettingsReturn, 5, 4),
-    (Guarantee::DeletedStay, 2, 4),
+    (Guarantee::SettingsReturn, 12, 10),
+    (Guarantee::DeletedStay, 3, 4),
     (Guarantee::ReturnedStay, 18, 4),
-    (Guarantee::NewestValue, 3, 4),
+    (Guarantee::NewestValue, 18, 4),
     (Guarantee::EventOnce, 4, 4),
-    (Guarantee::OncePerRequest, 9, 10),
-    (Guarantee::OncePerMessage, 9, 4),
-    (Guarantee::RightKey, 9, 4),
-    (Guarantee::RevokedKey, 13, 4),
-    (Guarantee::InTime, 53, 30),
+    (Guarantee::OncePerRequest, 24, 10),
+    (Guarantee::OncePerMessage, 7, 10),
     (Guarantee::Taken, 3, 4),
-    (Guarantee::TopicMoves, 1, 4),
-    (Guarantee::Resumes, 23, 4),
+    (Guarantee::Resumes, 3, 4),
     (Guarantee::Recovery, 1, 4),
 ];
 

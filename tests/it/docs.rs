@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use mapping::explain::explain;
@@ -13,6 +14,7 @@ use mapping::profile::TAG_FIELDS;
 use mapping::tracking_log::{MessageEvent, Record};
 use mapping::{Disposition, ItemKind, Platform, Reason, Rules, value};
 use platform::application::{PUSHWOOSH_BASE_URL, SEGMENT_EU_URL, SEGMENT_US_URL};
+use platform::secrets::{ABSENT_LONGEST, UNKNOWN_BURST, UNKNOWN_INTERVAL};
 use platform::settings::VARIABLES;
 use serde_json::{Value, json};
 
@@ -286,6 +288,24 @@ fn reasons() {
         .unwrap();
     }
     compare("OPERATIONS.md", &[("reasons", table)]);
+}
+
+/// What codes cost that are not an application's follows from the limits in the code.
+#[test]
+fn the_costs_of_unknown_codes() {
+    const USD_PER_READ: f64 = 0.05 / 10_000.0;
+    let month = Duration::from_hours(30 * 24).as_secs_f64();
+    let foreign = month / ABSENT_LONGEST.as_secs_f64() * USD_PER_READ;
+    let made_up = month / UNKNOWN_INTERVAL.as_secs_f64() * USD_PER_READ;
+    let text = std::fs::read_to_string(root().join("docs/DEPLOY.md")).unwrap();
+    let (thousands, rest) = (UNKNOWN_BURST / 1_000, UNKNOWN_BURST % 1_000);
+    for fact in [
+        format!("{foreign:.4} USD a month per code and process"),
+        format!("at most {thousands},{rest:03} reads at the start of a process"),
+        format!("{made_up:.0} USD a month per process"),
+    ] {
+        assert!(text.contains(&fact), "docs/DEPLOY.md: {fact}");
+    }
 }
 
 /// Every reason has a code of its own.

@@ -1,105 +1,180 @@
 //! Who calls: an application of which the caller holds the API key, or a shared secret.
 //!
-//! Invariants: keys are compared in constant time; a failure of Secrets Manager is never answered as a
-//! wrong key, or Segment would drop the data for good. The key before the last rotation is accepted
-//! while Secrets Manager keeps it.
+//! Invariants: keys are compared in constant time. A caller is refused only on proof: both versions of
+//! the secret were just read, and neither has the key. Everything else is answered with 503, or Segment
+//! would drop the data for good. The key before the last rotation is accepted for the grace time. A
+//! lookup takes a second at most, whatever Secrets Manager does.
 
 use std::sync::Arc;
 
 use platform::Application;
-use platform::application::PushwooshAccount;
-use platform::secrets::{SecretError, Secrets};
+use platform::application::{PushwooshAccount, Section};
+use platform::clock::Instant;
+use platform::secrets::{CALLERS_LOOKUP, SecretError, Versions};
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 
+use crate::Destination;
 use crate::event::{HttpRequest, HttpResponse};
 use crate::signature;
 
 /// Scheme of the `Authorization` header.
 const SCHEME: &str = "token";
 
-/// The application of the `X-PW-Appcode` header, where the caller presents its key.
-pub(crate) async fn by_api_key(
-    secrets: &Secrets,
-    request: &HttpRequest,
-) -> Result<Arc<Application>, HttpResponse> {
-    let code = request
-        .header("x-pw-appcode")
-        .ok_or_else(|| HttpResponse::message(400, "missing application code"))?;
-    let application = application(secrets, code).await?;
-    let Some(account) = &application.pushwoosh else {
-        tracing::warn!(app.code = code, "the application's secret has no pushwoosh.api_token");
-        return Err(HttpResponse::message(400, "application not found"));
-    };
-    let presented = request.header("authorization").and_then(token).unwrap_or_default();
-    if matches(account, presented) || matches_rotated(secrets, code, presented).await {
-        return Ok(application);
-    }
-    tracing::warn!(app.code = code, "a caller without the application's key was refused");
-    Err(HttpResponse::message(401, "unauthorized"))
-}
-
-/// The application with this code, where the request is signed with one of its shared secrets, before
-/// or after a rotation. `first` is the first element of a list.
-pub(crate) async fn by_signature(
-    secrets: &Secrets,
-    code: &str,
-    request: &HttpRequest,
-    first: Option<&[u8]>,
-) -> Result<Arc<Application>, HttpResponse> {
-    let application = application(secrets, code).await?;
-    let signature = request.header("x-signature").unwrap_or_default();
-    let signed = |application: &Application| {
-        signature::is_valid(&application.webhook_secrets, signature, &request.body, first)
-    };
-    if application.pushwoosh.is_some() && signed(&application) {
-        return Ok(application);
-    }
-    if !signature.is_empty() {
-        if let Ok(newer) = secrets.refreshed(code).await
-            && newer.pushwoosh.is_some()
-            && signed(&newer)
-        {
-            return Ok(newer);
-        }
-        if !application.webhook_secrets.is_empty()
-            && let Ok(older) = secrets.previous(code).await
-            && signed(&older)
-        {
+impl Destination {
+    /// The application of the `X-PW-Appcode` header, where the caller presents its key.
+    pub(crate) async fn by_api_key(
+        &self,
+        request: &HttpRequest,
+        deadline: Instant,
+    ) -> Result<Arc<Application>, HttpResponse> {
+        let code = request
+            .header("x-pw-appcode")
+            .ok_or_else(|| HttpResponse::message(400, "missing application code"))?;
+        let presented = request.header("authorization").and_then(token).unwrap_or_default();
+        let application = self.application(code, deadline).await?;
+        needs(code, &application, &[Section::Pushwoosh])?;
+        let fits = |application: &Application| {
+            application.pushwoosh.as_ref().is_some_and(|account| matches(account, presented))
+        };
+        if fits(&application) {
             return Ok(application);
         }
+        let mut exists = application.pushwoosh.is_some();
+        // Without a key there is nothing to look for.
+        if !presented.is_empty() {
+            let versions = self.versions(code, deadline).await?;
+            if let Some(application) = who_fits(&versions, fits) {
+                return Ok(application);
+            }
+            proves(code, &versions, &[Section::Pushwoosh])?;
+            exists = versions.current.pushwoosh.is_some();
+        }
+        if !exists {
+            tracing::warn!(app.code = code, "the application's secret has no pushwoosh.api_token");
+            return Err(HttpResponse::message(400, "application not found"));
+        }
+        tracing::warn!(app.code = code, "a caller without the application's key was refused");
+        Err(HttpResponse::message(401, "unauthorized"))
     }
-    if application.webhook_secrets.is_empty() || application.pushwoosh.is_none() {
-        tracing::warn!(
-            app.code = code,
-            "a webhook was refused: the application's secret has no webhook.shared_secret, or no pushwoosh.api_token"
-        );
-        return Err(HttpResponse::message(403, "the webhook of this application is closed"));
+
+    /// The application with this code, where the request is signed with one of its shared secrets,
+    /// before or after a rotation. `first` is the first element of a list.
+    pub(crate) async fn by_signature(
+        &self,
+        code: &str,
+        request: &HttpRequest,
+        first: Option<&[u8]>,
+        deadline: Instant,
+    ) -> Result<Arc<Application>, HttpResponse> {
+        let application = self.application(code, deadline).await?;
+        let sections = [Section::Pushwoosh, Section::Webhook];
+        needs(code, &application, &sections)?;
+        let signature = request.header("x-signature").unwrap_or_default();
+        let fits = |application: &Application| {
+            application.pushwoosh.is_some()
+                && signature::is_valid(
+                    &application.webhook_secrets,
+                    signature,
+                    &request.body,
+                    first,
+                )
+        };
+        let admit = |application: Arc<Application>| {
+            needs(code, &application, &[Section::Mappings]).map(|()| application)
+        };
+        if fits(&application) {
+            return admit(application);
+        }
+        let mut closed = is_closed(&application);
+        if !signature.is_empty() {
+            let versions = self.versions(code, deadline).await?;
+            if let Some(application) = who_fits(&versions, fits) {
+                return admit(application);
+            }
+            proves(code, &versions, &sections)?;
+            closed = is_closed(&versions.current);
+        }
+        if closed {
+            tracing::warn!(
+                app.code = code,
+                "a webhook was refused: the application's secret has no webhook.shared_secret, or no pushwoosh.api_token"
+            );
+            return Err(HttpResponse::message(403, "the webhook of this application is closed"));
+        }
+        tracing::warn!(app.code = code, "a webhook without the right x-signature was refused");
+        Err(HttpResponse::message(401, "unauthorized"))
     }
-    tracing::warn!(app.code = code, "a webhook without the right x-signature was refused");
-    Err(HttpResponse::message(401, "unauthorized"))
+
+    /// Settings of an application, or the response to a caller who names one that cannot be had.
+    async fn application(
+        &self,
+        code: &str,
+        deadline: Instant,
+    ) -> Result<Arc<Application>, HttpResponse> {
+        let deadline = deadline.min(self.clock.now() + CALLERS_LOOKUP);
+        let application = self.secrets.application(code, deadline).await;
+        application.map_err(|error| no_settings(code, &error))
+    }
+
+    /// Both versions of the settings of an application, read just now.
+    async fn versions(&self, code: &str, deadline: Instant) -> Result<Versions, HttpResponse> {
+        let deadline = deadline.min(self.clock.now() + CALLERS_LOOKUP);
+        let versions = self.secrets.versions(code, deadline).await;
+        versions.map_err(|error| no_settings(code, &error))
+    }
 }
 
-/// Settings of an application, or the answer to a caller who names one that cannot be had.
-async fn application(secrets: &Secrets, code: &str) -> Result<Arc<Application>, HttpResponse> {
-    secrets.application(code).await.map_err(|error| match error {
+fn no_settings(code: &str, error: &SecretError) -> HttpResponse {
+    match error {
         SecretError::Unknown => HttpResponse::message(400, "application not found"),
         SecretError::Malformed(_) | SecretError::Unavailable(_) => {
             tracing::error!(app.code = code, error = %error, "a request was refused: its application's settings cannot be read");
             HttpResponse::unavailable()
         }
-    })
+    }
 }
 
-/// Whether it is the key after or before a rotation that the cache has not seen.
-async fn matches_rotated(secrets: &Secrets, code: &str, presented: &str) -> bool {
-    if presented.is_empty() {
-        return false;
+/// The application that a caller acts for whose key fits one of the versions.
+fn who_fits(versions: &Versions, fits: impl Fn(&Application) -> bool) -> Option<Arc<Application>> {
+    let previous = versions.previous.as_deref().is_some_and(&fits);
+    // What the caller may do is in the current version, whichever key it holds.
+    let open = versions.current.pushwoosh.is_some();
+    (fits(&versions.current) || (previous && open)).then(|| Arc::clone(&versions.current))
+}
+
+/// What a request needs of the settings must not be disabled.
+fn needs(code: &str, application: &Application, sections: &[Section]) -> Result<(), HttpResponse> {
+    refuse_for(code, sections, |section| application.is_disabled(section))
+}
+
+/// Only what was just read says that a key is wrong, and only once a rotation has settled.
+fn proves(code: &str, versions: &Versions, sections: &[Section]) -> Result<(), HttpResponse> {
+    if !versions.are_settled {
+        tracing::warn!(app.code = code, "a caller has to repeat: the secret was rotated just now");
+        return Err(HttpResponse::unavailable());
     }
-    let settings = [secrets.refreshed(code).await, secrets.previous(code).await];
-    let accounts =
-        settings.iter().flatten().filter_map(|application| application.pushwoosh.as_ref());
-    accounts.into_iter().any(|account| matches(account, presented))
+    refuse_for(code, sections, |section| !versions.current.is_current(section))
+}
+
+fn refuse_for(
+    code: &str,
+    sections: &[Section],
+    is_unknown: impl Fn(Section) -> bool,
+) -> Result<(), HttpResponse> {
+    let Some(section) = sections.iter().find(|section| is_unknown(**section)) else {
+        return Ok(());
+    };
+    tracing::error!(
+        app.code = code,
+        section = section.key(),
+        "a request was refused: a section of its application's secret cannot be used"
+    );
+    Err(HttpResponse::unavailable())
+}
+
+fn is_closed(application: &Application) -> bool {
+    application.webhook_secrets.is_empty() || application.pushwoosh.is_none()
 }
 
 fn matches(account: &PushwooshAccount, presented: &str) -> bool {
@@ -117,6 +192,7 @@ mod tests {
 
     use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
     use hmac::{Hmac, KeyInit, Mac};
+    use platform::Function as _;
     use platform::testing::{Reply, World, application};
     use serde_json::{Value, json};
     use sha1::Sha1;
@@ -132,9 +208,17 @@ mod tests {
         HttpRequest::read(event).unwrap()
     }
 
+    fn destination(world: &World) -> Destination {
+        Destination::new(world.platform.clone())
+    }
+
+    fn later(world: &World) -> Instant {
+        world.now() + Duration::from_secs(4)
+    }
+
     async fn status_of_key(world: &World, code: &str, authorization: &str) -> u16 {
         let request = request(&json!({"x-pw-appcode": code, "authorization": authorization}));
-        match by_api_key(&world.platform.secrets, &request).await {
+        match destination(world).by_api_key(&request, later(world)).await {
             Ok(application) => {
                 assert_eq!(application.code, code);
                 200
@@ -148,7 +232,7 @@ mod tests {
         mac.update(BODY.as_bytes());
         let signature = hex::encode(mac.finalize().into_bytes());
         let request = request(&json!({ "x-signature": signature }));
-        match by_signature(&world.platform.secrets, code, &request, None).await {
+        match destination(world).by_signature(code, &request, None, later(world)).await {
             Ok(_) => 200,
             Err(response) => response.status_code,
         }
@@ -156,7 +240,7 @@ mod tests {
 
     /// Puts a secret after the shortest time between two reads.
     async fn rotate(world: &World, secret: &Value) {
-        world.platform.secrets.application("A").await.unwrap();
+        world.platform.secrets.application("A", later(world)).await.unwrap();
         tokio::time::advance(Duration::from_secs(2)).await;
         world.secret("A", secret);
     }
@@ -175,7 +259,7 @@ mod tests {
         assert_eq!(status_of_key(&world, "B", "Token other").await, 200);
         assert_eq!(status_of_key(&world, "X", "Token token").await, 400);
         let none = request(&json!({"authorization": "Token token"}));
-        let response = by_api_key(&world.platform.secrets, &none).await.unwrap_err();
+        let response = destination(&world).by_api_key(&none, later(&world)).await.unwrap_err();
         assert_eq!(response.status_code, 400);
     }
 
@@ -217,7 +301,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_without_a_key_reads_no_secret_again() {
         let world = World::new(&[]);
-        world.platform.secrets.application("A").await.unwrap();
+        world.platform.secrets.application("A", later(&world)).await.unwrap();
         tokio::time::advance(Duration::from_secs(2)).await;
         let before = world.aws_calls("GetSecretValue");
         assert_eq!(status_of_key(&world, "A", "").await, 401);
@@ -233,8 +317,8 @@ mod tests {
         let unsigned = request(&json!({}));
         tokio::time::advance(Duration::from_secs(2)).await;
         let before = world.aws_calls("GetSecretValue");
-        let response =
-            by_signature(&world.platform.secrets, "A", &unsigned, None).await.unwrap_err();
+        let response = destination(&world).by_signature("A", &unsigned, None, later(&world)).await;
+        let response = response.unwrap_err();
         assert_eq!(response.status_code, 401);
         assert_eq!(world.aws_calls("GetSecretValue"), before, "there is nothing to check");
         let mut rotated = application("token", "key");
@@ -250,5 +334,93 @@ mod tests {
         closed.as_object_mut().unwrap().remove("webhook");
         world.secret("A", &closed);
         assert_eq!(status_of_signature(&world, "A", "").await, 403);
+    }
+
+    /// Segment drops the data for good at any 4xx.
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_refused_while_one_of_the_versions_cannot_be_read() {
+        for trouble in [Reply::Status(503, json!({})), Reply::Broken, Reply::Hang] {
+            for previous in [false, true] {
+                let world = World::new(&[]);
+                rotate(&world, &application("rotated", "key")).await;
+                world.rotate("A", &application("newest", "key"));
+                if previous {
+                    world.previous_version("A", trouble.clone());
+                } else {
+                    world.secrets_manager("A", trouble.clone());
+                }
+                let before = world.now();
+                assert_eq!(status_of_key(&world, "A", "Token other").await, 503, "{trouble:?}");
+                assert_eq!(status_of_signature(&world, "A", "other").await, 503, "{trouble:?}");
+                assert!(world.now().since(before) <= Duration::from_secs(2), "{trouble:?}");
+                // The key that was read last still lets its holder in.
+                let key = if previous { "Token newest" } else { "Token token" };
+                assert_eq!(status_of_key(&world, "A", key).await, 200, "{trouble:?}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_between_two_reads_of_a_rotation_is_not_refused() {
+        let world = World::new(&[]);
+        world.rotate("A", &application("rotated", "key"));
+        assert_eq!(status_of_key(&world, "A", "Token other").await, 503);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(status_of_key(&world, "A", "Token other").await, 401);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_and_shared_secrets_before_a_rotation_work_for_the_grace_time() {
+        let world = World::new(&[("PWSEG_PREVIOUS_KEY_GRACE_S", "60")]);
+        let mut rotated = application("rotated", "key");
+        rotated["webhook"] = json!({"shared_secret": "new"});
+        world.rotate("A", &rotated);
+        for (seconds, status) in [(59, 200), (1, 401)] {
+            world.freeze(Duration::from_secs(seconds));
+            assert_eq!(status_of_key(&world, "A", "Token token").await, status);
+            assert_eq!(status_of_signature(&world, "A", "secret").await, status);
+            assert_eq!(status_of_key(&world, "A", "Token rotated").await, 200);
+        }
+        let world = World::new(&[("PWSEG_PREVIOUS_KEY_GRACE_S", "0")]);
+        world.rotate("A", &application("rotated", "key"));
+        assert_eq!(status_of_key(&world, "A", "Token token").await, 401);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unusable_section_closes_what_needs_it_and_nothing_else() {
+        let world = World::new(&[]);
+        let broken = |section: &str| {
+            let mut secret = application("token", "key");
+            secret[section] = json!(5);
+            secret
+        };
+        for (section, of_key, of_signature) in [
+            ("pushwoosh", 503, 503),
+            ("segment", 200, 200),
+            ("webhook", 200, 503),
+            ("mappings", 200, 503),
+        ] {
+            world.secret(section, &broken(section));
+            assert_eq!(status_of_key(&world, section, "Token token").await, of_key, "{section}");
+            let status = status_of_signature(&world, section, "secret").await;
+            assert_eq!(status, of_signature, "{section}");
+        }
+        // The last good value lets its holder in, and is no proof against anybody else.
+        rotate(&world, &broken("pushwoosh")).await;
+        world.freeze(Duration::from_mins(5));
+        assert_eq!(status_of_key(&world, "A", "Token token").await, 200);
+        assert_eq!(status_of_key(&world, "A", "Token other").await, 503);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_application_that_is_missing_since_a_moment_refuses_nobody() {
+        let world = World::new(&[]);
+        assert_eq!(status_of_key(&world, "A", "Token token").await, 200);
+        world.secrets_manager("A", platform::testing::aws_error("ResourceNotFoundException"));
+        world.freeze(Duration::from_mins(5));
+        assert_eq!(status_of_key(&world, "A", "Token token").await, 200);
+        assert_eq!(status_of_key(&world, "A", "Token other").await, 503);
+        world.freeze(Duration::from_mins(5));
+        assert_eq!(status_of_key(&world, "A", "Token token").await, 400);
     }
 }

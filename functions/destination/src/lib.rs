@@ -53,11 +53,11 @@ const RESPONSE_TIME: Duration = Duration::from_millis(150);
 #[derive(Debug)]
 pub struct Destination {
     settings: Arc<Settings>,
+    clock: Clock,
     secrets: Arc<Secrets>,
     delivery: Delivery,
     queues: Arc<Queues>,
     ledger: Arc<Ledger>,
-    clock: Clock,
     seen: seen::Seen,
 }
 
@@ -109,11 +109,12 @@ impl Destination {
         let (route, code) = Route::find(&request.method, &request.path)?;
         let endpoint = route.endpoint();
         let body = (endpoint.split)(&request.body);
+        let deadline = invocation.deadlines.end;
         let application = match endpoint.credential {
-            Credential::ApiKey => caller::by_api_key(&self.secrets, request).await?,
+            Credential::ApiKey => self.by_api_key(request, deadline).await?,
             Credential::Signature => {
                 let first = body.as_ref().ok().and_then(Body::first_of_list);
-                caller::by_signature(&self.secrets, code, request, first).await?
+                self.by_signature(code, request, first, deadline).await?
             }
         };
         // Only now: an unauthenticated caller learns nothing about the body.
@@ -372,6 +373,65 @@ mod tests {
         assert_eq!(world.messages().len(), 200);
     }
 
+    fn with_key(key: &str) -> Value {
+        let headers = json!({"x-pw-appcode": "A", "authorization": format!("Token {key}")});
+        let body = json!({"user_id": "u", "attributes": {"a": 1}}).to_string();
+        event("/integration-segment/v1/track-user", &headers, &body)
+    }
+
+    /// Segment drops the data for good at any 4xx, and waits for a few seconds only.
+    #[tokio::test(start_paused = true)]
+    async fn while_secrets_manager_hangs_a_rotated_key_is_neither_refused_nor_left_waiting() {
+        for previous in [false, true] {
+            let (world, destination) = setup();
+            invoke(&destination, &world, with_key("token")).await;
+            world.rotate("A", &platform::testing::application("rotated", "key"));
+            if previous {
+                world.previous_version("A", Reply::Hang);
+            } else {
+                world.secrets_manager("A", Reply::Hang);
+            }
+            tokio::time::advance(Duration::from_secs(2)).await;
+            let before = world.now();
+            let answered = invoke(&destination, &world, with_key("other")).await;
+            assert_eq!(answered.response.status_code, 503, "{previous}");
+            assert!(world.now().since(before) <= Duration::from_secs(2), "{previous}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_was_rotated_while_the_environment_was_frozen_is_let_in() {
+        let (world, destination) = setup();
+        invoke(&destination, &world, with_key("token")).await;
+        world.freeze(Duration::from_mins(10));
+        world.rotate("A", &platform::testing::application("rotated", "key"));
+        assert_eq!(
+            invoke(&destination, &world, with_key("rotated")).await.response.status_code,
+            200
+        );
+        assert_eq!(world.requests()[1].headers()["authorization"], "Token rotated");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_key_before_a_rotation_is_let_in_for_the_grace_time() {
+        let (world, destination) = setup();
+        invoke(&destination, &world, with_key("token")).await;
+        world.rotate("A", &platform::testing::application("rotated", "key"));
+        world.freeze(Duration::from_hours(23));
+        assert_eq!(invoke(&destination, &world, with_key("token")).await.response.status_code, 200);
+        world.freeze(Duration::from_hours(1));
+        assert_eq!(invoke(&destination, &world, with_key("token")).await.response.status_code, 401);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_secret_that_is_scheduled_for_deletion_is_gone_at_once() {
+        let (world, destination) = setup();
+        invoke(&destination, &world, with_key("token")).await;
+        world.secrets_manager("A", platform::testing::aws_error("InvalidRequestException"));
+        world.freeze(Duration::from_mins(5));
+        assert_eq!(invoke(&destination, &world, with_key("token")).await.response.status_code, 400);
+    }
+
     /// The state of a deletion can be looked up while Pushwoosh is down, and afterwards.
     #[tokio::test(start_paused = true)]
     async fn a_deletion_is_in_the_log_by_the_hash_of_its_user() {
@@ -402,7 +462,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn work_for_segment_is_left_to_the_retries() {
         let (world, destination) = setup();
-        let application = world.platform.secrets.application("A").await.unwrap();
+        let application = world
+            .platform
+            .secrets
+            .application("A", world.now() + Duration::from_secs(1))
+            .await
+            .unwrap();
         let record =
             br#"{"event_name":"Push Sent","timestamp":1,"application_code":"A","hwid":"H"}"#;
         let deadlines = destination.deadlines(world.now(), Duration::ZERO);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use mapping::{
     Cause, Item, ItemKind, Method, Origin, Outcome, Parked, Plan, Planned, Reason, Work,
 };
-use platform::application::SegmentAccount;
+use platform::application::{Section, SegmentAccount};
 use platform::clock::{after, between};
 use platform::gate::{Account, Undelivered};
 use platform::ledger::Claim;
@@ -89,7 +89,23 @@ impl Retry {
             return bury(parked, invocation);
         }
         let code = parked.application.clone();
-        let application = match self.secrets.application(&code).await {
+        let paused = match &parked.work {
+            Work::Pushwoosh(_) => self.pushwoosh.is_paused(&code),
+            Work::Segment(_) => self.segment.is_paused(&code),
+        };
+        if paused {
+            // A backlog must not cost calls of the ledger while the upstream is known to be down.
+            return self.again(parked, Cause::CircuitOpen.into(), invocation);
+        }
+        let deadline = invocation.deadlines.start;
+        let application = match self.secrets.application(&code, deadline).await {
+            // Its Track calls wait until the section is corrected.
+            Ok(application)
+                if matches!(parked.work, Work::Segment(_))
+                    && application.is_disabled(Section::Segment) =>
+            {
+                return self.again(parked, Cause::SettingsUnavailable.into(), invocation);
+            }
             Ok(application) => application,
             Err(SecretError::Unknown) => {
                 let since = *parked.unknown_since.get_or_insert(now);

@@ -256,6 +256,11 @@ async fn without_settings_items_wait() {
         let (stays, tally) = invoke(&retry, &world, &parked(&world, code, work)).await;
         assert_eq!((stays, outcomes(&tally)), (false, vec![("parked", number)]), "{code}");
     }
+    // Secrets Manager is left alone for a moment after a failure.
+    tokio::time::advance(Duration::from_mins(1)).await;
+    world.secret("D", &json!({"pushwoosh": {"api_token": "t"}, "segment": 5}));
+    let message = parked(&world, "D", tracks(&["a"]));
+    assert_eq!(outcomes(&invoke(&retry, &world, &message).await.1), [("parked", 1)]);
     assert_eq!(world.requests().len(), 0);
     world.secret("C", &json!({"pushwoosh": {"api_token": "t"}}));
     let message = parked(&world, "C", tracks(&["a"]));

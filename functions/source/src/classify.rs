@@ -2,14 +2,16 @@
 //!
 //! Invariants: a record is looked at no further than it takes to know that it is not to be sent: the
 //! application code first, since most records on the topic belong to applications without Segment. The
-//! same record twice in an event is sent once.
+//! applications of an event are looked up together, and no longer than a few seconds. The same record
+//! twice in an event is sent once.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mapping::tracking_log::Record;
 use mapping::{Item, ItemKind, Origin, Outcome, Reason, Rules};
-use platform::application::SegmentAccount;
+use platform::application::{Section, SegmentAccount};
 use platform::message::{Message, Reject};
 use platform::secrets::SecretError;
 use platform::{Application, Invocation};
@@ -37,22 +39,35 @@ pub(crate) struct Classified {
     pub(crate) rejects: Vec<Kept>,
 }
 
-/// What is known of an application.
-enum Settings {
-    /// There is no such application, or it has no Segment.
-    NotConfigured,
-    Known(Arc<Application>),
-    /// They cannot be read now.
-    Unavailable,
+/// Longest wait for the settings of an event's applications. Where they are not there by then, the
+/// records are parked.
+const LOOKUP_TIME: Duration = Duration::from_secs(5);
+
+/// A record and where it came from.
+struct Placed {
+    place: ItemIdentifier,
+    /// Its value; where that is not base64, as it came.
+    value: Result<Vec<u8>, Vec<u8>>,
+}
+
+impl Placed {
+    fn record(&self) -> Result<Record<'_>, Reason> {
+        self.value.as_ref().map_err(|_| Reason::NotBase64).and_then(|bytes| Record::read(bytes))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.value.as_ref().unwrap_or_else(|bytes| bytes)
+    }
 }
 
 /// An event while it is classified.
 struct Classifier<'a> {
     source: &'a Source,
     invocation: &'a Invocation,
-    settings: HashMap<String, Settings>,
+    settings: HashMap<String, Result<Arc<Application>, SecretError>>,
     message_ids: HashSet<String>,
     groups: BTreeMap<String, Group>,
+    rejects: Vec<Kept>,
 }
 
 /// Classifies an event's records. Those that are disregarded are counted here.
@@ -67,28 +82,23 @@ pub(crate) async fn classify(
         settings: HashMap::new(),
         message_ids: HashSet::new(),
         groups: BTreeMap::new(),
+        rejects: Vec::new(),
     };
-    let mut rejects = Vec::new();
-    for (partition, records) in event.records {
-        for record in records {
-            let place = ItemIdentifier { partition: partition.clone(), offset: record.offset };
-            let (reason, bytes) = match record.value {
-                RecordValue::Tombstone => (Reason::Tombstone, Vec::new()),
-                RecordValue::NotBase64(bytes) => (Reason::NotBase64, bytes),
-                RecordValue::Bytes(bytes) => match classifier.add(&place, &bytes).await {
-                    Ok(()) => continue,
-                    Err(reason) => (reason, bytes),
-                },
-            };
-            let outcome = Outcome::from(reason);
-            if matches!(outcome, Outcome::Rejected(_)) {
-                rejects.push(reject(place, reason, &bytes, invocation));
-            } else {
-                invocation.tally.item(outcome);
-            }
+    let placed = classifier.decode(event);
+    let records: Vec<Result<Record<'_>, Reason>> = placed.iter().map(Placed::record).collect();
+    // In order, so that a simulation repeats itself.
+    let codes: BTreeSet<&str> =
+        records.iter().flatten().filter_map(|record| record.application().ok()).collect();
+    let now = source.clock.now();
+    let deadline = invocation.deadlines.start.min(now + LOOKUP_TIME);
+    let codes = codes.into_iter().map(str::to_owned);
+    classifier.settings = source.secrets.applications(codes, deadline).await;
+    for (placed, record) in placed.iter().zip(records) {
+        if let Err(reason) = record.and_then(|record| classifier.add(&placed.place, &record)) {
+            classifier.refuse(placed, reason);
         }
     }
-    Classified { groups: classifier.groups, rejects }
+    Classified { groups: classifier.groups, rejects: classifier.rejects }
 }
 
 /// A record that can never be sent as it is.
@@ -106,25 +116,41 @@ fn reject(place: ItemIdentifier, reason: Reason, bytes: &[u8], invocation: &Invo
 }
 
 impl Classifier<'_> {
-    /// Finds out about one record, and puts it where it belongs if it is to be sent.
-    async fn add(&mut self, place: &ItemIdentifier, bytes: &[u8]) -> Result<(), Reason> {
-        let record = Record::read(bytes)?;
-        let code = record.application()?;
-        if !self.settings.contains_key(code) {
-            let settings = self.look_up(code).await;
-            self.settings.insert(code.to_owned(), settings);
+    /// The records of an event that have a value, in their order.
+    fn decode(&self, event: MskEvent) -> Vec<Placed> {
+        let mut placed = Vec::new();
+        for (partition, records) in event.records {
+            for record in records {
+                let place = ItemIdentifier { partition: partition.clone(), offset: record.offset };
+                let value = match record.value {
+                    RecordValue::Bytes(bytes) => Ok(bytes),
+                    RecordValue::NotBase64(bytes) => Err(bytes),
+                    RecordValue::Tombstone => {
+                        self.invocation.tally.item(Reason::Tombstone.into());
+                        continue;
+                    }
+                };
+                placed.push(Placed { place, value });
+            }
         }
+        placed
+    }
+
+    /// Puts one record where it belongs if it is to be sent.
+    fn add(&mut self, place: &ItemIdentifier, record: &Record<'_>) -> Result<(), Reason> {
+        let code = record.application()?;
         let settings = &self.source.settings;
         let (properties, now) = (&settings.track_properties, self.invocation.received);
         let (rules, account) = match self.settings.get(code) {
-            Some(Settings::Known(application)) => {
-                (application.rules(properties, now), application.segment.as_ref())
+            Some(Ok(application)) if !application.is_disabled(Section::Segment) => {
+                let account = application.segment.as_ref().ok_or(Reason::NotConfigured)?;
+                (application.rules(properties, now), Some(account))
             }
+            Some(Err(SecretError::Unknown)) | None => return Err(Reason::NotConfigured),
             // Which events it exports is asked when the calls are retried.
-            Some(Settings::Unavailable) => {
+            Some(Ok(_) | Err(SecretError::Malformed(_) | SecretError::Unavailable(_))) => {
                 (Rules { track_properties: properties, ..Rules::of_presets(code) }, None)
             }
-            Some(Settings::NotConfigured) | None => return Err(Reason::NotConfigured),
         };
         let track = record.track(&Rules { stack: &settings.stack_name, ..rules })?;
         let call = serde_json::value::to_raw_value(&track).map_err(|_| Reason::BadField)?;
@@ -143,11 +169,14 @@ impl Classifier<'_> {
         Ok(())
     }
 
-    async fn look_up(&self, code: &str) -> Settings {
-        match self.source.secrets.application(code).await {
-            Ok(application) if application.segment.is_some() => Settings::Known(application),
-            Ok(_) | Err(SecretError::Unknown) => Settings::NotConfigured,
-            Err(SecretError::Malformed(_) | SecretError::Unavailable(_)) => Settings::Unavailable,
+    /// Counts a record that is not sent, or keeps it where that needs somebody's attention.
+    fn refuse(&mut self, record: &Placed, reason: Reason) {
+        let outcome = Outcome::from(reason);
+        if matches!(outcome, Outcome::Rejected(_)) {
+            let place = record.place.clone();
+            self.rejects.push(reject(place, reason, record.bytes(), self.invocation));
+        } else {
+            self.invocation.tally.item(outcome);
         }
     }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_runtime::Diagnostic;
-use platform::clock::Instant;
+use platform::clock::{Clock, Instant};
 use platform::queues::Queues;
 use platform::secrets::Secrets;
 use platform::settings::Settings;
@@ -43,6 +43,7 @@ const UPSTREAM_ANSWER_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Source {
     settings: Arc<Settings>,
+    clock: Clock,
     secrets: Arc<Secrets>,
     delivery: Delivery,
     queues: Arc<Queues>,
@@ -77,6 +78,7 @@ impl Function for Source {
         Self {
             delivery: Delivery::new(&platform),
             settings: platform.settings,
+            clock: platform.clock,
             secrets: platform.secrets,
             queues: platform.queues,
         }
@@ -339,6 +341,73 @@ mod tests {
         let parked: Value =
             serde_json::from_str(world.messages()[0].1["MessageBody"].as_str().unwrap()).unwrap();
         assert_eq!(parked["work"]["segment"][0]["properties"]["message_code"], "M");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_applications_of_an_event_are_looked_up_together() {
+        let (world, source) = setup(&[]);
+        let late = Reply::Status(200, json!({"SecretString": application("t", "k").to_string()}));
+        let late = Reply::Late(Duration::from_millis(24), Box::new(late));
+        let codes: Vec<String> = (0..500).map(|n| format!("A{n}")).collect();
+        for code in &codes {
+            world.secrets_manager(code, late.clone());
+        }
+        let values: Vec<Value> = codes.iter().map(|code| record(code, "h")).collect();
+        let before = world.now();
+        let (result, tally) = invoke(&source, &world, event(&values)).await;
+        assert_eq!((result, outcomes(&tally)), (Ok(vec![]), vec![("delivered", 500)]));
+        assert!(world.now().since(before) < Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_secrets_manager_hangs_the_topic_moves_on() {
+        let (world, source) = setup(&[]);
+        let codes: Vec<String> = (0..500).map(|n| format!("A{n}")).collect();
+        for code in &codes {
+            world.secrets_manager(code, Reply::Hang);
+        }
+        let values: Vec<Value> = codes.iter().map(|code| record(code, "h")).collect();
+        let before = world.now();
+        let (result, tally) = invoke(&source, &world, event(&values)).await;
+        assert_eq!((result, outcomes(&tally)), (Ok(vec![]), vec![("parked", 500)]));
+        assert!(world.now().since(before) <= Duration::from_secs(5));
+        assert!(world.aws_calls("GetSecretValue") <= 64);
+    }
+
+    /// Anybody who can write to the topic can name applications.
+    #[tokio::test(start_paused = true)]
+    async fn made_up_codes_cost_few_calls() {
+        let (world, source) = setup(&[]);
+        for batch in 0..40 {
+            let values: Vec<Value> =
+                (0..500).map(|n| record(&format!("X{batch}-{n}"), "h")).collect();
+            invoke(&source, &world, event(&values)).await.0.unwrap();
+        }
+        assert!(world.aws_calls("GetSecretValue") < 2_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn records_of_an_application_that_was_served_a_moment_ago_are_not_dropped() {
+        let (world, source) = setup(&[]);
+        invoke(&source, &world, event(&[record("A", "h1")])).await.0.unwrap();
+        world.secrets_manager("A", platform::testing::aws_error("ResourceNotFoundException"));
+        world.freeze(Duration::from_mins(6));
+        let (_, tally) = invoke(&source, &world, event(&[record("A", "h2")])).await;
+        assert_eq!(outcomes(&tally), [("delivered", 1)]);
+        // After one TTL it is gone.
+        world.freeze(Duration::from_mins(5));
+        let (_, tally) = invoke(&source, &world, event(&[record("A", "h3")])).await;
+        assert_eq!(outcomes(&tally), [("disregarded", 1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn records_of_an_application_whose_segment_section_is_unusable_are_parked() {
+        let (world, source) = setup(&[]);
+        let mut secret = application("token", "key");
+        secret["segment"]["region"] = "mars".into();
+        world.secret("A", &secret);
+        let (_, tally) = invoke(&source, &world, event(&[record("A", "h1")])).await;
+        assert_eq!(outcomes(&tally), [("parked", 1)]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,8 +7,13 @@
 //!  "mappings": [{"subscribe": "type = \"identify\"", "action": "updateUserProfile", "mapping": {}}]}
 //! ```
 //! Invariants: a key is never shown by `Debug`; every problem names the field and what is expected
-//! there. A part that is missing switches off what needs it and nothing else.
+//! there. A section that is missing switches off what needs it and nothing else. A section that is
+//! unusable keeps its last good value; where there is none, what needs it waits until the secret is
+//! corrected.
 
+mod reader;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -41,6 +46,45 @@ pub struct Application {
     pub webhook_secrets: Vec<SecretString>,
     /// The customer's own mappings, in place of the presets.
     subscriptions: Option<Arc<[Subscription]>>,
+    /// The sections that are unusable in the newest version of the secret.
+    unusable: BTreeMap<Section, InPlace>,
+}
+
+/// A part of a secret that is used, or unusable, on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// Calls to Pushwoosh, and the key of who calls the destination.
+    Pushwoosh,
+    /// Calls to Segment.
+    Segment,
+    /// The webhook's shared secrets.
+    Webhook,
+    /// Mappings of raw events.
+    Mappings,
+}
+
+impl Section {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Pushwoosh, Self::Segment, Self::Webhook, Self::Mappings];
+
+    /// Its key in the secret.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Pushwoosh => "pushwoosh",
+            Self::Segment => "segment",
+            Self::Webhook => "webhook",
+            Self::Mappings => "mappings",
+        }
+    }
+}
+
+/// What is used in place of an unusable section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum InPlace {
+    /// Its last good value.
+    LastGood,
+    /// Nothing: what needs it has to wait.
+    Nothing,
 }
 
 /// Where and with which key an application's calls go.
@@ -95,52 +139,60 @@ impl Application {
         }
     }
 
-    /// Reads a secret. Parts that are ignored while the rest is used are in [`warnings`].
+    /// Whether a section is unusable in the newest version of the secret, and no value of it is known:
+    /// what needs it has to wait until the secret is corrected.
+    pub fn is_disabled(&self, section: Section) -> bool {
+        self.unusable.get(&section) == Some(&InPlace::Nothing)
+    }
+
+    /// Whether a section is as the newest version of the secret has it.
+    pub fn is_current(&self, section: Section) -> bool {
+        !self.unusable.contains_key(&section)
+    }
+
+    /// Whether a section is unusable in the newest version of the secret.
+    pub fn has_unusable(&self) -> bool {
+        !self.unusable.is_empty()
+    }
+
+    /// Reads a secret, all of which must be usable. Parts that are ignored while the rest is used are
+    /// in [`warnings`].
     pub fn read(code: &str, secret: &Value) -> Result<Self, Problems> {
-        let mut reader = Reader::default();
-        if !secret.is_object() {
-            return Err(Problems(vec!["the secret must be a JSON object".to_owned()]));
+        let (application, problems) = reader::read(code, secret, None);
+        match application {
+            Some(application) if problems.is_empty() => Ok(application),
+            _ => Err(Problems(problems)),
         }
-        let pushwoosh = reader.section(secret, "pushwoosh").and_then(|section| {
-            let api_token = reader.key(section, "pushwoosh.api_token");
-            let base_url = reader.url(section, "pushwoosh.base_url");
-            Some(PushwooshAccount {
-                api_token: api_token?,
-                base_url: base_url.unwrap_or_else(|| PUSHWOOSH_BASE_URL.to_owned()),
-            })
-        });
-        let segment = reader.section(secret, "segment").and_then(|section| {
-            let region = match section.get("region").map(|region| region.as_str().map(str::trim)) {
-                None | Some(Some("us" | "")) => SEGMENT_US_URL,
-                Some(Some("eu")) => SEGMENT_EU_URL,
-                _ => reader.problem("segment.region must be \"us\" or \"eu\""),
-            };
-            let write_key = reader.key(section, "segment.write_key");
-            let base_url = reader.url(section, "segment.base_url");
-            let events = reader.events(section);
-            Some(SegmentAccount {
-                write_key: write_key?,
-                base_url: base_url.unwrap_or_else(|| region.to_owned()),
-                events,
-            })
-        });
-        let webhook_secrets = reader
-            .section(secret, "webhook")
-            .map(|section| reader.webhook_secrets(section))
-            .unwrap_or_default();
-        let subscriptions = match secret.get("mappings") {
-            None | Some(Value::Null) => None,
-            Some(Value::Array(mappings)) => Some(subscription::read(mappings).subscriptions.into()),
-            Some(_) => reader.problem("mappings must be a list"),
+    }
+
+    /// Reads a secret, of which an unusable section keeps the value that `last` has. An error means
+    /// that nothing is known of the application.
+    pub fn read_over(code: &str, secret: &Value, last: Option<&Self>) -> Result<Self, Problems> {
+        let (application, problems) = reader::read(code, secret, last);
+        match (application, last) {
+            (Some(application), _) => Ok(application),
+            (None, Some(last)) => Ok(last.kept_whole()),
+            (None, None) => Err(Problems(problems)),
+        }
+    }
+
+    /// These settings, while nothing of the newest version of the secret can be used.
+    #[must_use]
+    pub fn kept_whole(&self) -> Self {
+        let unusable = Section::ALL.map(|section| (section, self.in_place_of(section))).into();
+        Self { unusable, ..self.clone() }
+    }
+
+    /// What these settings are good for where a newer section is unusable.
+    fn in_place_of(&self, section: Section) -> InPlace {
+        let known = match section {
+            Section::Pushwoosh => self.pushwoosh.is_some(),
+            Section::Segment => self.segment.is_some(),
+            Section::Webhook => !self.webhook_secrets.is_empty(),
+            // Where the secret had none, the presets are what was in use.
+            Section::Mappings => !self.is_disabled(Section::Mappings),
         };
-        if pushwoosh.is_none() && segment.is_none() && reader.0.is_empty() {
-            reader.0.push("pushwoosh.api_token or segment.write_key is required".to_owned());
-        }
-        if reader.0.is_empty() {
-            Ok(Self { code: code.to_owned(), pushwoosh, segment, webhook_secrets, subscriptions })
-        } else {
-            Err(Problems(reader.0))
-        }
+        if known { InPlace::LastGood } else { InPlace::Nothing }
     }
 }
 
@@ -159,7 +211,12 @@ pub fn warnings(secret: &Value) -> Vec<String> {
 }
 
 /// The parts of a secret.
-pub const KEYS: [&str; 4] = ["pushwoosh", "segment", "webhook", "mappings"];
+pub const KEYS: [&str; 4] = [
+    Section::Pushwoosh.key(),
+    Section::Segment.key(),
+    Section::Webhook.key(),
+    Section::Mappings.key(),
+];
 
 /// Unknown fields: most often a misspelt name.
 fn unknown_fields(secret: &Value) -> Vec<String> {
@@ -186,75 +243,6 @@ fn unknown_fields(secret: &Value) -> Vec<String> {
 
 fn names(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty())
-}
-
-#[derive(Default)]
-struct Reader(Vec<String>);
-
-impl Reader {
-    /// Notes a problem. The value does not matter then: the whole secret is refused.
-    fn problem<T: Default>(&mut self, problem: &str) -> T {
-        self.0.push(problem.to_owned());
-        T::default()
-    }
-
-    fn section<'a>(&mut self, secret: &'a Value, name: &str) -> Option<&'a Value> {
-        match secret.get(name) {
-            None | Some(Value::Null) => None,
-            Some(section @ Value::Object(_)) => Some(section),
-            Some(_) => self.problem(&format!("{name} must be an object")),
-        }
-    }
-
-    fn key(&mut self, section: &Value, path: &str) -> Option<SecretString> {
-        match leaf(section, path).and_then(Value::as_str).map(str::trim) {
-            Some(key) if !key.is_empty() => Some(key.into()),
-            _ => self.problem(&format!("{path} is required (non-empty string)")),
-        }
-    }
-
-    fn url(&mut self, section: &Value, path: &str) -> Option<String> {
-        let value = leaf(section, path).filter(|value| !value.is_null())?;
-        match value.as_str().map(|url| url.trim().trim_end_matches('/')) {
-            Some("") => None,
-            Some(url) if url.starts_with("https://") || url.starts_with("http://") => {
-                Some(url.to_owned())
-            }
-            _ => self.problem(&format!("{path} must be a URL with https://")),
-        }
-    }
-
-    fn events(&mut self, section: &Value) -> Option<Vec<MessageEvent>> {
-        match section.get("events") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(list)) => {
-                let mut names = names(list).peekable();
-                names.peek()?;
-                Some(names.filter_map(MessageEvent::parse).collect())
-            }
-            Some(_) => self
-                .problem("segment.events must be a string: a comma-separated list of event names"),
-        }
-    }
-
-    fn webhook_secrets(&mut self, section: &Value) -> Vec<SecretString> {
-        let one = |value: &Value| {
-            value.as_str().filter(|secret| !secret.is_empty()).map(SecretString::from)
-        };
-        let read = match section.get("shared_secret") {
-            None | Some(Value::Null) => Some(Vec::new()),
-            Some(Value::Array(several)) => several.iter().map(one).collect(),
-            Some(value) => one(value).map(|secret| vec![secret]),
-        };
-        read.unwrap_or_else(|| {
-            self.problem("webhook.shared_secret must be a non-empty string, or a list of them")
-        })
-    }
-}
-
-/// The value at the last name of a dotted path.
-fn leaf<'a>(section: &'a Value, path: &str) -> Option<&'a Value> {
-    section.get(path.rsplit('.').next()?)
 }
 
 #[cfg(test)]
@@ -337,5 +325,73 @@ mod tests {
         for empty in [json!({}), json!([]), json!("key")] {
             assert!(Application::read("A", &empty).is_err());
         }
+    }
+
+    #[test]
+    fn a_region_is_read_in_any_case() {
+        for (region, url) in
+            [("EU", SEGMENT_EU_URL), (" Us ", SEGMENT_US_URL), ("", SEGMENT_US_URL)]
+        {
+            let secret = json!({"segment": {"write_key": "k", "region": region}});
+            let application = Application::read("A", &secret).unwrap();
+            assert_eq!(application.segment.unwrap().base_url, url, "{region}");
+        }
+    }
+
+    fn good() -> Application {
+        let secret = json!({
+            "pushwoosh": {"api_token": "t1"}, "segment": {"write_key": "k1"},
+            "webhook": {"shared_secret": "s1"},
+        });
+        Application::read("A", &secret).unwrap()
+    }
+
+    #[test]
+    fn an_unusable_section_keeps_its_last_good_value_and_the_others_are_new() {
+        let secret = json!({
+            "pushwoosh": {"api_token": "t2"}, "segment": {"write_key": 5},
+            "webhook": [], "mappings": {},
+        });
+        let application = Application::read_over("A", &secret, Some(&good())).unwrap();
+        let token = application.pushwoosh.as_ref().unwrap().api_token.expose_secret();
+        let key = application.segment.as_ref().unwrap().write_key.expose_secret();
+        assert_eq!((token, key), ("t2", "k1"));
+        assert_eq!(application.webhook_secrets[0].expose_secret(), "s1");
+        assert!(application.is_current(Section::Pushwoosh));
+        for section in [Section::Segment, Section::Webhook, Section::Mappings] {
+            assert!(!application.is_current(section) && !application.is_disabled(section));
+        }
+    }
+
+    #[test]
+    fn an_unusable_section_that_was_never_good_is_disabled_alone() {
+        let secret = json!({"pushwoosh": {"api_token": "t"}, "segment": {"write_key": "k", "region": "mars"},
+            "webhook": {"shared_secret": 5}, "mappings": "m"});
+        let application = Application::read_over("A", &secret, None).unwrap();
+        assert!(application.pushwoosh.is_some() && application.segment.is_none());
+        for section in [Section::Segment, Section::Webhook, Section::Mappings] {
+            assert!(application.is_disabled(section), "{section:?}");
+        }
+        // It stays disabled while the next version is no better.
+        let again = Application::read_over("A", &secret, Some(&application)).unwrap();
+        assert!(again.is_disabled(Section::Mappings) && again.is_disabled(Section::Webhook));
+        // A section that was missing on purpose is no value either.
+        let closed = Application::read("A", &json!({"pushwoosh": {"api_token": "t"}})).unwrap();
+        let opened = Application::read_over("A", &secret, Some(&closed)).unwrap();
+        assert!(opened.is_disabled(Section::Segment) && opened.is_disabled(Section::Webhook));
+        assert!(!opened.is_disabled(Section::Mappings), "the presets were in use");
+    }
+
+    #[test]
+    fn a_secret_that_is_unusable_as_a_whole_keeps_all_of_it() {
+        for secret in [json!([]), json!("text"), json!({}), json!({"webhook": 5})] {
+            let application = Application::read_over("A", &secret, Some(&good())).unwrap();
+            assert!(application.pushwoosh.is_some() && application.segment.is_some());
+            assert!(Section::ALL.iter().all(|section| !application.is_current(*section)));
+            assert!(Application::read_over("A", &secret, None).is_err());
+        }
+        let corrected = json!({"segment": {"write_key": "k2"}});
+        let application = Application::read_over("A", &corrected, Some(&good())).unwrap();
+        assert!(!application.has_unusable() && application.pushwoosh.is_none());
     }
 }

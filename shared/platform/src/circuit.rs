@@ -60,6 +60,14 @@ impl Circuits {
         }
     }
 
+    /// Whether a call would be refused now. Asking makes nobody the probe.
+    pub fn is_open(&self, application: &str, now: Timestamp) -> bool {
+        self.lock().get(application).is_some_and(|circuit| {
+            circuit.open_until.is_some_and(|until| now < until)
+                || circuit.probe_until.is_some_and(|until| now < until)
+        })
+    }
+
     /// A call was answered, with success or with a refusal that is the call's own fault.
     pub fn succeeded(&self, application: &str) {
         self.lock().remove(application);
@@ -104,13 +112,16 @@ mod tests {
     fn repeated_failures_open_it_and_a_probe_closes_it() {
         let (circuits, now) = (Circuits::default(), Timestamp::UNIX_EPOCH);
         for _ in 0..FAILURES {
-            assert!(circuits.allows("failing", now));
+            assert!(!circuits.is_open("failing", now) && circuits.allows("failing", now));
             circuits.failed("failing", None, now);
         }
+        assert!(circuits.is_open("failing", now) && !circuits.is_open("other", now));
         assert!(!circuits.allows("failing", now));
         assert!(circuits.allows("other", now));
         let later = now + FIRST_PAUSE;
+        assert!(!circuits.is_open("failing", later));
         assert!(circuits.allows("failing", later), "the probe");
+        assert!(circuits.is_open("failing", later));
         assert!(!circuits.allows("failing", later), "only one");
         circuits.failed("failing", None, later);
         assert!(!circuits.allows("failing", later + FIRST_PAUSE), "the pause has doubled");

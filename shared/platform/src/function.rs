@@ -124,6 +124,7 @@ impl<F: Function> Environment<F> {
         let tally = &invocation.tally;
         tally.time(Count::DurationMs, clock.elapsed(invocation.started));
         tally.add(Count::SecretsStale, self.platform.secrets.take_stale());
+        tally.add(Count::SecretsUnusable, self.platform.secrets.take_unusable().min(1));
         (result, invocation)
     }
 }

@@ -16,7 +16,7 @@ use crate::application::{Application, PushwooshAccount, SegmentAccount};
 use crate::circuit::Circuits;
 use crate::clock::{Clock, Elapsed, Instant};
 use crate::invocation::Deadlines;
-use crate::secrets::Secrets;
+use crate::secrets::{CALLERS_LOOKUP, Secrets};
 use crate::telemetry::{Count, Tally};
 use crate::upstream::{CallError, Verdict};
 
@@ -114,6 +114,11 @@ impl Gate {
         Self { clock, secrets, circuits: Circuits::default(), patience }
     }
 
+    /// Whether calls of the application are paused: what has to ask others first need not begin.
+    pub fn is_paused(&self, code: &str) -> bool {
+        self.circuits.is_open(code, self.clock.wall())
+    }
+
     /// Makes a call of the application with this code.
     pub async fn call<R: Copy + Send, U: Upstream<R>>(
         &self,
@@ -133,7 +138,7 @@ impl Gate {
         let deadline = deadlines.answer;
         let mut result = self.attempt(upstream, account, request, deadline, tally).await;
         if matches!(&result, Ok(Err(error)) if error.verdict() == Verdict::Unauthorized)
-            && let Some(account) = self.rotated(code, account).await
+            && let Some(account) = self.rotated(code, account, deadline).await
         {
             result = self.attempt(upstream, &account, request, deadline, tally).await;
         }
@@ -171,8 +176,9 @@ impl Gate {
     }
 
     /// The account with a newer key than the one that was refused, if there is one.
-    async fn rotated<A: Account>(&self, code: &str, refused: &A) -> Option<A> {
-        let application = self.secrets.refreshed(code).await.ok()?;
+    async fn rotated<A: Account>(&self, code: &str, refused: &A, deadline: Instant) -> Option<A> {
+        let deadline = deadline.min(self.clock.now() + CALLERS_LOOKUP);
+        let application = self.secrets.refreshed(code, deadline).await.ok()?;
         let account = A::from_application(&application)?;
         (account.key().expose_secret() != refused.key().expose_secret()).then_some(account)
     }
@@ -271,7 +277,8 @@ mod tests {
             let world = World::new(&[]);
             let platform = &world.platform;
             let gate = Gate::new(platform.clock.clone(), Arc::clone(&platform.secrets), patience);
-            let application = platform.secrets.application("A").await.unwrap();
+            let application =
+                platform.secrets.application("A", world.now() + SECOND).await.unwrap();
             let account = SegmentAccount::from_application(&application).unwrap();
             let upstream = Scripted {
                 key: "key",

@@ -1,49 +1,85 @@
 //! Applications' settings from AWS Secrets Manager, cached.
 //!
-//! Invariants: one call at a time per secret; a value that was read once is used for as long as
-//! Secrets Manager cannot be reached; an application that does not exist is remembered for a minute, so
-//! that made-up codes cost few calls. On failure without a cached value the caller
-//! gets [`SecretError::Unavailable`] and must keep what it holds.
+//! Invariants: settings are snapshots. What was good last stays in use while a newer version cannot be
+//! read or is unusable, section by section, and for one TTL after the secret is missing. On failure
+//! without a value the caller gets [`SecretError::Unavailable`] and must keep what it holds. Ages are
+//! counted by the wall clock. No lookup lasts longer than its deadline, one call at a time is made per
+//! secret, and a slow secret holds up no lookup of another.
+//!
+//! Codes come from strangers: their shape is checked, absence is remembered for longer and longer, and
+//! lookups of codes that were never served have a budget.
 //!
 //! The cache is keyed by secret, not by application: one secret may hold a map of applications.
+//!
+//! # Layout
+//! * `slot`: what is remembered of a secret; `snapshot`: its applications.
+//! * `read`: one call of `GetSecretValue`.
+//! * `pause`: leaves Secrets Manager alone while it fails; `budget`: lookups of unknown codes.
+//! * `time`: ages by the wall clock.
+
+mod budget;
+mod pause;
+mod read;
+mod slot;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod time;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::DisplayErrorContext;
-use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use aws_sdk_secretsmanager::config::retry::RetryConfig;
+use futures::StreamExt as _;
+use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::application::{self, Application};
+pub use self::budget::{UNKNOWN_BURST, UNKNOWN_INTERVAL};
+use self::read::Reading;
+pub use self::slot::ABSENT_LONGEST;
+use self::slot::{Slot, State};
+use self::snapshot::Found;
+use self::time::passed;
+use crate::application::{self, Application, Problems};
 use crate::clock::{Clock, Instant};
 use crate::settings::Settings;
 
 /// Stands for the application's code in the secret's id.
 const APP_CODE: &str = "{app_code}";
 
-/// How long a secret that does not exist is remembered.
-const ABSENT_TTL: Duration = Duration::from_mins(1);
-
-/// After a failure Secrets Manager is left alone for this long.
-const FAILURE_PAUSE: Duration = Duration::from_secs(10);
-
-/// A refused key makes us read the secret again, but not more often than this: callers with made-up
-/// keys must not cost a call each, and a rotation must be noticed soon.
+/// What was read a moment ago is not read again for a key that does not match: callers with made-up keys
+/// must not cost a call each, and a rotation must be noticed soon.
 const MIN_REFRESH: Duration = Duration::from_secs(1);
+
+/// Longest lookup, whatever the deadline: both attempts of the SDK. A call takes 5 to 50 ms.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(3);
+
+/// Longest lookup while a caller waits for an answer: it leaves time for sending and parking.
+pub const CALLERS_LOOKUP: Duration = Duration::from_secs(1);
+
+/// A call that was cut off sooner than this says nothing about Secrets Manager.
+const TELLING: Duration = Duration::from_millis(500);
+
+/// First delay between the SDK's attempts at most. Its usual one, a second, is all the time that there is.
+const RETRY_DELAY: Duration = Duration::from_millis(50);
+
+/// Lookups of a batch that are under way at the same time: 500 codes at 50 ms take less than a second.
+const LOOKUPS: usize = 32;
+
+/// Two versions that are read while the secret is rotated may miss the one in between, so that a key that
+/// matches neither may still be right for this long after a rotation.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// Bound on remembered secrets; ids come from callers.
 const MAX_ENTRIES: usize = 10_000;
 
 /// Longest application code; Pushwoosh's have eleven characters.
 const MAX_CODE: usize = 64;
-
-/// The version that a rotation replaced.
-const PREVIOUS: &str = "AWSPREVIOUS";
 
 /// Why an application's settings cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,10 +89,21 @@ pub enum SecretError {
     Unknown,
     /// The secret has a shape that cannot be used.
     #[error("the application's secret cannot be used: {0}")]
-    Malformed(application::Problems),
-    /// Secrets Manager cannot be reached, and there is no cached value.
+    Malformed(Problems),
+    /// It is not known whether there is such an application, or what its settings are.
     #[error("Secrets Manager gave no answer: {0}")]
-    Unavailable(String),
+    Unavailable(&'static str),
+}
+
+/// Both versions of an application's settings, as Secrets Manager has them now.
+#[derive(Debug)]
+pub struct Versions {
+    /// The settings.
+    pub current: Arc<Application>,
+    /// Those before the last rotation, for the grace time.
+    pub previous: Option<Arc<Application>>,
+    /// Whether a key that is in neither is wrong for certain.
+    pub are_settled: bool,
 }
 
 /// The applications that the functions serve.
@@ -65,8 +112,12 @@ pub struct Secrets {
     clock: Clock,
     id_template: String,
     ttl: Duration,
-    entries: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Entry>>>>,
-    stale: std::sync::atomic::AtomicU64,
+    previous_key_grace: Duration,
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    pause: pause::Pause,
+    budget: budget::Budget,
+    stale: AtomicU64,
+    unusable: AtomicU64,
 }
 
 impl fmt::Debug for Secrets {
@@ -81,38 +132,15 @@ struct Key {
     previous: bool,
 }
 
-#[derive(Default)]
-struct Entry {
-    document: Option<Result<Arc<Document>, SecretError>>,
-    read_at: Option<Instant>,
-    /// Not before this is Secrets Manager called again.
-    next: Option<Instant>,
-    /// Hash of the text that was read last: what is wrong with it is reported once.
-    text: Option<[u8; 32]>,
-}
-
-/// What a secret holds.
-enum Document {
-    One(Result<Arc<Application>, SecretError>),
-    Map(HashMap<String, Result<Arc<Application>, SecretError>>),
-}
-
-impl Document {
-    fn application(&self, code: &str) -> Result<Arc<Application>, SecretError> {
-        match self {
-            Self::One(application) => application.clone(),
-            Self::Map(applications) => {
-                applications.get(code).cloned().unwrap_or(Err(SecretError::Unknown))
-            }
-        }
-    }
-}
-
 /// How fresh a value must be.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Freshness {
+    /// Younger than the TTL; absence is remembered the longer, the longer it has lasted.
+    Remembered,
+    /// Younger than the TTL; absence is believed for a minute.
     Cached,
-    Refreshed,
+    /// Read just now.
+    Proven,
 }
 
 impl Secrets {
@@ -122,150 +150,327 @@ impl Secrets {
         settings: &Settings,
         clock: Clock,
     ) -> Self {
-        Self::new(Client::new(config), &settings.secret_id, settings.secret_ttl, clock)
+        let grace = settings.previous_key_grace;
+        Self::new(config, &settings.secret_id, settings.secret_ttl, grace, clock)
     }
 
     /// Secrets whose ids follow the template; see `PWSEG_SECRET_ID`.
     pub fn new(
-        client: Client,
+        config: &aws_config::SdkConfig,
         id_template: impl Into<String>,
         ttl: Duration,
+        previous_key_grace: Duration,
         clock: Clock,
     ) -> Self {
+        let retry = config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
+        let config = aws_sdk_secretsmanager::config::Builder::from(config)
+            .retry_config(retry.with_initial_backoff(RETRY_DELAY))
+            .build();
         Self {
-            client,
+            client: Client::from_conf(config),
             clock,
             id_template: id_template.into(),
             ttl,
-            entries: Mutex::default(),
-            stale: std::sync::atomic::AtomicU64::new(0),
+            previous_key_grace,
+            slots: Mutex::default(),
+            pause: pause::Pause::default(),
+            budget: budget::Budget::default(),
+            stale: AtomicU64::new(0),
+            unusable: AtomicU64::new(0),
         }
     }
 
     /// Settings of an application.
-    pub async fn application(&self, code: &str) -> Result<Arc<Application>, SecretError> {
-        self.get(code, false, Freshness::Cached).await
+    pub async fn application(
+        &self,
+        code: &str,
+        deadline: Instant,
+    ) -> Result<Arc<Application>, SecretError> {
+        self.get(code, Freshness::Cached, deadline).await
+    }
+
+    /// Settings of several applications, looked up together. For codes that come in great numbers, and
+    /// most of them again and again without an application: absence may be noticed to have ended only
+    /// after as long as it lasted, an hour at most.
+    pub async fn applications(
+        &self,
+        codes: impl IntoIterator<Item = String>,
+        deadline: Instant,
+    ) -> HashMap<String, Result<Arc<Application>, SecretError>> {
+        let lookups = codes.into_iter().map(|code| async move {
+            let application = self.get(&code, Freshness::Remembered, deadline).await;
+            (code, application)
+        });
+        futures::stream::iter(lookups).buffer_unordered(LOOKUPS).collect().await
     }
 
     /// Settings of an application, read again unless that was just done: a key was refused, and it
     /// may have been rotated.
-    pub async fn refreshed(&self, code: &str) -> Result<Arc<Application>, SecretError> {
-        self.get(code, false, Freshness::Refreshed).await
+    pub async fn refreshed(
+        &self,
+        code: &str,
+        deadline: Instant,
+    ) -> Result<Arc<Application>, SecretError> {
+        self.get(code, Freshness::Proven, deadline).await
     }
 
-    /// The settings before the last rotation. Whoever still presents the old key is let in.
-    pub async fn previous(&self, code: &str) -> Result<Arc<Application>, SecretError> {
-        self.get(code, true, Freshness::Refreshed).await
+    /// Both versions of an application's settings, read together unless that was just done. An error
+    /// other than [`SecretError::Unknown`] means that nobody can be refused now.
+    pub async fn versions(&self, code: &str, deadline: Instant) -> Result<Versions, SecretError> {
+        let current = self.key(code, false).ok_or(SecretError::Unknown)?;
+        let previous = Key { previous: true, ..current.clone() };
+        let current = self.proven(&current, code, deadline);
+        if self.previous_key_grace.is_zero() {
+            let (found, _) = current.await?;
+            return Ok(Versions { current: found, previous: None, are_settled: true });
+        }
+        let previous = self.proven(&previous, code, deadline);
+        let (current, previous) = futures::future::join(current, previous).await;
+        let (current, created) = current?;
+        let since = created.map(|created| passed(created, self.clock.wall()));
+        // What was written without a date cannot have a time after it.
+        if since.is_none_or(|since| since >= self.previous_key_grace) {
+            return Ok(Versions { current, previous: None, are_settled: true });
+        }
+        let previous = match previous {
+            Ok((previous, _)) => Some(previous),
+            // An unusable version had no key that anybody could have used.
+            Err(SecretError::Unknown | SecretError::Malformed(_)) => None,
+            Err(error @ SecretError::Unavailable(_)) => return Err(error),
+        };
+        let are_settled = previous.is_none() || since.is_some_and(|since| since >= SETTLING);
+        Ok(Versions { current, previous, are_settled })
     }
 
     /// How often a stale value was served since this was asked last.
     pub fn take_stale(&self) -> u64 {
-        self.stale.swap(0, std::sync::atomic::Ordering::Relaxed)
+        self.stale.swap(0, Ordering::Relaxed)
+    }
+
+    /// How often a secret was looked up of which the newest version is unusable, in whole or in part,
+    /// since this was asked last.
+    pub fn take_unusable(&self) -> u64 {
+        self.unusable.swap(0, Ordering::Relaxed)
+    }
+
+    /// The secret of an application; nothing where no application can have this code.
+    fn key(&self, code: &str, previous: bool) -> Option<Key> {
+        // The code becomes part of a secret's id: it must not be able to name another secret.
+        // Pushwoosh's are like `XXXXX-XXXXX`.
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let shape = !code.is_empty() && code.len() <= MAX_CODE && code.bytes().all(allowed);
+        shape.then(|| Key { id: self.id_template.replace(APP_CODE, code), previous })
     }
 
     async fn get(
         &self,
         code: &str,
-        previous: bool,
         freshness: Freshness,
+        deadline: Instant,
     ) -> Result<Arc<Application>, SecretError> {
-        // The code becomes part of a secret's id: it must not be able to name another secret.
-        let allowed =
-            |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.' || byte == b'_';
-        if code.is_empty() || code.len() > MAX_CODE || !code.bytes().all(allowed) {
-            return Err(SecretError::Unknown);
+        let key = self.key(code, false).ok_or(SecretError::Unknown)?;
+        let slot = self.slot(&key);
+        let refreshed = self.refresh(&key, &slot, code, freshness, deadline).await;
+        let now = self.clock.wall();
+        let state = slot.state();
+        let known = state.application(code, freshness, self.ttl, now);
+        if refreshed.is_err()
+            && known.is_some()
+            && !state.is_fresh(Freshness::Cached, self.ttl, now)
+        {
+            self.stale.fetch_add(1, Ordering::Relaxed);
         }
-        let key = Key { id: self.id_template.replace(APP_CODE, code), previous };
-        let entry = self.entry(&key);
-        let mut entry = entry.lock().await;
-        let now = self.clock.now();
-        let expired = match (&entry.document, entry.read_at) {
-            (Some(document), Some(read_at)) => {
-                let age = now.since(read_at);
-                let ttl = if document.is_ok() { self.ttl } else { ABSENT_TTL.min(self.ttl) };
-                age >= ttl
-                    || (freshness == Freshness::Refreshed && age >= MIN_REFRESH.min(self.ttl))
-            }
-            _ => true,
+        drop(state);
+        let found = match (known, refreshed) {
+            (Some(known), _) => known,
+            (None, Err(error)) => Err(error),
+            (None, Ok(())) => Err(SecretError::Unknown),
         };
-        if expired && entry.next.is_none_or(|next| now >= next) {
-            self.read(&key, &mut entry, code).await;
-        } else if expired && entry.document.is_some() {
-            self.stale.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }
-        match &entry.document {
-            Some(Ok(document)) => document.application(code),
-            Some(Err(error)) => Err(error.clone()),
-            None => Err(SecretError::Unavailable("it failed a moment ago".to_owned())),
+        let unusable = match &found {
+            Ok(found) => found.application.has_unusable(),
+            Err(error) => matches!(error, SecretError::Malformed(_)),
+        };
+        self.unusable.fetch_add(u64::from(unusable), Ordering::Relaxed);
+        found.map(|found| found.application)
+    }
+
+    /// A version's settings and when it was written, as Secrets Manager has them now.
+    async fn proven(
+        &self,
+        key: &Key,
+        code: &str,
+        deadline: Instant,
+    ) -> Result<(Arc<Application>, Option<Timestamp>), SecretError> {
+        let slot = self.slot(key);
+        self.refresh(key, &slot, code, Freshness::Proven, deadline).await?;
+        let state = slot.state();
+        match state.application(code, Freshness::Proven, self.ttl, self.clock.wall()) {
+            Some(Ok(Found { is_missing: true, .. })) => {
+                Err(SecretError::Unavailable("the secret was there a moment ago"))
+            }
+            Some(Ok(found)) => Ok((found.application, state.created())),
+            Some(Err(error)) => Err(error),
+            None => Err(SecretError::Unknown),
         }
     }
 
-    fn entry(&self, key: &Key) -> Arc<tokio::sync::Mutex<Entry>> {
-        let mut entries = self.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if entries.len() >= MAX_ENTRIES && !entries.contains_key(key) {
-            // Made-up application codes fill the cache. Applications that exist are kept.
-            entries.retain(|_, entry| {
-                entry.try_lock().is_ok_and(|entry| matches!(entry.document, Some(Ok(_))))
-            });
+    /// Makes what is known of a secret as fresh as is wanted, or says why it is not.
+    async fn refresh(
+        &self,
+        key: &Key,
+        slot: &Slot,
+        code: &str,
+        freshness: Freshness,
+        deadline: Instant,
+    ) -> Result<(), SecretError> {
+        let calls = {
+            let state = slot.state();
+            if state.is_fresh(freshness, self.ttl, self.clock.wall()) {
+                return Ok(());
+            }
+            state.calls()
+        };
+        let deadline = deadline.min(self.clock.now() + LONGEST_LOOKUP);
+        let too_late = SecretError::Unavailable("no time is left");
+        let reading = self.clock.timeout_at(deadline, slot.reading.lock()).await;
+        let Ok(_reading) = reading else {
+            return Err(too_late);
+        };
+        if self.clock.now() >= deadline {
+            return Err(too_late);
         }
-        Arc::clone(entries.entry(key.clone()).or_default())
+        let asked = self.clock.wall();
+        let serves = {
+            let state = slot.state();
+            if state.calls() != calls && !state.has_failed() {
+                return Ok(());
+            }
+            if state.is_paused(asked) {
+                return Err(SecretError::Unavailable("it failed a moment ago"));
+            }
+            state.serves()
+        };
+        let counts = !serves && !key.previous;
+        if counts && !self.budget.take(asked) {
+            return Err(SecretError::Unavailable("too many unknown codes were looked up"));
+        }
+        if !self.pause.allows(asked) {
+            if counts {
+                self.budget.give_back();
+            }
+            return Err(SecretError::Unavailable("it failed a moment ago"));
+        }
+        // Boxed: the SDK's future is large, and most lookups never need it.
+        let reading = Box::pin(self.read(key, deadline)).await;
+        let mut state = slot.state();
+        let result = self.learn(key, &mut state, code, reading, asked);
+        if counts && state.serves() {
+            self.budget.give_back();
+        }
+        result
     }
 
-    async fn read(&self, key: &Key, entry: &mut Entry, code: &str) {
-        let request = self.client.get_secret_value().secret_id(&key.id);
-        let request = if key.previous { request.version_stage(PREVIOUS) } else { request };
-        let now = self.clock.now();
-        let document = match request.send().await {
-            Ok(answer) => {
-                let text = answer.secret_string().unwrap_or_default();
+    /// Reads a secret until the deadline; nothing where the time was too short to tell anything.
+    async fn read(&self, key: &Key, deadline: Instant) -> Option<Reading> {
+        let began = self.clock.now();
+        let reading = read::read(&self.client, &key.id, key.previous);
+        let reading = match self.clock.timeout_at(deadline, reading).await {
+            Ok(reading) => Some(reading),
+            Err(_) if self.clock.elapsed(began) < TELLING => None,
+            Err(_) => Some(Reading::Failed { service: true, error: "no answer in time".into() }),
+        };
+        match &reading {
+            None => self.pause.unknown(),
+            Some(Reading::Failed { service: true, .. }) => self.pause.failed(self.clock.wall()),
+            Some(_) => self.pause.answered(),
+        }
+        reading
+    }
+
+    /// Remembers what a call told.
+    fn learn(
+        &self,
+        key: &Key,
+        state: &mut State,
+        code: &str,
+        reading: Option<Reading>,
+        asked: Timestamp,
+    ) -> Result<(), SecretError> {
+        let error = match reading {
+            Some(Reading::Text(text, created)) => {
                 let hash = Some(Sha256::digest(text.as_bytes()).into());
-                let reported = std::mem::replace(&mut entry.text, hash) == hash;
-                Ok(Arc::new(self.document(code, text, reported)))
+                let is_new = state.text != hash;
+                state.learn(self.entries(code, &text, is_new), created, self.ttl, asked);
+                state.text = hash;
+                return Ok(());
             }
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(GetSecretValueError::is_resource_not_found_exception) =>
-            {
-                Err(SecretError::Unknown)
+            Some(Reading::Missing) if !key.previous => {
+                state.learn_missing(self.ttl, asked);
+                return Ok(());
             }
-            Err(error) => {
-                tracing::error!(
-                    app.code = code,
-                    error = %DisplayErrorContext(&error),
-                    stale = entry.document.is_some(),
-                    "the application's secret could not be read"
-                );
-                entry.next = Some(now + FAILURE_PAUSE);
-                if entry.document.is_some() {
-                    self.stale.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                }
-                return;
+            Some(Reading::Missing | Reading::Gone) => {
+                state.learn_gone(asked);
+                return Ok(());
             }
+            // Without the right to list, this is how a missing secret is answered.
+            Some(Reading::Denied(_)) if !state.serves() => {
+                state.learn_gone(asked);
+                return Ok(());
+            }
+            Some(Reading::Denied(error) | Reading::Failed { error, .. }) => error,
+            None => return Err(SecretError::Unavailable("no time is left")),
         };
-        entry.next = None;
-        entry.read_at = Some(now);
-        entry.document = Some(document);
+        tracing::error!(
+            app.code = code,
+            error,
+            stale = state.serves(),
+            "the application's secret could not be read"
+        );
+        state.fail(self.clock.wall());
+        Err(SecretError::Unavailable("it could not be read"))
     }
 
-    /// Reads a secret's text. Problems that were `reported` before are not reported again.
-    fn document(&self, code: &str, text: &str, reported: bool) -> Document {
-        let application = |code: &str, secret: &Value| {
-            if !reported {
+    /// The applications of a secret's text. What is wrong with a new text is reported.
+    fn entries(
+        &self,
+        code: &str,
+        text: &str,
+        is_new: bool,
+    ) -> Result<Vec<(String, Value)>, Problems> {
+        let value = serde_json::from_str(text).unwrap_or(Value::Null);
+        let entries = if self.id_template.contains(APP_CODE) {
+            vec![(code.to_owned(), value)]
+        } else if let Value::Object(applications) = value {
+            applications.into_iter().collect()
+        } else {
+            let problem = "the secret must be a JSON object of applications by their codes";
+            if is_new {
+                tracing::error!(
+                    error = problem,
+                    "the secret of all applications cannot be used: correct it"
+                );
+            }
+            return Err(Problems(vec![problem.to_owned()]));
+        };
+        if is_new {
+            for (code, secret) in &entries {
                 report(code, secret);
             }
-            Application::read(code, secret).map(Arc::new).map_err(SecretError::Malformed)
-        };
-        let Ok(value) = serde_json::from_str::<Value>(text) else {
-            return Document::One(application(code, &Value::Null));
-        };
-        if self.id_template.contains(APP_CODE) {
-            return Document::One(application(code, &value));
         }
-        let applications = value.as_object().into_iter().flatten();
-        Document::Map(
-            applications.map(|(code, secret)| (code.clone(), application(code, secret))).collect(),
-        )
+        Ok(entries)
+    }
+
+    fn slot(&self, key: &Key) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= MAX_ENTRIES && !slots.contains_key(key) {
+            // Made-up application codes fill the cache. Applications that exist are kept.
+            let now = self.clock.wall();
+            slots.retain(|_, slot| slot.is_of_use(self.ttl, now));
+            if slots.len() >= MAX_ENTRIES {
+                slots.retain(|_, slot| slot.is_in_use());
+            }
+        }
+        Arc::clone(slots.entry(key.clone()).or_default())
     }
 }
 
@@ -280,164 +485,5 @@ fn report(code: &str, secret: &Value) {
     }
     if let Err(problems) = Application::read(code, secret) {
         tracing::error!(app.code = code, error = %problems, "the application's secret cannot be used: correct it");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::testing::{Logs, Reply, World};
-
-    fn token(token: &str) -> Value {
-        json!({"pushwoosh": {"api_token": token}})
-    }
-
-    fn reads(world: &World) -> usize {
-        world.aws_calls("GetSecretValue")
-    }
-
-    fn down() -> Reply {
-        Reply::Status(503, json!({}))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_secret_is_read_once_while_it_is_fresh() {
-        let world = World::new(&[("PWSEG_SECRET_TTL_S", "300")]);
-        let secrets = &world.platform.secrets;
-        for _ in 0..3 {
-            assert_eq!(secrets.application("A").await.unwrap().code, "A");
-        }
-        // A refused key does not help a moment after the secret was read.
-        secrets.refreshed("A").await.unwrap();
-        assert_eq!((reads(&world), secrets.take_stale()), (1, 0));
-        tokio::time::advance(MIN_REFRESH).await;
-        secrets.application("A").await.unwrap();
-        assert_eq!(reads(&world), 1);
-        secrets.refreshed("A").await.unwrap();
-        assert_eq!(reads(&world), 2);
-        tokio::time::advance(Duration::from_mins(5)).await;
-        secrets.application("A").await.unwrap();
-        assert_eq!(reads(&world), 3);
-    }
-
-    /// A secret is read every few minutes: what is wrong with it must not fill the log.
-    #[tokio::test(start_paused = true)]
-    async fn problems_of_a_secret_are_logged_once_until_it_changes() {
-        let world = World::new(&[("PWSEG_SECRET_TTL_S", "60")]);
-        let (logs, _guard) = Logs::capture();
-        let read = async |secret: &Value| {
-            world.secret("A", secret);
-            tokio::time::advance(Duration::from_mins(1)).await;
-            world.platform.secrets.application("A").await.ok();
-            let problems = logs.with_message("the application's secret cannot be used: correct it");
-            let warnings =
-                logs.with_message("the application's secret has ignored or suspicious entries");
-            (problems.len(), warnings.len())
-        };
-        let wrong = json!({"pushwoosh": {"api_token": ""}, "other": 1});
-        assert_eq!(read(&wrong).await, (1, 1));
-        assert_eq!(read(&wrong).await, (1, 1));
-        assert_eq!(read(&json!({"pushwoosh": {}})).await, (2, 1));
-        assert_eq!(read(&token("t")).await, (2, 1));
-        assert_eq!(read(&wrong).await, (3, 2));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn debug_shows_where_secrets_are_and_none_of_them() {
-        let world = World::new(&[]);
-        world.platform.secrets.application("A").await.unwrap();
-        let shown = format!("{:?}", world.platform.secrets);
-        assert!(shown.contains("segment-pushwoosh/{app_code}") && !shown.contains("token"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_secret_may_hold_all_applications_and_a_bad_one_harms_no_other() {
-        let world = World::new(&[("PWSEG_SECRET_ID", "segment-pushwoosh/all")]);
-        world.secret("all", &json!({"A": token("a"), "B": {}, "C": token("c")}));
-        let secrets = &world.platform.secrets;
-        assert_eq!(secrets.application("A").await.unwrap().code, "A");
-        assert!(matches!(secrets.application("B").await, Err(SecretError::Malformed(_))));
-        assert_eq!(secrets.application("C").await.unwrap().code, "C");
-        assert_eq!(secrets.application("D").await.unwrap_err(), SecretError::Unknown);
-        assert_eq!(reads(&world), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_unknown_application_is_remembered_for_a_minute() {
-        let world = World::new(&[]);
-        let secrets = &world.platform.secrets;
-        for _ in 0..2 {
-            assert_eq!(secrets.application("X").await.unwrap_err(), SecretError::Unknown);
-        }
-        assert_eq!(reads(&world), 1);
-        // Others that are unknown do not push it out.
-        for code in ["Y", "Z", "X"] {
-            assert!(secrets.application(code).await.is_err(), "{code}");
-        }
-        assert_eq!(reads(&world), 3);
-        world.secret("X", &token("x"));
-        tokio::time::advance(ABSENT_TTL).await;
-        assert_eq!(secrets.application("X").await.unwrap().code, "X");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_code_never_leads_to_another_secret() {
-        let world = World::new(&[]);
-        for code in ["../other", "", "X/Y", "A B", &"A".repeat(MAX_CODE + 1)] {
-            let error = world.platform.secrets.application(code).await.unwrap_err();
-            assert_eq!(error, SecretError::Unknown, "{code}");
-        }
-        assert_eq!(reads(&world), 0);
-        for code in ["a-b._9", &"A".repeat(MAX_CODE)] {
-            world.secret(code, &token("t"));
-            assert!(world.platform.secrets.application(code).await.is_ok(), "{code}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stale_value_serves_while_secrets_manager_is_down() {
-        let world = World::new(&[("PWSEG_SECRET_TTL_S", "1")]);
-        let secrets = &world.platform.secrets;
-        secrets.application("A").await.unwrap();
-        world.secrets_manager("A", down());
-        tokio::time::advance(Duration::from_secs(1)).await;
-        let before = reads(&world);
-        for _ in 0..3 {
-            secrets.application("A").await.unwrap();
-        }
-        assert_eq!((secrets.take_stale(), secrets.take_stale()), (3, 0));
-        // Both attempts of the first read, and then a pause.
-        assert_eq!(reads(&world) - before, 2);
-        world.secret("A", &token("new"));
-        tokio::time::advance(FAILURE_PAUSE).await;
-        secrets.application("A").await.unwrap();
-        assert_eq!((reads(&world) - before, secrets.take_stale()), (3, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn without_a_value_an_outage_is_unavailable_and_not_unknown() {
-        let world = World::new(&[]);
-        world.secrets_manager("B", down());
-        for _ in 0..2 {
-            let error = world.platform.secrets.application("B").await.unwrap_err();
-            assert!(matches!(error, SecretError::Unavailable(_)));
-        }
-        assert_eq!(reads(&world), 2, "both attempts of one read");
-    }
-
-    /// Made-up codes must not fill the memory, nor push out what is in use.
-    #[tokio::test(start_paused = true)]
-    async fn the_cache_is_bounded_and_keeps_what_is_in_use() {
-        let world = World::new(&[]);
-        let secrets = &world.platform.secrets;
-        secrets.application("A").await.unwrap();
-        for number in 0..=MAX_ENTRIES {
-            drop(secrets.entry(&Key { id: number.to_string(), previous: false }));
-        }
-        assert!(secrets.entries.lock().unwrap().len() <= MAX_ENTRIES);
-        secrets.application("A").await.unwrap();
-        assert_eq!(reads(&world), 1);
     }
 }

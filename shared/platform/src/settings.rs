@@ -94,6 +94,8 @@ settings! {
         "Name or ARN of the secret in AWS Secrets Manager. `{app_code}` stands for the application's code; without it, one secret holds a map of all applications.";
     secret_ttl: Duration = seconds("PWSEG_SECRET_TTL_S", Some("300"), Expected::Number(1, 86_400)),
         "Seconds for which a secret is used before it is read again.";
+    previous_key_grace: Duration = seconds("PWSEG_PREVIOUS_KEY_GRACE_S", Some("86400"), Expected::Number(0, 604_800)),
+        "Seconds after a rotation for which the destination accepts the key and the shared secret before it too.";
     retry_queue_url: String = text("PWSEG_RETRY_QUEUE_URL", None, Expected::Text),
         "URL of the SQS queue for what could not be delivered yet.";
     rejects_queue_url: String = text("PWSEG_REJECTS_QUEUE_URL", None, Expected::Text),

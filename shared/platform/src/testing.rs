@@ -1,5 +1,7 @@
 //! A platform in memory, for unit tests of what is built on it: the real clients and the real AWS SDK,
-//! over a transport that answers as the test says; the ledger's table is the model of DynamoDB. Time is Tokio's, which tests pause.
+//! over a transport that answers as the test says; the ledger's table is the model of DynamoDB. Time is Tokio's,
+//! which tests pause; the wall clock follows it, and can be moved on alone, as it does while Lambda
+//! freezes an environment.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +17,7 @@ use serde_json::{Value, json};
 use world::dynamodb::{DynamoDb, TableOptions};
 use world::faults::Faults;
 
-use crate::clock::{Clock, Instant, Sleep, Time, after};
+use crate::clock::{Clock, Instant, Sleep, Time};
 use crate::function::Platform;
 use crate::invocation::{Deadlines, Invocation};
 use crate::ledger::Ledger;
@@ -41,7 +43,8 @@ type Upstream = Box<dyn Fn(&Request) -> Reply + Send + Sync>;
 
 /// The transport: Secrets Manager, SQS, and everything else as the upstream.
 pub struct InMemory {
-    secrets: Mutex<BTreeMap<String, Reply>>,
+    /// By name and whether it is the previous version.
+    secrets: Mutex<BTreeMap<(String, bool), Reply>>,
     sqs: Mutex<Reply>,
     /// So many batches to come leave out their last entry.
     left_out: Mutex<usize>,
@@ -60,12 +63,44 @@ impl fmt::Debug for InMemory {
     }
 }
 
+/// Tokio's clock, and a wall clock that follows it and can be moved on alone.
+#[derive(Debug, Clone)]
+struct TestTime {
+    began: Timestamp,
+    monotonic: Instant,
+    /// By how much the wall clock went on alone.
+    frozen: Arc<Mutex<Duration>>,
+}
+
+impl TestTime {
+    fn new() -> Self {
+        let clock = Clock::system();
+        Self { began: clock.wall(), monotonic: clock.now(), frozen: Arc::default() }
+    }
+}
+
+impl Time for TestTime {
+    fn wall(&self) -> Timestamp {
+        let passed = Clock::system().elapsed(self.monotonic) + *lock(&self.frozen);
+        self.began.checked_add(passed).unwrap_or(Timestamp::MAX)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Clock::system().now().since(Instant::default())
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Clock::system().sleep(duration)
+    }
+}
+
 /// A platform and the transport that it is built on.
 #[derive(Debug)]
 pub struct World {
     /// The platform.
     pub platform: Platform,
     transport: Arc<InMemory>,
+    time: TestTime,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -102,22 +137,51 @@ impl World {
             table: Mutex::new(table),
             table_reply: Mutex::default(),
         });
-        let clock = Clock::new(TestTime::begin());
+        let time = TestTime::new();
+        let clock = Clock::new(time.clone());
         let shared: Arc<dyn Transport> = Arc::clone(&transport) as Arc<dyn Transport>;
         let config = config(&clock, &shared);
-        let world = Self { platform: Platform::on(&config, settings, clock, shared), transport };
+        let platform = Platform::on(&config, settings, clock, shared);
+        let world = Self { platform, transport, time };
         world.secret("A", &application("token", "key"));
         world
     }
 
-    /// Puts an application's secret.
+    /// Puts an application's secret, with no version before it.
     pub fn secret(&self, code: &str, secret: &Value) {
-        self.secrets_manager(code, Reply::Status(200, json!({"SecretString": secret.to_string()})));
+        self.secret_text(code, &secret.to_string());
+    }
+
+    /// Puts an application's secret as this text, with no version before it.
+    pub fn secret_text(&self, code: &str, text: &str) {
+        let created = self.platform.clock.wall().as_duration().as_secs_f64();
+        let version = json!({"SecretString": text, "CreatedDate": created});
+        self.secrets_manager(code, Reply::Status(200, version));
+        lock(&self.transport.secrets).remove(&(secret_name(code), true));
+    }
+
+    /// Puts a new version of an application's secret; the present one becomes `AWSPREVIOUS`.
+    pub fn rotate(&self, code: &str, secret: &Value) {
+        let present = lock(&self.transport.secrets).get(&(secret_name(code), false)).cloned();
+        self.secret(code, secret);
+        if let Some(present) = present {
+            self.previous_version(code, present);
+        }
     }
 
     /// What Secrets Manager does when it is asked for an application's secret.
     pub fn secrets_manager(&self, code: &str, reply: Reply) {
-        lock(&self.transport.secrets).insert(format!("segment-pushwoosh/{code}"), reply);
+        lock(&self.transport.secrets).insert((secret_name(code), false), reply);
+    }
+
+    /// What it does when it is asked for the version before.
+    pub fn previous_version(&self, code: &str, reply: Reply) {
+        lock(&self.transport.secrets).insert((secret_name(code), true), reply);
+    }
+
+    /// Time passes on the wall clock alone, as while Lambda freezes an environment.
+    pub fn freeze(&self, duration: Duration) {
+        *lock(&self.time.frozen) += duration;
     }
 
     /// What SQS does; with status 200 it takes everything.
@@ -176,35 +240,6 @@ impl World {
     }
 }
 
-/// Tokio's time, which tests pause, also as the wall clock.
-#[derive(Debug)]
-struct TestTime {
-    system: Clock,
-    start: Instant,
-    wall: Timestamp,
-}
-
-impl TestTime {
-    fn begin() -> Self {
-        let system = Clock::system();
-        Self { start: system.now(), wall: system.wall(), system }
-    }
-}
-
-impl Time for TestTime {
-    fn wall(&self) -> Timestamp {
-        after(self.wall, self.system.elapsed(self.start))
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.system.now().since(Instant::default())
-    }
-
-    fn sleep(&self, duration: Duration) -> Sleep {
-        self.system.sleep(duration)
-    }
-}
-
 /// What this thread logs, as the functions write it. It ends with the guard.
 #[derive(Debug, Clone, Default)]
 pub struct Logs(Arc<Mutex<Vec<u8>>>);
@@ -239,6 +274,15 @@ impl std::io::Write for Logs {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// A refusal as AWS writes it, e.g. `ResourceNotFoundException`.
+pub fn aws_error(code: &str) -> Reply {
+    Reply::Status(400, json!({"__type": code}))
+}
+
+fn secret_name(code: &str) -> String {
+    format!("segment-pushwoosh/{code}")
 }
 
 /// A secret with both sections and a webhook secret, for upstreams in memory.
@@ -287,8 +331,8 @@ impl InMemory {
     fn secret(&self, body: &Value) -> Reply {
         let id = body.get("SecretId").and_then(Value::as_str).unwrap_or_default();
         let previous = body.get("VersionStage").is_some();
-        let missing = Reply::Status(400, json!({"__type": "ResourceNotFoundException"}));
-        lock(&self.secrets).get(id).cloned().filter(|_| !previous).unwrap_or(missing)
+        let reply = lock(&self.secrets).get(&(id.to_owned(), previous)).cloned();
+        reply.unwrap_or_else(|| aws_error("ResourceNotFoundException"))
     }
 
     fn table(&self, operation: &str, body: &[u8]) -> Reply {

@@ -42,13 +42,19 @@ async fn platform() -> Platform {
 
 #[tokio::test]
 async fn secrets_are_read_with_their_previous_version() {
-    let secrets = platform().await.secrets;
+    let Platform { secrets, clock, .. } = platform().await;
+    let deadline = clock.now() + Duration::from_secs(10);
     let token = |application: std::sync::Arc<platform::Application>| {
         application.pushwoosh.as_ref().unwrap().api_token.expose_secret().to_owned()
     };
-    assert_eq!(token(secrets.application("MOTO0-00001").await.unwrap()), "new");
-    assert_eq!(token(secrets.previous("MOTO0-00001").await.unwrap()), "old");
-    assert_eq!(secrets.application("OTHER-00001").await.unwrap_err(), SecretError::Unknown);
+    assert_eq!(token(secrets.application("MOTO0-00001", deadline).await.unwrap()), "new");
+    let versions = secrets.versions("MOTO0-00001", deadline).await.unwrap();
+    assert_eq!(
+        (token(versions.current), token(versions.previous.unwrap())),
+        ("new".into(), "old".into())
+    );
+    let unknown = secrets.application("OTHER-00001", deadline).await.unwrap_err();
+    assert_eq!(unknown, SecretError::Unknown);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use mapping::{Call, Method, Plan};
 use platform::Platform;
-use platform::application::{Application, PushwooshAccount};
+use platform::application::{Application, Problems, PushwooshAccount, Section};
 use platform::clock::Clock;
 use platform::gate::{Account, CallOutcome, Gate, Patience, Undelivered};
 use platform::invocation::Invocation;
@@ -80,6 +80,11 @@ impl Delivery {
         }
     }
 
+    /// Whether the application's calls are paused.
+    pub fn is_paused(&self, code: &str) -> bool {
+        self.gate.is_paused(code)
+    }
+
     /// Sends a plan. Only the settings can fail as a whole: then nothing was sent.
     pub(crate) async fn deliver(
         &self,
@@ -87,7 +92,11 @@ impl Delivery {
         plan: Plan,
         invocation: &Invocation,
     ) -> Result<PlanOutcome, SecretError> {
-        let application = self.secrets.application(code).await?;
+        let application = self.secrets.application(code, invocation.deadlines.answer).await?;
+        if application.is_disabled(Section::Pushwoosh) {
+            let problem = "the section pushwoosh cannot be used".to_owned();
+            return Err(SecretError::Malformed(Problems(vec![problem])));
+        }
         let mut outcome = PlanOutcome::default();
         let mut stages = plan.stages.into_iter();
         while let Some(stage) = stages.next() {
@@ -304,6 +313,10 @@ mod tests {
         let invocation = world.invocation(BUDGET);
         let delivery = Delivery::new(&world.platform);
         assert!(delivery.deliver("A", profile_plan(), &invocation).await.is_err());
+        tokio::time::advance(Duration::from_mins(1)).await;
+        let invocation = world.invocation(BUDGET);
+        world.secret("C", &json!({"pushwoosh": 5, "segment": {"write_key": "k"}}));
+        assert!(delivery.deliver("C", profile_plan(), &invocation).await.is_err());
         let mut secret = application("token", "key");
         secret.as_object_mut().unwrap().remove("pushwoosh");
         world.secret("B", &secret);
@@ -315,7 +328,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_refused_token_is_read_again_once() {
         let world = World::new(&[]);
-        world.platform.secrets.application("A").await.unwrap();
+        world.platform.secrets.application("A", world.now() + BUDGET).await.unwrap();
         tokio::time::advance(Duration::from_secs(2)).await;
         world.secret("A", &application("rotated", "key"));
         world.upstream(|request| {

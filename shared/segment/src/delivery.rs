@@ -72,6 +72,11 @@ impl Delivery {
         }
     }
 
+    /// Whether the application's calls are paused.
+    pub fn is_paused(&self, code: &str) -> bool {
+        self.gate.is_paused(code)
+    }
+
     /// Sends an application's calls; `attempts` says how often they were tried before. The result has
     /// one outcome per call, in their order.
     pub async fn deliver(
@@ -215,7 +220,12 @@ mod tests {
         calls: &[Box<RawValue>],
         budget: Duration,
     ) -> Vec<TrackOutcome> {
-        let application = world.platform.secrets.application("A").await.unwrap();
+        let application = world
+            .platform
+            .secrets
+            .application("A", world.now() + Duration::from_secs(1))
+            .await
+            .unwrap();
         let account = SegmentAccount::from_application(&application).unwrap();
         let invocation = world.invocation(budget);
         delivery.deliver("A", &account, calls, 0, &invocation).await
@@ -394,7 +404,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_refused_write_key_is_read_again_once() {
         let world = World::new(&[]);
-        world.platform.secrets.application("A").await.unwrap();
+        world
+            .platform
+            .secrets
+            .application("A", world.now() + Duration::from_secs(1))
+            .await
+            .unwrap();
         tokio::time::advance(Duration::from_secs(2)).await;
         world.secret("A", &application("token", "rotated"));
         world.upstream(|request| {

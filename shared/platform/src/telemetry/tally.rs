@@ -36,6 +36,7 @@ counts! {
     UpstreamThrottled, "Count", "Calls that the upstream refused for their rate.";
     SkippedTags, "Count", "Tags that Pushwoosh did not save (spec D7).";
     SecretsStale, "Count", "Settings served after their time because Secrets Manager gave no answer.";
+    SecretsUnusable, "Count", "Invocations that looked up a secret of which the newest version is unusable, in whole or in part.";
 }
 
 /// Outcomes and counts of one invocation. Shared by the items that are worked on together.

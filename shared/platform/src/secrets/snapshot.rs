@@ -1,0 +1,86 @@
+//! The applications of a secret as they are used: the newest good value of each section.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::SecretError;
+use super::time::passed;
+use crate::application::{Application, Problems};
+
+/// The applications of a secret by their codes; one where every application has its own.
+#[derive(Debug, Default)]
+pub(super) struct Snapshot(HashMap<String, Held>);
+
+#[derive(Debug)]
+struct Held {
+    /// Its settings, or what is wrong with the only ones that were seen.
+    application: Result<Arc<Application>, Problems>,
+    /// Since when it is missing from the secret, or the secret itself is.
+    missing_since: Option<Timestamp>,
+}
+
+/// An application's settings.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) application: Arc<Application>,
+    /// The secret does not have it any more, which may be a mistake: it is served for one TTL more.
+    pub(super) is_missing: bool,
+}
+
+impl Snapshot {
+    /// What a newer text makes of the last snapshot.
+    pub(super) fn over(
+        last: Option<Self>,
+        entries: Vec<(String, Value)>,
+        ttl: Duration,
+        now: Timestamp,
+    ) -> Self {
+        let mut missing = last.unwrap_or_default().0;
+        let newer = entries.into_iter().map(|(code, secret)| {
+            let last = missing.remove(&code).and_then(|held| held.application.ok());
+            let application = Application::read_over(&code, &secret, last.as_deref()).map(Arc::new);
+            (code, Held { application, missing_since: None })
+        });
+        let mut snapshot = Self(newer.collect());
+        let mut missing = Self(missing);
+        missing.miss(ttl, now);
+        snapshot.0.extend(missing.0);
+        snapshot
+    }
+
+    /// The secret is missing, and with it every application. Those that were so for a TTL are gone.
+    pub(super) fn miss(&mut self, ttl: Duration, now: Timestamp) {
+        self.0.retain(|_, held| {
+            let since = *held.missing_since.get_or_insert(now);
+            held.application.is_ok() && passed(since, now) < ttl
+        });
+    }
+
+    /// The newest text cannot be used at all.
+    pub(super) fn keep_whole(&mut self) {
+        for held in self.0.values_mut() {
+            if let Ok(application) = &mut held.application {
+                *application = Arc::new(application.kept_whole());
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether everything in it is missing.
+    pub(super) fn is_missing(&self) -> bool {
+        self.0.values().all(|held| held.missing_since.is_some())
+    }
+
+    pub(super) fn application(&self, code: &str) -> Result<Found, SecretError> {
+        let held = self.0.get(code).ok_or(SecretError::Unknown)?;
+        let application = held.application.clone().map_err(SecretError::Malformed)?;
+        Ok(Found { application, is_missing: held.missing_since.is_some() })
+    }
+}

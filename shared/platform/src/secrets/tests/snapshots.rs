@@ -1,0 +1,149 @@
+//! What is used while a secret is missing, unusable or rotated.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn both_versions_are_read_together() {
+    let world = World::new(&[]);
+    world.secret("A", &token("old"));
+    world.freeze(MINUTE);
+    world.rotate("A", &token("new"));
+    let both = versions(&world, "A").await.unwrap();
+    assert_eq!((token_of(&both.current), both.are_settled), ("new", false));
+    assert_eq!(token_of(&both.previous.unwrap()), "old");
+    assert_eq!(reads(&world), 2);
+    // What was read just now is proof.
+    versions(&world, "A").await.unwrap();
+    assert_eq!(reads(&world), 2);
+    world.freeze(SETTLING);
+    assert!(versions(&world, "A").await.unwrap().are_settled);
+    assert_eq!(reads(&world), 4);
+    world.freeze(Duration::from_hours(24));
+    assert!(versions(&world, "A").await.unwrap().previous.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_cannot_be_read_is_no_proof() {
+    for trouble in [down(), Reply::Broken, Reply::Hang, aws_error("ThrottlingException")] {
+        let world = World::new(&[]);
+        world.rotate("A", &token("new"));
+        world.previous_version("A", trouble.clone());
+        assert!(is_unavailable(&versions(&world, "A").await), "{trouble:?}");
+        world.freeze(MINUTE);
+        world.previous_version("A", aws_error("ResourceNotFoundException"));
+        versions(&world, "A").await.unwrap();
+        world.secrets_manager("A", trouble.clone());
+        world.freeze(MINUTE);
+        assert!(is_unavailable(&versions(&world, "A").await), "{trouble:?}");
+        assert!(is_unavailable(&versions(&world, "A").await), "paused");
+        // After the grace time nothing depends on the version before.
+        world.secret("A", &token("new"));
+        world.freeze(Duration::from_hours(25));
+        world.previous_version("A", trouble);
+        assert!(versions(&world, "A").await.unwrap().previous.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_served_a_moment_ago_is_served_for_one_ttl_more() {
+    let world = World::new(&[]);
+    get(&world, "A").await.unwrap();
+    world.secrets_manager("A", aws_error("ResourceNotFoundException"));
+    world.freeze(Duration::from_hours(1));
+    get(&world, "A").await.unwrap();
+    assert!(is_unavailable(&versions(&world, "A").await), "nobody is refused meanwhile");
+    world.freeze(4 * MINUTE);
+    get(&world, "A").await.unwrap();
+    world.freeze(MINUTE);
+    assert_eq!(get(&world, "A").await.unwrap_err(), SecretError::Unknown);
+    world.secret("A", &token("back"));
+    world.freeze(MINUTE);
+    get(&world, "A").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_that_vanishes_from_the_map_is_served_for_one_ttl_more() {
+    let world = World::new(&[("PWSEG_SECRET_ID", "segment-pushwoosh/all")]);
+    world.secret("all", &json!({"A": token("a"), "B": token("b")}));
+    get(&world, "B").await.unwrap();
+    world.secret("all", &json!({"A": token("a2")}));
+    world.freeze(5 * MINUTE);
+    get(&world, "B").await.unwrap();
+    assert!(is_unavailable(&versions(&world, "B").await));
+    assert_eq!(token_of(&get(&world, "A").await.unwrap()), "a2");
+    world.freeze(5 * MINUTE);
+    assert_eq!(get(&world, "B").await.unwrap_err(), SecretError::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_scheduled_for_deletion_is_gone_at_once() {
+    let world = World::new(&[]);
+    get(&world, "A").await.unwrap();
+    world.secrets_manager("A", aws_error("InvalidRequestException"));
+    world.freeze(5 * MINUTE);
+    assert_eq!(get(&world, "A").await.unwrap_err(), SecretError::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn denied_is_unknown_only_where_it_was_never_served() {
+    let world = World::new(&[]);
+    get(&world, "A").await.unwrap();
+    for code in ["A", "B"] {
+        world.secrets_manager(code, aws_error("AccessDeniedException"));
+    }
+    world.freeze(5 * MINUTE);
+    get(&world, "A").await.unwrap();
+    assert!(is_unavailable(&versions(&world, "A").await));
+    assert_eq!(get(&world, "B").await.unwrap_err(), SecretError::Unknown);
+    // The key of a secret is none of a caller's business, and it exists.
+    let kms = json!({"__type": "AccessDeniedException", "Message": "Access to KMS is not allowed"});
+    world.secrets_manager("C", Reply::Status(400, kms));
+    assert!(is_unavailable(&get(&world, "C").await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unusable_section_keeps_its_last_good_value_and_is_counted() {
+    let world = World::new(&[]);
+    let secrets = &world.platform.secrets;
+    get(&world, "A").await.unwrap();
+    assert_eq!(secrets.take_unusable(), 0);
+    world.secret("A", &json!({"pushwoosh": {"api_token": "new"}, "segment": {"write_key": 5}}));
+    world.freeze(5 * MINUTE);
+    let application = get(&world, "A").await.unwrap();
+    assert_eq!(token_of(&application), "new");
+    assert_eq!(application.segment.as_ref().unwrap().write_key.expose_secret(), "key");
+    assert!(!application.is_current(Section::Segment));
+    assert_eq!((secrets.take_unusable(), secrets.take_unusable()), (1, 0));
+    world.secret_text("A", "no JSON");
+    world.freeze(5 * MINUTE);
+    assert_eq!(token_of(&get(&world, "A").await.unwrap()), "new");
+    assert_eq!(secrets.take_unusable(), 1);
+    world.secret_text("B", "no JSON");
+    assert!(matches!(get(&world, "B").await, Err(SecretError::Malformed(_))));
+    assert_eq!(secrets.take_unusable(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_map_of_the_wrong_shape_is_an_error_and_the_last_good_one_stays_in_use() {
+    for wrong in ["[]", "\"text\"", "no JSON", "5", "null", ""] {
+        let (logs, _guard) = Logs::capture();
+        let errors =
+            || logs.with_message("the secret of all applications cannot be used: correct it").len();
+        let world = World::new(&[("PWSEG_SECRET_ID", "segment-pushwoosh/all")]);
+        world.secret_text("all", wrong);
+        for code in ["A", "B"] {
+            let error = get(&world, code).await.unwrap_err();
+            assert!(matches!(error, SecretError::Malformed(_)), "{wrong}: {error}");
+        }
+        assert_eq!((errors(), world.platform.secrets.take_unusable()), (1, 2));
+        world.secret("all", &json!({"A": token("a")}));
+        world.freeze(5 * MINUTE);
+        get(&world, "A").await.unwrap();
+        world.secret_text("all", wrong);
+        for _ in 0..2 {
+            world.freeze(5 * MINUTE);
+            assert_eq!(token_of(&get(&world, "A").await.unwrap()), "a");
+        }
+        assert_eq!((errors(), world.platform.secrets.take_unusable()), (2, 2), "{wrong}");
+    }
+}
