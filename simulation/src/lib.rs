@@ -92,13 +92,16 @@ pub fn run(seed: u64, telling: Telling) -> anyhow::Result<Story> {
 
 async fn simulate(seed: u64, telling: Telling) -> anyhow::Result<Story> {
     let plan = story::Plan::new(seed, telling.days);
-    let world = World::new(seed, telling.trace);
+    let world = World::new(seed, telling.trace, plan.short_lives);
     world.state().sabotage = telling.sabotage;
     if telling.sabotage == Some(Sabotage::ForgetfulSegment) {
         world.state().segment.options.repeat_window = Duration::ZERO;
     }
-    let settings = |partial: bool| {
+    let short_life = story::SHORT_LIFE.as_secs().to_string();
+    let settings = |partial: bool, short_lives: bool| {
         let variables = [
+            // Empty is the default.
+            ("PWSEG_RETRY_MAX_AGE_S", if short_lives { short_life.as_str() } else { "" }),
             ("PWSEG_RETRY_QUEUE_URL", "https://sqs.test/1/retry"),
             ("PWSEG_REJECTS_QUEUE_URL", "https://sqs.test/1/rejects"),
             ("PWSEG_DEAD_QUEUE_URL", "https://sqs.test/1/dead"),
@@ -108,7 +111,7 @@ async fn simulate(seed: u64, telling: Telling) -> anyhow::Result<Story> {
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Settings::read(&variables.into_iter().collect())
     };
-    let settings = settings(plan.provisioned)?;
+    let settings = settings(plan.provisioned, plan.short_lives)?;
     let destination = Fleet::<Destination>::new(&world, &settings, DESTINATION_TIMEOUT);
     let source = Fleet::<Source>::new(&world, &settings, OTHER_TIMEOUT);
     let retry = Fleet::<Retry>::new(&world, &settings, OTHER_TIMEOUT);

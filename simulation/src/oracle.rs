@@ -170,6 +170,8 @@ struct End<'a> {
     /// Messages on queues that hold no marker: deletions.
     unmarked: Vec<String>,
     in_segment: BTreeMap<u64, usize>,
+    /// When profiles and deletions of a user were accepted.
+    people: BTreeMap<(&'a str, &'a str), Vec<(Duration, What)>>,
 }
 
 impl<'a> End<'a> {
@@ -205,7 +207,13 @@ impl<'a> End<'a> {
                 *in_segment.entry(marker).or_default() += 1;
             }
         }
-        Self { state, effects, deletions, of_user, waiting, unmarked, in_segment }
+        let mut people: BTreeMap<(&str, &str), Vec<(Duration, What)>> = BTreeMap::new();
+        for (_, item) in state.items.iter() {
+            if let (Some(at), What::Profile | What::Deletion) = (item.accepted, item.what) {
+                people.entry((&item.application, &item.user)).or_default().push((at, item.what));
+            }
+        }
+        Self { state, effects, deletions, of_user, waiting, unmarked, in_segment, people }
     }
 
     fn first_effect(&self, marker: u64, item: &Item) -> Option<Duration> {
@@ -255,7 +263,7 @@ impl<'a> End<'a> {
             }
             return;
         }
-        if delivered.is_some() || self.waits(marker, item) {
+        if delivered.is_some() || self.waits(marker, item) || self.is_covered(item, accepted) {
             return;
         }
         let what = format!("{:?} {marker}, accepted {}", item.what, show(accepted));
@@ -282,6 +290,20 @@ impl<'a> End<'a> {
         } else {
             found.push((Guarantee::Accounted, accepted, format!("{what}: nowhere")));
         }
+    }
+
+    /// Whether what was accepted later leaves nothing of it to deliver: a deletion of its user, or for a
+    /// profile another profile, since all of them set the same tag.
+    fn is_covered(&self, item: &Item, accepted: Duration) -> bool {
+        let others = self.people.get(&(item.application.as_str(), item.user.as_str()));
+        others.into_iter().flatten().any(|(at, what)| {
+            *at > accepted
+                && match item.what {
+                    What::Record => false,
+                    What::Profile => true,
+                    What::Event | What::Deletion => *what == What::Deletion,
+                }
+        })
     }
 
     fn event_once(&self, marker: u64, found: &mut Found) {

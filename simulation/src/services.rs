@@ -27,6 +27,7 @@ use world::upstream::{Call, Upstream, decompressed, document};
 
 use crate::items::{Attempt, Items, Keys, markers};
 use crate::sabotage::Sabotage;
+use crate::story::SHORT_LIFE;
 use crate::time::{StoryTime, show, sleep, wall};
 use crate::trouble::Trouble;
 
@@ -156,7 +157,7 @@ impl fmt::Debug for World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, trace: bool) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, trace: bool, short_lives: bool) -> Arc<Self> {
         let time = StoryTime::begin();
         let mut sqs = Sqs::default();
         let attributes = Attributes { retention: RETENTION, ..Attributes::default() };
@@ -164,12 +165,16 @@ impl World {
         sqs.create("rejects", attributes.clone());
         let redrive =
             RedrivePolicy { dead_letter_queue: "dead".to_owned(), max_receives: MAX_RECEIVES };
+        // Scaled with the age limit.
+        let retention = if short_lives { 2 * SHORT_LIFE } else { RETENTION };
         sqs.create(
             "retry",
-            Attributes { visibility: VISIBILITY, redrive: Some(redrive), ..attributes },
+            Attributes { retention, visibility: VISIBILITY, redrive: Some(redrive), ..attributes },
         );
+        // Far more often than SQS does it. What waits for days is sent anew hundreds of times, and every
+        // duplicate of it makes one message more: with several times as many, stories would not end.
         sqs.chances =
-            Chances { duplicate: 0.002, forgotten_delete: 0.002, disorder: 0.2, unseen: 0.0 };
+            Chances { duplicate: 0.0005, forgotten_delete: 0.0005, disorder: 0.2, unseen: 0.0 };
         let mut secrets = SecretsManager::default();
         secrets.late_reads = LateReads { window: Duration::from_secs(10), probability: 0.2 };
         let mut dynamodb = DynamoDb::default();

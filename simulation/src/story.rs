@@ -33,6 +33,10 @@ const FOREIGN: usize = 60;
 const CRASH: f64 = 0.001;
 const CRASH_IN_TROUBLE: f64 = 0.3;
 
+/// How long items live in stories with a wrong key: the age limit, scaled down with the queue's retention so
+/// that stories stay short.
+pub(crate) const SHORT_LIFE: Duration = DAY;
+
 /// How long a secret is away: less than the time for which settings are kept.
 const AWAY: Duration = Duration::from_mins(3);
 
@@ -59,6 +63,8 @@ pub(crate) struct Plan {
     actions: Vec<(Duration, Action)>,
     troubles: Vec<Trouble>,
     pub(crate) provisioned: bool,
+    /// Items live for [`SHORT_LIFE`] only.
+    pub(crate) short_lives: bool,
 }
 
 fn code(application: usize) -> String {
@@ -74,6 +80,8 @@ struct Planner {
     end: Duration,
     actions: Vec<(Duration, Action)>,
     troubles: Vec<Trouble>,
+    /// The application with a wrong key, and when.
+    wrong_key: Option<(usize, Duration, Duration)>,
 }
 
 impl Planner {
@@ -98,6 +106,26 @@ impl Planner {
         self.troubles.push(trouble);
     }
 
+    /// Nobody corrects an application's key for longer than its items live.
+    fn wrong_key(&mut self) {
+        let from = self.between(DAY, 3 * DAY);
+        let to = from + self.between(2 * SHORT_LIFE, 3 * SHORT_LIFE);
+        let number = self.rng.usize(..APPLICATIONS);
+        self.wrong_key = Some((number, from, to));
+        let application = Some(code(number));
+        let (concerns, label) = (Concerns::Key, "takes another key than the secret holds");
+        let faults = Vec::new();
+        self.trouble(Trouble { from, to, concerns, application, label, faults });
+    }
+
+    /// Whether an application's users do little: what they do is tried again every few minutes for days.
+    fn is_quiet(&mut self, application: usize, at: Duration) -> bool {
+        let quiet = self
+            .wrong_key
+            .is_some_and(|(number, from, to)| number == application && (from..to).contains(&at));
+        quiet && self.rng.u8(0..5) > 0
+    }
+
     /// What users do on an ordinary day.
     fn ordinary_day(&mut self, day: Duration) {
         for application in 0..APPLICATIONS {
@@ -110,7 +138,9 @@ impl Planner {
                             45..95 => Action::Events(application, user, self.rng.usize(1..=4)),
                             _ => Action::Deletion(application, user),
                         };
-                        self.add(at, action);
+                        if !self.is_quiet(application, at) {
+                            self.add(at, action);
+                        }
                         at += self.between(MINUTE, 20 * MINUTE);
                     }
                 }
@@ -274,7 +304,11 @@ impl Plan {
     /// The story of a seed.
     pub(crate) fn new(seed: u64, days: u32) -> Self {
         let (rng, end) = (Rng::with_seed(seed), DAY * days);
-        let mut planner = Planner { rng, end, actions: Vec::new(), troubles: Vec::new() };
+        let (actions, troubles) = (Vec::new(), Vec::new());
+        let mut planner = Planner { rng, end, actions, troubles, wrong_key: None };
+        if days >= 7 && planner.rng.u8(0..3) == 0 {
+            planner.wrong_key();
+        }
         for day in 0..days {
             planner.ordinary_day(DAY * day);
             if day % 7 == 6 {
@@ -284,19 +318,10 @@ impl Plan {
         for _ in 0..(days * 2 / 3).max(2) {
             planner.some_trouble();
         }
-        if days >= 20 && planner.rng.u8(0..3) == 0 {
-            // Nobody corrects an application's key for two weeks.
-            let from = planner.between(DAY, 3 * DAY);
-            let to = from + planner.between(15 * DAY, 17 * DAY);
-            let application = Some(code(planner.rng.usize(..APPLICATIONS)));
-            let (concerns, label) = (Concerns::Key, "takes another key than the secret holds");
-            let faults = Vec::new();
-            planner.trouble(Trouble { from, to, concerns, application, label, faults });
-        }
         let provisioned = planner.rng.bool();
-        let Planner { mut actions, troubles, .. } = planner;
+        let Planner { mut actions, troubles, wrong_key, .. } = planner;
         actions.sort_by_key(|(at, _)| *at);
-        Self { actions, troubles, provisioned }
+        Self { actions, troubles, provisioned, short_lives: wrong_key.is_some() }
     }
 
     /// Tells the story, until its last action.

@@ -221,13 +221,15 @@ impl Destination {
                 };
                 if blocked {
                     let work = Work::Pushwoosh(plan);
-                    self.parked(rules, work, Cause::BehindAnother, accepted)
+                    self.parked(item, rules, work, (Cause::BehindAnother, accepted))
                 } else {
                     self.send(item, plan, accepted, request).await
                 }
             }
             // No request holds records. Were one to, `retry` would deliver them.
-            work @ Work::Segment(_) => self.parked(rules, work, Cause::TimeBudget, accepted),
+            work @ Work::Segment(_) => {
+                self.parked(item, rules, work, (Cause::TimeBudget, accepted))
+            }
         };
         (index, pending)
     }
@@ -268,13 +270,21 @@ impl Destination {
             let (work, cause) = (Work::Pushwoosh(unsent.plan), unsent.why.cause);
             pending.result.outcome = Outcome::Parked(cause);
             let parked = Parked::new(code, work, cause, accepted);
+            let parked = parked.known_as(item.origin.to_string());
             pending.messages.push(Message::Park(parked, delay));
         }
         pending
     }
 
-    fn parked(&self, rules: &Rules<'_>, work: Work, cause: Cause, accepted: Timestamp) -> Pending {
+    fn parked(
+        &self,
+        item: &Item<'_>,
+        rules: &Rules<'_>,
+        work: Work,
+        (cause, accepted): (Cause, Timestamp),
+    ) -> Pending {
         let parked = Parked::new(rules.application, work, cause, accepted);
+        let parked = parked.known_as(item.origin.to_string());
         let message = Message::Park(parked, self.settings.retry_first_delay);
         Pending { messages: vec![message], ..Outcome::Parked(cause).into() }
     }

@@ -98,20 +98,24 @@ impl Function for Retry {
         let ends = self.keep(tried.collect(), invocation).await;
         let mut response = SqsBatchResponse::default();
         let mut claims = Vec::new();
-        for End { index, done, claimed } in ends {
+        for End { index, done, claim } in ends {
             let Some(message) = messages.get(index) else { continue };
             if !done {
                 let mut failure = BatchItemFailure::default();
                 message.id.clone_into(&mut failure.item_identifier);
                 response.batch_item_failures.push(failure);
-            } else if claimed {
-                claims.push(message.id);
+            } else {
+                claims.extend(claim);
             }
         }
-        // Not before the queues have the rest. Should it fail, a message that SQS hands out once more is
-        // worked on once more.
+        // Not before the queues have the rest. Should it fail, an item whose message SQS hands out once more
+        // is worked on once more.
         let deadline = invocation.deadlines.end + ANSWER_TIME / 2;
-        join_all(claims.iter().map(|id| self.ledger.finish(id, deadline))).await;
+        let told = claims.iter().map(async |(item, ended)| match ended {
+            true => self.ledger.finish(item, deadline).await,
+            false => self.ledger.release(item, deadline).await,
+        });
+        join_all(told).await;
         Ok(response)
     }
 }
@@ -159,7 +163,7 @@ impl Retry {
                 let outcome = if lost { Outcome::Parked(Cause::QueueUnavailable) } else { outcome };
                 invocation.tally.items(outcome, number);
             }
-            End { index, done, claimed: one.claimed }
+            End { index, done, claim: one.claim }
         });
         ended.collect()
     }
@@ -171,8 +175,8 @@ struct End {
     index: usize,
     /// It need not come again.
     done: bool,
-    /// It was claimed.
-    claimed: bool,
+    /// The item that was claimed, and whether it has ended.
+    claim: Option<(String, bool)>,
 }
 
 /// The messages by the person that they are about, in the order in which they were accepted.

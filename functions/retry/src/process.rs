@@ -42,8 +42,8 @@ pub(crate) struct Tried {
     pub(crate) outcomes: Vec<(Outcome, u64)>,
     /// It is another invocation's: it stays on the queue.
     pub(crate) stays: bool,
-    /// It was claimed, and must not be worked on again.
-    pub(crate) claimed: bool,
+    /// The item that was claimed, and whether it has ended: then it must not be worked on again.
+    pub(crate) claim: Option<(String, bool)>,
 }
 
 impl Tried {
@@ -140,13 +140,14 @@ impl Retry {
         invocation: &Invocation,
     ) -> Tried {
         // Only an event's repetition is visible.
-        let claimed = plan.calls().any(|call| call.method == Method::PostEvent);
-        if claimed {
+        let mut claim = None;
+        if plan.calls().any(|call| call.method == Method::PostEvent) {
+            let item = if parked.id.is_empty() { message.id } else { &parked.id }.to_owned();
             let end = invocation.deadlines.end;
             let until = end.since(self.clock.now()) + CLAIM_SLACK;
             let until = after(self.clock.wall(), until);
-            match self.ledger.claim(message.id, until, end).await {
-                Ok(Claim::Taken) => {}
+            match self.ledger.claim(&item, until, end).await {
+                Ok(Claim::Taken) => claim = Some((item, true)),
                 Ok(Claim::Done) => return Tried::ended(Reason::Duplicate, 1),
                 Ok(Claim::Busy) => {
                     return Tried { stays: true, ..Tried::ended(Outcome::Parked(parked.cause), 1) };
@@ -154,20 +155,21 @@ impl Retry {
                 Err(_) => return self.again(parked, Cause::LedgerUnavailable.into(), invocation),
             }
         }
+        let released = claim.clone().map(|(item, _)| (item, false));
         let (code, accepted) = (parked.application.clone(), parked.first_seen);
         let waited = self.pushwoosh.deliver_waited(&code, plan.clone(), accepted, invocation).await;
         let outcome = match waited {
             Ok(Waited::Tried(outcome)) => outcome,
             Ok(Waited::Dropped(reason)) => {
-                return Tried { claimed, ..Tried::ended(reason, 1) };
+                return Tried { claim, ..Tried::ended(reason, 1) };
             }
             Err(_) => {
                 let why = Cause::SettingsUnavailable.into();
-                return Tried { claimed, ..self.again(parked, why, invocation) };
+                return Tried { claim: released, ..self.again(parked, why, invocation) };
             }
         };
         let PlanOutcome { unsent, refused } = outcome;
-        let mut tried = Tried { claimed, ..Tried::default() };
+        let mut tried = Tried { claim, ..Tried::default() };
         if let Some(answer) = refused.first() {
             let (reason, origin) = (Reason::RefusedByPushwoosh, Origin::Message(message.id));
             tracing::warn!(
@@ -185,6 +187,7 @@ impl Retry {
             // Calls that were delivered must not be repeated: the rest of them goes on.
             let parked = Parked { work: Work::Pushwoosh(unsent.plan), ..parked };
             let again = self.again(parked, unsent.why, invocation);
+            tried.claim = released;
             tried.messages.extend(again.messages);
             tried.outcomes = again.outcomes;
         }

@@ -26,6 +26,9 @@ pub struct Parked {
     pub attempts: u32,
     /// Why it is here.
     pub cause: Cause,
+    /// What it is known by however often it is sent again; empty in messages of older versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
     /// When it reached its age limit and went to the dead-letter queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_since: Option<Timestamp>,
@@ -46,10 +49,17 @@ impl Parked {
             first_seen: accepted,
             attempts: 1,
             cause,
+            id: String::new(),
             dead_since: None,
             redriven: None,
             unknown_since: None,
         }
+    }
+
+    /// The same under an id, which no other item has.
+    #[must_use]
+    pub fn known_as(self, id: impl Into<String>) -> Self {
+        Self { id: id.into(), ..self }
     }
 
     /// When its time to live began.

@@ -3,8 +3,8 @@
 //!
 //! Per application it holds until when something is *unsettled* (parked, dead, or rejected and able to come
 //! again); per person when they were deleted, which deletion is still pending, and of each thing that a
-//! profile sets the time of the newest value that was accepted; per message of the retry queue whether
-//! it was worked on; per request that failed which of its items were delivered.
+//! profile sets the time of the newest value that was accepted; per item of the retry queue whether it
+//! is worked on or done; per request that failed which of its items were delivered.
 //!
 //! Invariants: every write only raises a time or repeats what is there, so that repeating and reordering
 //! writes changes nothing. Nothing in it names a person: ids are hashed. Live traffic never waits for it
@@ -15,7 +15,7 @@
 //! * `table`: how the ledger calls DynamoDB, and what happens when it cannot.
 //! * `mark`: which applications are unsettled.
 //! * `person`: deletions and the times of values.
-//! * `once`: messages that were worked on, requests that failed.
+//! * `once`: items that were worked on, requests that failed.
 
 mod mark;
 mod once;

@@ -1,4 +1,4 @@
-//! What must not be done twice: messages that SQS hands out again, requests that are sent again.
+//! What must not be done twice: items whose message SQS hands out again, requests that are sent again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::table::{Change, moment};
 use super::{Ledger, Unavailable, hashed};
 use crate::clock::Instant;
 
-/// How long a message's claim is kept: as long as SQS may keep the message.
+/// How long an item's claim is kept: as long as SQS may keep another message of it.
 const CLAIMS: Duration = super::mark::RETENTION;
 
 /// How long a failed request is remembered. Segment repeats for four hours.
@@ -21,7 +21,7 @@ const UNTIL: &str = "until";
 const DONE: &str = "done";
 const DELIVERED: &str = "items";
 
-/// Who works on a message.
+/// Who works on an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     /// The caller.
@@ -33,10 +33,10 @@ pub enum Claim {
 }
 
 impl Ledger {
-    /// Claims a message until a moment at which the caller has certainly ended.
+    /// Claims an item until a moment at which the caller has certainly ended.
     pub async fn claim(
         &self,
-        message: &str,
+        item: &str,
         until: Timestamp,
         deadline: Instant,
     ) -> Result<Claim, Unavailable> {
@@ -46,17 +46,23 @@ impl Ledger {
             .value(":now", moment(now))
             .only_if("attribute_not_exists(#until) OR #until < :now")
             .only_if("attribute_not_exists(#done)");
-        Ok(match self.change(&claim_key(message), change, CLAIMS, deadline).await? {
+        Ok(match self.change(&claim_key(item), change, CLAIMS, deadline).await? {
             Ok(()) => Claim::Taken,
             Err(row) if row.contains_key(DONE) => Claim::Done,
             Err(_) => Claim::Busy,
         })
     }
 
-    /// Notes that a claimed message was worked on.
-    pub async fn finish(&self, message: &str, deadline: Instant) -> Result<(), Unavailable> {
+    /// Notes that a claimed item has ended.
+    pub async fn finish(&self, item: &str, deadline: Instant) -> Result<(), Unavailable> {
         let change = Change::default().set(DONE, moment(self.clock.wall()));
-        self.change(&claim_key(message), change, CLAIMS, deadline).await.map(drop)
+        self.change(&claim_key(item), change, CLAIMS, deadline).await.map(drop)
+    }
+
+    /// Gives up a claim: the item is to be tried again.
+    pub async fn release(&self, item: &str, deadline: Instant) -> Result<(), Unavailable> {
+        let change = Change::default().set(UNTIL, moment(Timestamp::UNIX_EPOCH));
+        self.change(&claim_key(item), change, CLAIMS, deadline).await.map(drop)
     }
 
     /// Notes which items of a request were delivered, although it is answered with an error. `request` is
@@ -90,8 +96,8 @@ impl Ledger {
     }
 }
 
-fn claim_key(message: &str) -> String {
-    format!("claim#{message}")
+fn claim_key(item: &str) -> String {
+    format!("claim#{item}")
 }
 
 fn request_key(application: &str, request: &[u8]) -> String {

@@ -112,7 +112,7 @@ async fn of_every_value_the_newest_time_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_is_worked_on_once_and_freed_when_its_invocation_has_died() {
+async fn an_item_is_worked_on_once_and_freed_when_its_invocation_has_died() {
     let world = World::new(&[]);
     let (ledger, other) = (&world.platform.ledger, other(&world));
     let until = after(world.platform.clock.wall(), 60 * SECOND);
@@ -120,6 +120,8 @@ async fn a_message_is_worked_on_once_and_freed_when_its_invocation_has_died() {
     assert_eq!((claim(ledger).await, claim(&other).await), (Claim::Taken, Claim::Busy));
     tokio::time::advance(61 * SECOND).await;
     assert_eq!(claim(&other).await, Claim::Taken);
+    other.release("m", deadline(&world)).await.unwrap();
+    assert_eq!(claim(ledger).await, Claim::Taken);
     other.finish("m", deadline(&world)).await.unwrap();
     tokio::time::advance(61 * SECOND).await;
     assert_eq!(claim(ledger).await, Claim::Done);
