@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::deployed::{FUNCTIONS, RETRY_MAX_RECEIVES};
+use crate::deployed::FUNCTIONS;
 
 /// Processes of a function: a bound for the memory of a laptop.
 const MAX_ENVIRONMENTS: usize = 64;
@@ -29,9 +29,9 @@ pub struct Options {
     /// Read the topic as on-demand pollers do: no partial-batch response, no bisection, no end of retries
     #[arg(long)]
     pub on_demand: bool,
-    /// Receives after which a message of the retry queue is dead
-    #[arg(long, value_name = "NUMBER", default_value_t = RETRY_MAX_RECEIVES)]
-    pub max_receives: u32,
+    /// Seconds after which a parked item goes to the dead-letter queue [default: as deployed]
+    #[arg(long, value_name = "SECONDS")]
+    pub max_age: Option<u64>,
     /// JSON file with the variables of each function, in place of the sandbox's: function → name → value
     #[arg(long, value_name = "FILE")]
     pub environment: Option<PathBuf>,

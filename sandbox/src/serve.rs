@@ -21,7 +21,9 @@ use world::segment::{self, Segment};
 
 use crate::apps::{self, Apps};
 use crate::control::{Control, Standins};
-use crate::deployed::{Deployed, FUNCTIONS, RETRY_BATCH_SIZE, RETRY_VISIBILITY, STACK_NAME, TOPIC};
+use crate::deployed::{
+    Deployed, FUNCTIONS, RETRY_BATCH_SIZE, RETRY_MAX_RECEIVES, RETRY_VISIBILITY, STACK_NAME, TOPIC,
+};
 use crate::http;
 use crate::lambda::{Environments, Function};
 use crate::logs::Logs;
@@ -37,7 +39,7 @@ const SCALED_DELAYS: [(&str, &str); 4] = [
     ("PWSEG_SECRET_TTL_S", "5"),
     ("PWSEG_PREVIOUS_KEY_GRACE_S", "5"),
     ("PWSEG_RETRY_FIRST_DELAY_S", "1"),
-    ("PWSEG_RETRY_MAX_DELAY_S", "8"),
+    ("PWSEG_RETRY_MAX_DELAY_S", "4"),
 ];
 
 /// Likewise, the queue's visibility timeout: longer than an invocation with all its time.
@@ -77,7 +79,7 @@ pub async fn serve(flags: Options) -> Result<()> {
         Upstream::new(Pushwoosh::new(pushwoosh::Options { kept: KEPT, ..Default::default() })),
         Upstream::new(Segment::new(segment::Options { kept: KEPT, ..Default::default() })),
     );
-    let queues = Arc::new(Queues::new(flags.max_receives));
+    let queues = Arc::new(Queues::new(RETRY_MAX_RECEIVES));
     let apps = Arc::new(Apps::new(
         apps,
         apps::Upstream { model: Arc::clone(&models.0), url: url(&pushwoosh)? },
@@ -229,6 +231,9 @@ fn environment(name: &str, aws: &str, flags: &Options) -> Result<BTreeMap<String
         ("PWSEG_STACK_NAME", STACK_NAME.to_owned()),
     ]);
     environment.extend(set.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(seconds) = flags.max_age {
+        environment.insert("PWSEG_RETRY_MAX_AGE_S".to_owned(), seconds.to_string());
+    }
     if !flags.real_delays {
         environment.extend(SCALED_DELAYS.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }

@@ -299,9 +299,8 @@ impl<'a> End<'a> {
         others.into_iter().flatten().any(|(at, what)| {
             *at > accepted
                 && match item.what {
-                    What::Record => false,
                     What::Profile => true,
-                    What::Event | What::Deletion => *what == What::Deletion,
+                    What::Record | What::Event | What::Deletion => *what == What::Deletion,
                 }
         })
     }
@@ -416,6 +415,8 @@ impl<'a> End<'a> {
             found.push((Guarantee::Neighbours, item.created, what));
         } else if slow && overlaps(DAY) && !overlaps(AFTERMATH) {
             found.push((Guarantee::Resumes, item.created, what));
+        } else if delivered > item.accepted.unwrap_or_default() + self.state.age_limit {
+            // It was dead, and came when an operator sent it again.
         } else if delivered > calm + RECOVERY_LIMIT {
             let waited = delivered.saturating_sub(calm).as_secs() / 60;
             let what = format!("{:?} {marker} was delivered {waited} min later", item.what);

@@ -42,6 +42,7 @@ pub(crate) const LEDGER: &str = "ledger";
 
 /// The deployed queues, as the template sets them up.
 const RETENTION: Duration = Duration::from_hours(14 * 24);
+const AGE_LIMIT: Duration = Duration::from_hours(7 * 24);
 const VISIBILITY: Duration = Duration::from_mins(6);
 const MAX_RECEIVES: u32 = 100;
 
@@ -116,6 +117,8 @@ pub(crate) struct State {
     pub(crate) faults: BTreeMap<Service, Faults>,
     /// Troubles so far and to come.
     pub(crate) troubles: Vec<Trouble>,
+    /// How long an item waits before it is dead.
+    pub(crate) age_limit: Duration,
     /// Probability that an invocation dies at one of its awaits.
     pub(crate) crash: f64,
     pub(crate) calls: Vec<UpstreamCall>,
@@ -190,6 +193,7 @@ impl World {
             topic: Topic::new(TOPIC, 3, StartingPosition::TrimHorizon),
             faults: BTreeMap::new(),
             troubles: Vec::new(),
+            age_limit: if short_lives { SHORT_LIFE } else { AGE_LIMIT },
             crash: 0.0,
             calls: Vec::new(),
             died: BTreeSet::new(),

@@ -236,7 +236,7 @@ impl Planner {
                 let fault = Fault {
                     path: Some("SendMessageBatch".to_owned()),
                     failed_entries: Some(1),
-                    probability: Some(0.5),
+                    probability: Some(0.2),
                     ..Fault::default()
                 };
                 let faults = vec![fault];
@@ -414,7 +414,8 @@ pub(crate) fn redrive(world: &World) {
     let dead = state.sqs.queue("dead").map_or(0, world::sqs::Queue::len);
     if dead > 0 {
         state.expire(world.time.now());
-        state.sqs.start_move("dead", None, None, now).ok();
+        // SQS cannot tell where a message came from that was sent to the queue.
+        state.sqs.start_move("dead", Some("retry"), None, now).ok();
         drop(state);
         world.tell(&format!("an operator redrives {dead} dead letters"));
         world.queue_changed.notify_one();

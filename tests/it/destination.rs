@@ -204,7 +204,8 @@ async fn a_broken_secret_gives_503_to_its_own_application_only() {
     assert_eq!((ping("BROKEN").await, ping("EMPTY").await, ping("GOOD").await), (503, 503, 200));
 }
 
-/// Segment's largest batch: 1,000 events in 4 MB, one of them bad.
+/// Segment's largest batch: 1,000 events in 4 MB, one of them bad. On a busy machine the last of them are
+/// parked.
 #[tokio::test]
 async fn the_largest_batch_is_delivered_in_bounded_memory() {
     let sandbox = Sandbox::start();
@@ -214,13 +215,14 @@ async fn the_largest_batch_is_delivered_in_bounded_memory() {
         .collect();
     batch[500]["device_platform"] = json!(null);
     assert_eq!(sandbox.post("post-events", &json!({ "events": batch })).await, response(200, ""));
-    let calls = sandbox.calls("pushwoosh").await;
-    let mut seen: Vec<u64> = calls
-        .iter()
-        .map(|call| call["body"]["request"]["attributes"]["n"].as_u64().unwrap())
-        .collect();
-    seen.sort_unstable();
-    assert_eq!(seen, (0..1_000).filter(|n| *n != 500).collect::<Vec<_>>());
+    let seen = sandbox.until("every event has arrived", async |sandbox| {
+        let calls = sandbox.calls("pushwoosh").await;
+        let attributes = calls.iter().map(|call| &call["body"]["request"]["attributes"]["n"]);
+        let mut seen: Vec<u64> = attributes.map(|number| number.as_u64().unwrap()).collect();
+        seen.sort_unstable();
+        (seen.len() >= 999).then_some(seen)
+    });
+    assert!(seen.await.into_iter().eq((0..1_000).filter(|n| *n != 500)), "each once");
     let pid = sandbox.get("state").await["functions"]["destination"]["pid"].clone();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

@@ -105,7 +105,7 @@ fn a_record_for_queues_in_aws_needs_the_name_of_the_stack() {
 
 #[tokio::test]
 async fn a_dead_letter_comes_back_by_the_queues_own_redrive() {
-    let sandbox = Sandbox::with(&["--max-receives", "2"]);
+    let sandbox = Sandbox::with(&["--max-age", "2"]);
     sandbox.faults("pushwoosh", &json!([{"status": 503}])).await;
     let identify = json!({"user_id": "u1", "attributes": {"a": 1}});
     sandbox.post("track-user", &identify).await;

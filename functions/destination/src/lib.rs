@@ -40,7 +40,7 @@ use crate::endpoints::Route;
 use crate::event::{HttpRequest, HttpResponse};
 
 /// Part of the time budget that is kept for parking what could not be sent.
-const PARKING_TIME: Duration = Duration::from_millis(850);
+const PARKING_TIME: Duration = Duration::from_millis(550);
 
 /// Part of it in which no call is started, so that those under way are answered: Pushwoosh takes less, unless
 /// it is in trouble.
@@ -201,8 +201,8 @@ mod tests {
         let (world, destination) = setup();
         let now = world.now();
         let deadlines = destination.deadlines(now, Duration::from_secs(29));
-        assert_eq!(deadlines.start.since(now), Duration::from_millis(1_500));
-        assert_eq!(deadlines.answer.since(now), Duration::from_secs(3));
+        assert_eq!(deadlines.start.since(now), Duration::from_millis(1_800));
+        assert_eq!(deadlines.answer.since(now), Duration::from_millis(3_300));
         assert_eq!(deadlines.end.since(now), Duration::from_millis(3_850));
     }
 

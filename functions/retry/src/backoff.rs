@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use mapping::Cause;
 use platform::gate::Undelivered;
 use platform::settings::Settings;
 
@@ -13,12 +12,7 @@ const MIN_DELAY: Duration = Duration::from_secs(1);
 
 /// How long an item waits after so many attempts. A time that the upstream named is kept.
 pub(crate) fn delay(settings: &Settings, attempts: u32, why: Undelivered) -> Duration {
-    let longest = match why.cause {
-        // The deletion has a delay of its own: what waits behind it follows soon after it.
-        Cause::DeletionPending => settings.retry_first_delay,
-        _ => ceiling(settings, attempts),
-    };
-    let jittered = longest.mul_f64(0.5 + fastrand::f64() / 2.0);
+    let jittered = ceiling(settings, attempts).mul_f64(0.5 + fastrand::f64() / 2.0);
     jittered.max(why.after.unwrap_or_default()).max(MIN_DELAY)
 }
 
@@ -30,6 +24,7 @@ fn ceiling(settings: &Settings, attempts: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use mapping::Cause;
     use platform::testing::World;
 
     use super::*;
@@ -60,11 +55,9 @@ mod tests {
     }
 
     #[test]
-    fn a_named_time_is_kept_and_what_waits_behind_a_deletion_waits_little() {
+    fn a_named_time_is_kept() {
         let hour = Duration::from_hours(1);
         let named = Undelivered { cause: Cause::Http(429), after: Some(hour) };
         assert_eq!(delay(&settings(), 1, named), hour);
-        let behind = delay(&settings(), 20, Cause::DeletionPending.into());
-        assert!(behind <= Duration::from_secs(30));
     }
 }

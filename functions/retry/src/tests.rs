@@ -341,6 +341,8 @@ async fn what_came_after_a_parked_deletion_waits_behind_it() {
     let (_, tally) = invoke(&retry, &world, &later).await;
     assert!(tally.outcomes().contains_key(&Outcome::Parked(Cause::DeletionPending)));
     assert_eq!(outcomes(&invoke_as(&retry, &world, "m2", &first).await.1), [("delivered", 1)]);
+    let again = invoke_as(&retry, &world, "m4", &first).await.1;
+    assert_eq!(outcomes(&again), [("disregarded", 1)], "it would delete what came since");
     assert_eq!(outcomes(&invoke_as(&retry, &world, "m3", &later).await.1), [("delivered", 1)]);
 }
 

@@ -63,7 +63,9 @@ impl Queues {
     pub(crate) fn redrive(&self) -> Result<usize, String> {
         let moved = {
             let sqs = &mut self.lock().sqs;
-            sqs.start_move("dead", None, None, Timestamp::now()).map_err(|error| error.message)?;
+            // SQS cannot tell where a message came from that was sent to the queue.
+            let moved = sqs.start_move("dead", Some("retry"), None, Timestamp::now());
+            moved.map_err(|error| error.message)?;
             sqs.tasks().last().map_or(0, |task| task.moved)
         };
         self.changed.notify_one();

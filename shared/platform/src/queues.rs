@@ -54,8 +54,9 @@ impl From<QueueError> for Cause {
 /// First wait before what SQS did not take is sent again; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// Longest wait before that.
-const MAX_WAIT: Duration = Duration::from_secs(1);
+/// How often a batch is sent: for two to three seconds. An SQS that is down for longer is left to whoever
+/// resends the whole.
+const ATTEMPTS: u32 = 6;
 
 /// A message on its way to a queue.
 #[derive(Debug, Clone)]
@@ -144,7 +145,7 @@ impl Queues {
     /// the places of the entries that SQS took.
     async fn send_batch(&self, url: &str, mut batch: Vec<Entry>, deadline: Instant) -> Vec<usize> {
         let (mut all, mut wait) = (Vec::with_capacity(batch.len()), FIRST_WAIT);
-        loop {
+        for attempt in 1..=ATTEMPTS {
             let taken = self.clock.timeout_at(deadline, self.try_batch(url, &batch)).await;
             let taken = taken.unwrap_or_else(|_| {
                 tracing::error!(queue = url, "SQS gave no answer in time");
@@ -152,12 +153,14 @@ impl Queues {
             });
             batch.retain(|entry| !taken.contains(&entry.index));
             all.extend(taken);
-            if batch.is_empty() || self.clock.now() + wait >= deadline {
-                return all;
+            let last = attempt == ATTEMPTS || self.clock.now() + wait >= deadline;
+            if batch.is_empty() || last {
+                break;
             }
             self.clock.sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-            wait = (wait * 2).min(MAX_WAIT);
+            wait *= 2;
         }
+        all
     }
 
     /// Sends one batch once. Returns the places of the entries that SQS took.

@@ -122,7 +122,7 @@ settings! {
         "Seconds before a parked item is tried for the first time; the delay doubles with every attempt.";
     retry_max_delay: Duration = seconds("PWSEG_RETRY_MAX_DELAY_S", Some("900"), Expected::Number(1, 900)),
         "Longest delay between two attempts, in seconds; SQS delays a message by 15 minutes at most.";
-    retry_max_age: Duration = seconds("PWSEG_RETRY_MAX_AGE_S", Some("604800"), Expected::Number(60, 1_123_200)),
+    retry_max_age: Duration = seconds("PWSEG_RETRY_MAX_AGE_S", Some("604800"), Expected::Number(1, 1_123_200)),
         "Seconds after which a parked item goes to the dead-letter queue, counted from its arrival. At most 13 days: SQS deletes a message after 14.";
 }
 

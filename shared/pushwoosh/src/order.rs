@@ -163,6 +163,10 @@ impl Delivery {
             return Left::Wait(plan, Cause::LedgerUnavailable);
         };
         if let Some(user) = plan.deletes() {
+            if people.get(user).is_some_and(|user| user.deletion_was_delivered_after(accepted)) {
+                // It was this one, from another message of it: a second time it would take what came since.
+                return Left::Nothing(Reason::Duplicate);
+            }
             let covered = people.get(user).is_some_and(|user| user.was_deleted_after(accepted));
             let told = if covered {
                 ledger.deletion_is_covered(code, user, accepted, deadline).await

@@ -47,6 +47,11 @@ impl Person {
         self.pending.is_some_and(|pending| is_after(accepted, pending))
     }
 
+    /// Whether Pushwoosh took a deletion after this time.
+    pub fn deletion_was_delivered_after(&self, accepted: Timestamp) -> bool {
+        self.delivered.is_some_and(|delivered| is_after(delivered, accepted))
+    }
+
     /// Whether a newer value than that of this time was accepted.
     pub fn is_overtaken(&self, value: &str, accepted: Timestamp) -> bool {
         self.newest.get(&value_name(value)).is_some_and(|newest| is_after(*newest, accepted))
