@@ -116,7 +116,8 @@ async fn drain(seed: u64) {
         ];
         (0..number).map(|_| kinds[random.usize(..kinds.len())].clone()).collect()
     };
-    sandbox.faults("segment", &faults(20)).await;
+    // Few enough that the circuit, whose pause doubles, lets all of them through within the test.
+    sandbox.faults("segment", &faults(8)).await;
     let mut queue = faults(20);
     for fault in queue.as_array_mut().unwrap() {
         fault["path"] = json!("SendMessageBatch");

@@ -3,7 +3,7 @@
 //! Invariants: a message leaves the queue only when all it holds was delivered, rejected, or put on a queue
 //! again. What fails again is sent anew with a growing delay and its first time; after
 //! `PWSEG_RETRY_MAX_AGE_S` it goes to the dead-letter queue, fresh, so that the queue's retention begins
-//! there. What came since decides what is still delivered: see [`pushwoosh::order`]. A process that
+//! there; only a deletion is tried for ever. What came since decides what is still delivered: see [`pushwoosh::order`]. A process that
 //! dies in between costs at most a repetition.
 //!
 //! # Layout

@@ -85,7 +85,12 @@ impl Retry {
             parked.redriven = Some(message.sent.unwrap_or(now));
             parked.attempts = 0;
         }
-        if between(parked.since(), now) > self.settings.retry_max_age {
+        let expires = match &parked.work {
+            // A deletion is never given up: what comes after it waits behind it.
+            Work::Pushwoosh(plan) => plan.deletes().is_none(),
+            Work::Segment(_) => true,
+        };
+        if expires && between(parked.since(), now) > self.settings.retry_max_age {
             return bury(parked, invocation);
         }
         let code = parked.application.clone();

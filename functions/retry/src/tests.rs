@@ -222,6 +222,15 @@ async fn at_its_age_limit_an_item_is_moved_to_the_dead_letter_queue_once() {
     assert!(invoke(&retry, &world, &old).await.0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_deletion_is_never_given_up() {
+    let (world, retry) = setup(&[("PWSEG_RETRY_MAX_AGE_S", "60")]);
+    let old = parked_for(&world, "A", deletion(), Duration::from_hours(24 * 30));
+    world.upstream(|_| Reply::Status(503, json!({})));
+    assert_eq!(outcomes(&invoke(&retry, &world, &old).await.1), [("parked", 1)]);
+    assert_eq!(kept(&world)[0].0, "retry");
+}
+
 /// SQS's own redrive sends the message as it is.
 #[tokio::test(start_paused = true)]
 async fn what_comes_back_from_the_dead_letter_queue_has_as_long_as_a_new_item() {
