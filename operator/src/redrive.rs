@@ -104,7 +104,8 @@ pub async fn redrive(flags: Redrive) -> Result<()> {
 }
 
 async fn job(flags: &Redrive) -> Result<Job> {
-    let (clock, transport) = (Clock::system(), transport::system()?);
+    let clock = Clock::system();
+    let transport = transport::system(clock.clone())?;
     let config = platform::aws::config(&clock, &transport).await;
     if let (Some(rejects), Some(retry)) = (&flags.rejects_queue_url, &flags.retry_queue_url) {
         let track_properties = flags.track_properties.read()?.unwrap_or_default();

@@ -133,7 +133,8 @@ impl<F: Function> Environment<F> {
 pub async fn run<F: Function>() -> Result<(), Error> {
     telemetry::init();
     let settings = Settings::from_env()?;
-    let platform = Platform::new(settings, Clock::system(), transport::system()?).await;
+    let clock = Clock::system();
+    let platform = Platform::new(settings, clock.clone(), transport::system(clock)?).await;
     let environment = Arc::new(Environment::<F>::new(platform));
     let handler = service_fn(move |event: LambdaEvent<F::Event>| {
         let environment = Arc::clone(&environment);

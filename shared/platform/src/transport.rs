@@ -6,12 +6,15 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+
+use crate::clock::{Clock, between};
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -63,24 +66,56 @@ pub trait Transport: fmt::Debug + Send + Sync {
 }
 
 /// The system's network. It keeps connections, and follows no redirect: a POST would become a GET.
-pub fn system() -> Result<Arc<dyn Transport>, reqwest::Error> {
+pub fn system(clock: Clock) -> Result<Arc<dyn Transport>, reqwest::Error> {
+    let kept = Kept { client: client()?, used: clock.wall() };
+    Ok(Arc::new(Network { kept: Mutex::new(kept), clock }))
+}
+
+fn client() -> Result<reqwest::Client, reqwest::Error> {
     #[expect(clippy::disallowed_methods, reason = "the one place that opens connections")]
-    let client = reqwest::Client::builder()
+    let builder = reqwest::Client::builder();
+    builder
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("segment-pushwoosh/", env!("CARGO_PKG_VERSION")))
-        .build()?;
-    Ok(Arc::new(Network(client)))
+        .build()
 }
 
 #[derive(Debug)]
-struct Network(reqwest::Client);
+struct Network {
+    kept: Mutex<Kept>,
+    clock: Clock,
+}
+
+/// A client with its connections, and when they were used last.
+#[derive(Debug)]
+struct Kept {
+    client: reqwest::Client,
+    used: Timestamp,
+}
+
+impl Network {
+    /// The client for a request now. The client's own idle time is counted by the monotonic clock, which may
+    /// stand still while Lambda freezes the environment: after a long pause by the wall clock all
+    /// connections are given up, since the peer or a NAT gateway may have forgotten them.
+    fn client(&self) -> reqwest::Client {
+        let now = self.clock.wall();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if between(kept.used, now) >= IDLE_TIMEOUT
+            && let Ok(fresh) = client()
+        {
+            kept.client = fresh;
+        }
+        kept.used = kept.used.max(now);
+        kept.client.clone()
+    }
+}
 
 impl Transport for Network {
     fn send(&self, request: Request, limit: usize) -> ResponseFuture<'_> {
         Box::pin(async move {
-            let mut response = self.0.execute(request.try_into()?).await?;
+            let mut response = self.client().execute(request.try_into()?).await?;
             let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
             Ok(Response { status, headers, body: read(response, limit).await })
         })
@@ -100,10 +135,12 @@ async fn read(mut response: reqwest::Response, limit: usize) -> Result<Bytes, Tr
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use wiremock::matchers::{body_string, header, method, path};
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
+    use crate::clock::{Sleep, Time, after};
 
     fn post(server: &MockServer) -> Request {
         let request = http::Request::post(format!("{}/p", server.uri())).header("x-a", "b");
@@ -124,7 +161,7 @@ mod tests {
             .expect(1)
             .mount(&server)
             .await;
-        let response = system().unwrap().send(post(&server), 5).await.unwrap();
+        let response = system(Clock::system()).unwrap().send(post(&server), 5).await.unwrap();
         assert_eq!(response.status, StatusCode::FOUND, "no redirect is followed");
         assert_eq!(response.headers["location"], "/q");
         assert_eq!(response.body.unwrap(), "12345");
@@ -135,7 +172,7 @@ mod tests {
         let server = MockServer::start().await;
         let large = ResponseTemplate::new(200).set_body_string("123456");
         Mock::given(method("POST")).respond_with(large).mount(&server).await;
-        let response = system().unwrap().send(post(&server), 5).await.unwrap();
+        let response = system(Clock::system()).unwrap().send(post(&server), 5).await.unwrap();
         assert_eq!(response.status, StatusCode::OK);
         assert!(matches!(response.body, Err(TransportError::TooLarge(5))));
     }
@@ -144,7 +181,55 @@ mod tests {
     async fn nobody_listening_is_a_failed_connection() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let request = http::Request::post(format!("http://{free}/p")).body(Bytes::new()).unwrap();
-        let failed = system().unwrap().send(request, 5).await;
+        let failed = system(Clock::system()).unwrap().send(request, 5).await;
         assert!(matches!(failed, Err(TransportError::Connection(_))));
+    }
+
+    /// A clock whose wall clock is set by hand.
+    #[derive(Debug, Clone, Default)]
+    struct HandTime(Arc<Mutex<Duration>>);
+
+    impl Time for HandTime {
+        fn wall(&self) -> Timestamp {
+            after(Timestamp::UNIX_EPOCH, *self.0.lock().unwrap())
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn sleep(&self, duration: Duration) -> Sleep {
+            Clock::system().sleep(duration)
+        }
+    }
+
+    /// Answers every request, and keeps the number of connections that it accepted.
+    async fn serve(listener: tokio::net::TcpListener, accepted: Arc<Mutex<u32>>) {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            *accepted.lock().unwrap() += 1;
+            tokio::spawn(async move {
+                let mut buffer = [0; 1_024];
+                while connection.read(&mut buffer).await.is_ok_and(|read| read > 0) {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                    connection.write_all(answer).await.unwrap();
+                }
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_but_not_over_a_long_freeze() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/p", listener.local_addr().unwrap());
+        let accepted = Arc::new(Mutex::new(0));
+        tokio::spawn(serve(listener, Arc::clone(&accepted)));
+        let time = HandTime::default();
+        let transport = system(Clock::new(time.clone())).unwrap();
+        for (seconds, connections) in [(0, 1), (19, 1), (38, 1), (58, 2), (59, 2)] {
+            *time.0.lock().unwrap() = Duration::from_secs(seconds);
+            let request = http::Request::post(&uri).body(Bytes::new()).unwrap();
+            assert_eq!(transport.send(request, 5).await.unwrap().status, StatusCode::OK);
+            assert_eq!(*accepted.lock().unwrap(), connections, "after {seconds} s");
+        }
     }
 }

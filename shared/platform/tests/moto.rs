@@ -37,7 +37,8 @@ async fn platform() -> Platform {
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     let settings = Settings::read(&environment).unwrap();
-    Platform::new(settings, Clock::system(), transport::system().unwrap()).await
+    let clock = Clock::system();
+    Platform::new(settings, clock.clone(), transport::system(clock).unwrap()).await
 }
 
 #[tokio::test]
