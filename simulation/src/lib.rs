@@ -94,12 +94,14 @@ async fn simulate(seed: u64, telling: Telling) -> anyhow::Result<Story> {
     let plan = story::Plan::new(seed, telling.days);
     let world = World::new(seed, telling.trace, plan.short_lives);
     world.state().sabotage = telling.sabotage;
-    if telling.sabotage == Some(Sabotage::ForgetfulSegment) {
-        world.state().segment.options.repeat_window = Duration::ZERO;
+    if let Some(sabotage) = telling.sabotage {
+        sabotage.set_up(&mut world.state());
     }
     let short_life = story::SHORT_LIFE.as_secs().to_string();
     let settings = |partial: bool, short_lives: bool| {
+        let sabotaged = telling.sabotage.map(Sabotage::variable).unwrap_or_default();
         let variables = [
+            sabotaged,
             // Empty is the default.
             ("PWSEG_RETRY_MAX_AGE_S", if short_lives { short_life.as_str() } else { "" }),
             ("PWSEG_RETRY_QUEUE_URL", "https://sqs.test/1/retry"),

@@ -28,9 +28,6 @@ struct Options {
     /// Looks at this guarantee only.
     #[arg(long, value_parser = guarantee)]
     guarantee: Option<Guarantee>,
-    /// Breaches of guarantees that are known to be broken today are no failure.
-    #[arg(long)]
-    expect_known: bool,
     /// A deliberate defect, or `list`.
     #[arg(long)]
     sabotage: Option<String>,
@@ -76,10 +73,6 @@ impl Options {
         self.guarantee.is_none_or(|only| only == guarantee)
     }
 
-    fn fails(&self, guarantee: Guarantee) -> bool {
-        self.counts(guarantee) && !(self.expect_known && guarantee.is_known_to_be_broken())
-    }
-
     fn telling(&self) -> anyhow::Result<Telling> {
         let sabotage = self.sabotage.as_deref().map(|name| {
             let found = Sabotage::ALL.iter().copied().find(|one| one.name() == name);
@@ -109,10 +102,9 @@ fn one(options: &Options, seed: u64) -> anyhow::Result<(String, bool)> {
     writeln!(text, "seed {seed}, {} days: {}", options.days, counts.join(", "))?;
     let broken = story.broken();
     for (guarantee, number) in broken.iter().filter(|(guarantee, _)| options.counts(**guarantee)) {
-        let known = if guarantee.is_known_to_be_broken() { " (known)" } else { "" };
-        writeln!(text, "{} broken {number} times{known}: {}", guarantee.name(), guarantee.says())?;
+        writeln!(text, "{} broken {number} times: {}", guarantee.name(), guarantee.says())?;
     }
-    let fails = broken.keys().any(|guarantee| options.fails(*guarantee));
+    let fails = broken.keys().any(|guarantee| options.counts(*guarantee));
     if fails {
         writeln!(text, "again, step by step: {} --trace", options.command(seed))?;
     }
@@ -165,20 +157,19 @@ fn many(options: &Options, seeds: Range<u64>) -> anyhow::Result<(String, bool)> 
     for guarantee in Guarantee::ALL.iter().copied().filter(|one| options.counts(*one)) {
         let (name, says) = (guarantee.name(), guarantee.says());
         let row = rows.get(&guarantee);
-        fails |= row.is_some() && options.fails(guarantee);
-        let known = if guarantee.is_known_to_be_broken() { "known" } else { "NEW" };
+        fails |= row.is_some() && options.counts(guarantee);
         match (options.table, row) {
             (true, Some((number, first))) => {
                 writeln!(text, "| `{name}` | {says} | {number} | `--seed {first}` |")?;
             }
             (true, None) => writeln!(text, "| `{name}` | {says} | 0 | |")?,
             (false, Some((number, first))) => {
-                writeln!(text, "{name:18} broken by {number:4} ({known}), first {first}")?;
+                writeln!(text, "{name:18} broken by {number:4}, first {first}")?;
             }
             (false, None) => writeln!(text, "{name:18} held")?,
         }
     }
-    if fails && let Some((_, (_, first))) = rows.iter().find(|(one, _)| options.fails(**one)) {
+    if fails && let Some((_, (_, first))) = rows.iter().find(|(one, _)| options.counts(**one)) {
         writeln!(text, "the first: {}", options.command(*first))?;
     }
     Ok((text, fails))

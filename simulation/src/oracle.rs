@@ -12,9 +12,9 @@ use crate::services::{Service, State, UpstreamCall};
 use crate::time::{show, wall};
 use crate::trouble::{Concerns, Trouble};
 
-/// A row per guarantee: variant, name, what it says, whether it holds today.
+/// A row per guarantee: variant, name, what it says.
 macro_rules! guarantees {
-    ($($variant:ident, $name:literal, $holds:literal, $says:literal;)*) => {
+    ($($variant:ident, $name:literal, $says:literal;)*) => {
         /// What the system promises.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Guarantee {
@@ -34,51 +34,46 @@ macro_rules! guarantees {
             pub fn says(self) -> &'static str {
                 match self { $(Self::$variant => $says,)* }
             }
-
-            /// Whether it is known to be broken today.
-            pub fn is_known_to_be_broken(self) -> bool {
-                match self { $(Self::$variant => !$holds,)* }
-            }
         }
     };
 }
 
 guarantees! {
-    Accounted, "accounted", true,
+    Accounted, "accounted",
         "What was accepted is delivered, waits on a queue, or is kept with a reason.";
-    NotExpired, "not-expired", false,
+    NotExpired, "not-expired",
         "Nothing that waits is deleted by the retention of a queue.";
-    SettingsReturn, "settings-return", false,
+    SettingsReturn, "settings-return",
         "Parked and later records survive that their application's secret was away for three minutes.";
-    DeletedStay, "deleted-stay", false,
+    DeletedStay, "deleted-stay",
         "Nothing that was accepted before a deletion reaches Pushwoosh after it.";
-    ReturnedStay, "returned-stay", false,
+    ReturnedStay, "returned-stay",
         "Who returns after a deletion keeps what came after it.";
-    NewestValue, "newest-value", false,
+    NewestValue, "newest-value",
         "A tag has the newest value that was accepted.";
-    EventOnce, "event-once", false,
+    EventOnce, "event-once",
         "An event is at Pushwoosh once, unless a process died or the upstream gave no good answer in 1.5 s.";
-    OncePerRequest, "once-per-request", false,
+    OncePerRequest, "once-per-request",
         "An event that was delivered is not delivered again because its request was answered with an error.";
-    OncePerMessage, "once-per-message", false,
+    OncePerMessage, "once-per-message",
         "An event is not delivered again because SQS hands its message out again.";
-    RecordOnce, "record-once", true,
+    RecordOnce, "record-once",
         "A record is in Segment once.";
-    RightKey, "right-key", true,
+    RightKey, "right-key",
         "A right key is never refused.";
-    RevokedKey, "revoked-key", true,
+    RevokedKey, "revoked-key",
         "A key that was replaced more than 25 hours ago is refused.";
-    InTime, "in-time", true,
+    InTime, "in-time",
         "A request is answered within 4 s, cold starts and crashes aside.";
-    Taken, "taken", false,
+    Taken, "taken",
         "A request is not answered with 5xx while SQS and Secrets Manager work, single entries aside.";
-    TopicMoves, "topic-moves", true,
+    TopicMoves, "topic-moves",
         "A record leaves the topic within ten minutes, whatever Secrets Manager does, while SQS works.";
-    Neighbours, "neighbours", true,
+    Neighbours, "neighbours",
         "While others are in trouble, items of an application that had none for a day arrive within a minute.";
-    Resumes, "resumes", false,
+    Resumes, "resumes",
         "Half an hour after an application's trouble its new items arrive within a minute again.";
-    Recovery, "recovery", false,
+    Recovery, "recovery",
         "What waited is delivered within an hour of the end of the troubles.";
 }
 
@@ -250,6 +245,12 @@ impl<'a> End<'a> {
         self.troubles(application).any(|trouble| {
             concerns(trouble.concerns) && trouble.overlaps(from.saturating_sub(AFTERMATH), to)
         })
+    }
+
+    /// Whether the application's secret was away at a time in this span.
+    fn was_away(&self, application: &str, (from, to): (Duration, Duration)) -> bool {
+        self.troubles(application)
+            .any(|trouble| trouble.concerns == Concerns::Secret && trouble.overlaps(from, to))
     }
 
     fn accounted(&self, marker: u64, item: &Item, found: &mut Found) {
@@ -487,7 +488,10 @@ impl<'a> End<'a> {
         let mut found: Found = Vec::new();
         let Attempt { at, ended, status, .. } = *attempt;
         let what = format!("{:?} was answered {status}", attempt.markers);
+        // Whoever found the secret missing may remember that for a while.
+        let away = self.was_away(&attempt.application, (at.saturating_sub(UNKNOWN), at));
         match (attempt.key, status) {
+            (Key::Right, 400..=499) if away => {}
             (Key::Right, 400..=499) => found.push((Guarantee::RightKey, at, what.clone())),
             (Key::Revoked, 200..=299) => {
                 found.push((Guarantee::RevokedKey, at, "the first key still works".to_owned()));

@@ -1,6 +1,9 @@
 //! Deliberate defects in the world and at the seams. A judge that does not notice them is worth nothing.
 
+use std::time::Duration;
+
 use crate::oracle::Guarantee;
+use crate::services::State;
 
 macro_rules! sabotages {
     ($($variant:ident, $name:literal, $breaks:ident, $does:literal;)*) => {
@@ -43,6 +46,57 @@ sabotages! {
         "The rejects queue keeps nothing.";
     ForgetfulSegment, "forgetful-segment", RecordOnce,
         "Segment removes no repeats, and one batch of ten comes twice.";
+    ForgottenDeletions, "forgotten-deletions", DeletedStay,
+        "The ledger forgets what it is told of deletions.";
+    ForgottenPending, "forgotten-pending", ReturnedStay,
+        "The ledger forgets which deletions are pending.";
+    ForgottenValues, "forgotten-values", NewestValue,
+        "The ledger forgets the times of values.";
+    ForgottenClaims, "forgotten-claims", OncePerMessage,
+        "The ledger forgets which items were worked on, and SQS hands out one message of twenty twice.";
+    ForgottenRequests, "forgotten-requests", OncePerRequest,
+        "The ledger forgets what was delivered of failed requests, and SQS fails half of the time.";
+    HastyNetwork, "hasty-network", EventOnce,
+        "The network gives up answers of Pushwoosh after 0.1 s.";
+    ShortRetention, "short-retention", NotExpired,
+        "SQS keeps messages of the retry queue for a minute only.";
+    LastingLateReads, "lasting-late-reads", RightKey,
+        "Secrets Manager reads late for an hour after a rotation.";
+    LongGrace, "long-grace", RevokedKey,
+        "The functions accept the key before a rotation for a week.";
+    LongBudget, "long-budget", InTime,
+        "The destination has a time budget of 15 s.";
+    SleepingRetries, "sleeping-retries", Recovery,
+        "The mapping of the retry queue sleeps for three hours after every batch.";
     SpreadingTrouble, "spreading-trouble", Neighbours,
         "What an upstream does to one application it does to all.";
+}
+
+impl Sabotage {
+    /// Changes the services before the story begins.
+    pub(crate) fn set_up(self, state: &mut State) {
+        match self {
+            Self::ForgetfulSegment => state.segment.options.repeat_window = Duration::ZERO,
+            Self::ForgottenClaims => state.sqs.chances.duplicate = 0.05,
+            Self::LastingLateReads => {
+                state.secrets.late_reads.window = Duration::from_hours(1);
+                state.secrets.late_reads.probability = 0.9;
+            }
+            Self::ShortRetention => {
+                if let Some(queue) = state.sqs.queue_mut("retry") {
+                    queue.attributes.retention = Duration::from_mins(1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A setting of the functions that it changes; without one a name that is no setting.
+    pub(crate) fn variable(self) -> (&'static str, &'static str) {
+        match self {
+            Self::LongGrace => ("PWSEG_PREVIOUS_KEY_GRACE_S", "604800"),
+            Self::LongBudget => ("PWSEG_TIME_BUDGET_MS", "15000"),
+            _ => ("", ""),
+        }
+    }
 }

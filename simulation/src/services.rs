@@ -37,6 +37,9 @@ pub(crate) const TOPIC: &str = "channels-tracking-log";
 pub(crate) const PUSHWOOSH: &str = "pushwoosh.test";
 const SEGMENT: &str = "segment.test";
 
+/// What the hasty network waits for an answer.
+const HASTE: Duration = Duration::from_millis(100);
+
 /// Name of the table.
 pub(crate) const LEDGER: &str = "ledger";
 
@@ -276,6 +279,9 @@ impl State {
         let faults = self.faults.entry(request.service).or_default();
         let (body, operation, rng) = (&request.body, request.path.as_str(), &mut self.rng);
         let exchange = if request.service == Service::DynamoDb {
+            if self.sabotage.is_some_and(|sabotage| forgets(sabotage, operation, body)) {
+                return Fault::default().exchange(Reply::json(200, &serde_json::json!({})));
+            }
             aws::exchange(&mut self.dynamodb, faults, operation, body, wall(now), rng)
         } else if request.service == Service::Sqs {
             if operation.starts_with("SendMessage") {
@@ -361,6 +367,20 @@ impl State {
             invocation,
         });
         (exchange, self.calls.len() - 1)
+    }
+}
+
+/// Whether the ledger forgets a write.
+fn forgets(sabotage: Sabotage, operation: &str, body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    let about = |key: &str| operation == "UpdateItem" && text.contains(&format!("\"{key}#"));
+    match sabotage {
+        Sabotage::ForgottenDeletions => about("deletion"),
+        Sabotage::ForgottenPending => about("deletion") && text.contains("SET #pending"),
+        Sabotage::ForgottenValues => about("values"),
+        Sabotage::ForgottenClaims => about("claim"),
+        Sabotage::ForgottenRequests => about("request"),
+        _ => false,
     }
 }
 
@@ -488,6 +508,16 @@ impl Transport for Network {
                 Connection::Reset => Arrival::Reset,
                 Connection::Hangs => Arrival::Nothing,
             };
+            let hasty = world.state().sabotage == Some(Sabotage::HastyNetwork)
+                && incoming.service == Service::Pushwoosh
+                && incoming.latency + exchange.delay > HASTE;
+            let arrival = if hasty { Arrival::Reset } else { arrival };
+            if hasty
+                && let Some(call) = call
+                && let Some(call) = world.state().calls.get_mut(call)
+            {
+                call.abandoned = true;
+            }
             if sender.send(arrival).is_err()
                 && let Some(call) = call
                 && let Some(call) = world.state().calls.get_mut(call)
