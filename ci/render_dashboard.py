@@ -3,7 +3,7 @@
     ci/template && cargo build && target/venv/bin/python ci/render_dashboard.py target/translated/observability.json
 
 One second of the sandbox is drawn as one minute. Metrics that the sandbox does not have (AWS's metrics of pollers,
-throttles and concurrency) are drawn as 0.
+throttles and concurrency) are drawn as 0; so is the age of the oldest item. Metrics by application are left out.
 """
 
 import json
@@ -76,6 +76,9 @@ def series(samples, metric):
         totals = [sample["metrics"].get(function, {}).get(counter, 0) for sample in samples]
         return [now - before for before, now in zip([0, *totals], totals)]
 
+    if name == "OldestUndeliveredS":
+        # The sandbox adds up what the functions write: there is no age in that.
+        return [0] * len(samples)
     if namespace == "SegmentPushwoosh":
         values = growth(dimension, name)
         if options.get("stat") == "Average":
@@ -128,10 +131,13 @@ def draw(widget, column, row, samples):
         return "".join([*out, f'<text x="12" y="24" font-size="13">{escape(text)}</text></g>'])
     lines = []
     for metric in properties["metrics"]:
-        if isinstance(metric[0], dict):
+        options = metric[-1]
+        expression = options.get("expression", "")
+        if " Reason" in expression:
             lines += [(name, values, None) for name, values in reasons(samples)]
-        else:
-            options = metric[-1]
+        elif options.get("id") == "parked":
+            lines.append((options["label"], [sample["queues"]["retry"] for sample in samples], None))
+        elif not expression and options.get("visible", True):
             lines.append((options["label"], series(samples, metric), options.get("color")))
     legend = 1 + sum(24 + 6.2 * len(label) for label, _, _ in lines) // (width - 60)
     left, top, wide, high = 44, 34, width - 66, height - 66 - 15 * legend

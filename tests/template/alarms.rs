@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::Problems;
-use crate::code::{DIMENSION, METRICS, deployed, metrics};
+use crate::code::{APPLICATION, DIMENSION, METRICS, WAITING, deployed, metrics};
 use crate::queues::logical_id;
 use crate::translated::{Template, list, observability, repository, text};
 
@@ -110,12 +110,16 @@ fn alarms_and_dashboard_show_metrics_that_the_functions_write() {
     let written = metrics();
     let of_functions: Vec<String> =
         deployed::FUNCTIONS.map(|function| format!("{DIMENSION}={}", function.name)).to_vec();
+    let filtered = of_filters(&template);
     let shown = alarms(&template).into_iter().flat_map(|(_, alarm)| of_alarm(alarm));
     for (namespace, name, dimensions) in shown.chain(of_dashboard(&widgets)) {
         if namespace.starts_with("AWS/") {
             continue;
         }
         problems.check(namespace == METRICS, format!("no function writes to {namespace}"));
+        if dimensions.is_empty() && filtered.contains(&name) {
+            continue;
+        }
         problems.check(written.contains(name.as_str()), format!("no function writes {name}"));
         let [dimension] = dimensions.as_slice() else {
             problems.check(false, format!("{name} has the dimensions {dimensions:?}"));
@@ -124,8 +128,42 @@ fn alarms_and_dashboard_show_metrics_that_the_functions_write() {
         let known = of_functions.contains(dimension);
         problems.check(known, format!("{name} is not written with {dimension}"));
     }
-    let searches = text(body).matches("SEARCH(").count();
-    let known = text(body).matches(&format!("SEARCH('{{{METRICS},{DIMENSION}}} ")).count();
+    let body = text(body);
+    let searches = body.matches("SEARCH(").count();
+    let schema = format!("SEARCH('{{{METRICS},{DIMENSION}}} Reason'");
+    let mut known = body.matches(&schema).count();
+    for (name, _) in WAITING {
+        let named = format!(r#"MetricName=\"{name}\"'"#);
+        let schema = format!("SEARCH('{{{METRICS},{DIMENSION},{APPLICATION}}} {named}");
+        known += body.matches(&schema).count();
+    }
     problems.equal("searches for the functions' metrics", &searches, &known);
+    problems.report();
+}
+
+/// Names of the metrics that are made from lines of the functions' logs.
+fn of_filters(template: &Template) -> BTreeSet<String> {
+    let filters = template.of_type("AWS::Logs::MetricFilter");
+    let made = filters
+        .flat_map(|(_, filter)| list(&filter["Properties"]["MetricTransformations"]))
+        .filter(|made| made["MetricNamespace"] == METRICS);
+    made.map(|made| text(&made["MetricName"])).collect()
+}
+
+/// The alarm for the ledger follows its log lines.
+#[test]
+fn the_filters_find_the_errors_of_the_ledger() {
+    let template = observability();
+    let code = std::fs::read_to_string(repository("shared/platform/src/ledger/table.rs")).unwrap();
+    let (errors, found) =
+        (code.matches("tracing::error!(").count(), code.matches("\"DynamoDB ").count());
+    let mut problems = Problems::default();
+    problems.check(errors > 0, "the ledger logs no errors");
+    problems.equal("errors of the ledger that the filters find", &found, &errors);
+    for (name, filter) in template.of_type("AWS::Logs::MetricFilter") {
+        let pattern = text(&filter["Properties"]["FilterPattern"]);
+        let expected = r#"{ $.level = "ERROR" && $.message = "DynamoDB*" }"#;
+        problems.check(pattern == expected, format!("{name} has the pattern {pattern}"));
+    }
     problems.report();
 }

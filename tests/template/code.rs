@@ -9,11 +9,17 @@ use platform::telemetry::{Count, NAMESPACE};
 
 pub(crate) use sandbox::deployed;
 
+/// Metrics of what waits, by application too: names and units.
+pub(crate) use platform::telemetry::WAITING;
+
 /// Namespace of the functions' metrics.
 pub(crate) const METRICS: &str = NAMESPACE;
 
-/// The only dimension of the functions' metrics; see `platform::telemetry`.
+/// The dimension of the functions' metrics; see `platform::telemetry`.
 pub(crate) const DIMENSION: &str = "Function";
+
+/// The second dimension of metrics of what waits.
+pub(crate) const APPLICATION: &str = "Application";
 
 /// The metrics that functions write, apart from one per reason.
 pub(crate) fn metrics() -> BTreeSet<&'static str> {
@@ -25,7 +31,8 @@ pub(crate) fn metrics() -> BTreeSet<&'static str> {
         Outcome::Failed(Cause::Timeout),
     ];
     let counts = Count::ALL.iter().map(|count| count.metric().0);
-    counts.chain(outcomes.into_iter().map(Outcome::metric)).collect()
+    let waiting = WAITING.iter().map(|(name, _)| *name);
+    counts.chain(waiting).chain(outcomes.into_iter().map(Outcome::metric)).collect()
 }
 
 /// Names of the events that are exported to Segment.

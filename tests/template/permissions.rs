@@ -8,11 +8,14 @@ use crate::translated::{list, template, text};
 
 const READ_SECRETS: &str = "secretsmanager:GetSecretValue";
 const SEND: &str = "sqs:SendMessage";
+const READ_LEDGER: &str = "dynamodb:GetItem";
+const BATCH_READ_LEDGER: &str = "dynamodb:BatchGetItem";
+const CHANGE_LEDGER: &str = "dynamodb:UpdateItem";
 
 /// What a function may do.
 fn allowed(function: &str) -> &'static [&'static str] {
     match function {
-        "Destination" => &[READ_SECRETS, SEND],
+        "Destination" => &[READ_SECRETS, SEND, READ_LEDGER, CHANGE_LEDGER],
         "Source" => &[
             READ_SECRETS,
             SEND,
@@ -36,7 +39,7 @@ fn allowed(function: &str) -> &'static [&'static str] {
             "ec2:DescribeSubnets",
             "ec2:DescribeSecurityGroups",
         ],
-        "Retry" => &[READ_SECRETS, SEND, "sqs:ChangeMessageVisibility"],
+        "Retry" => &[READ_SECRETS, SEND, READ_LEDGER, BATCH_READ_LEDGER, CHANGE_LEDGER],
         _ => &[],
     }
 }

@@ -65,9 +65,44 @@ fn queues_are_encrypted_and_keep_messages_for_as_long_as_sqs_can() {
         let longest = properties["MessageRetentionPeriod"] == deployed::QUEUE_RETENTION.as_secs();
         problems.check(longest, format!("{name} keeps messages for less than 14 days"));
     }
-    let (_, age) = settings()["PWSEG_RETRY_MAX_AGE_S"].range().unwrap();
-    let kept = age <= deployed::QUEUE_RETENTION.as_secs();
-    problems.check(kept, format!("items are retried for {age} s, longer than SQS keeps them"));
+    problems.report();
+}
+
+/// `retry` moves an item at its age limit. Were SQS to delete it before, it would be lost in silence.
+#[test]
+fn items_reach_their_age_limit_before_sqs_deletes_them() {
+    let template = template();
+    let mut problems = Problems::default();
+    let retention = |queue: &str| template.properties(queue)["MessageRetentionPeriod"].as_u64();
+    let longest = |name: &str| settings()[name].range().unwrap().1;
+    let (age, delay) = (longest("PWSEG_RETRY_MAX_AGE_S"), longest("PWSEG_RETRY_MAX_DELAY_S"));
+    let moved = retention("RetryQueue").is_some_and(|kept| age + delay < kept);
+    problems.check(moved, format!("SQS deletes items before they are {age} s + {delay} s old"));
+    let all = Some(deployed::QUEUE_RETENTION.as_secs());
+    problems.equal("the retention of DeadQueue", &retention("DeadQueue"), &all);
+    problems.report();
+}
+
+#[test]
+fn the_ledger_outlives_the_stack_and_forgets_by_itself() {
+    let template = template();
+    let mut problems = Problems::default();
+    for (name, table) in template.of_type("AWS::DynamoDB::Table") {
+        for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
+            problems.check(table[policy] == "Retain", format!("{name} has no {policy} Retain"));
+        }
+    }
+    let ledger = template.properties("Ledger");
+    let key = json!([{"AttributeName": "pk", "KeyType": "HASH"}]);
+    problems.equal("the key of Ledger", &ledger["KeySchema"], &key);
+    let ttl = json!({"AttributeName": "expires_at", "Enabled": true});
+    problems.equal("the TTL of Ledger", &ledger["TimeToLiveSpecification"], &ttl);
+    let encrypted = json!({"Fn::If": ["HasKey",
+        {"SSEEnabled": true, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "KmsKeyArn"}},
+        {"Ref": "AWS::NoValue"}]});
+    problems.equal("the encryption of Ledger", &ledger["SSESpecification"], &encrypted);
+    let recovery = &ledger["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
+    problems.check(recovery == true, "Ledger has no point-in-time recovery");
     problems.report();
 }
 

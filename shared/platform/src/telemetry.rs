@@ -16,7 +16,7 @@ mod log;
 mod report;
 mod tally;
 
-pub use emf::NAMESPACE;
+pub use emf::{NAMESPACE, WAITING};
 pub use hash::hashed;
 pub use log::init;
 pub use report::report;

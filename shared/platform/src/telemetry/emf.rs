@@ -51,7 +51,7 @@ pub(super) fn emf(function: &str, tally: &Tally, now: Timestamp) -> Value {
 }
 
 /// Metrics of what waits on, by application: their names and units.
-pub(super) const WAITING: [(&str, &str); 2] =
+pub const WAITING: [(&str, &str); 2] =
     [("Undelivered", "Count"), ("OldestUndeliveredS", "Seconds")];
 
 /// An EMF line per application with items that were tried again and wait on. Each counts for the function as a
