@@ -200,7 +200,11 @@ pub(crate) async fn retries(world: Arc<World>, fleet: Arc<Fleet<Retry>>) {
     let permits = Arc::new(Semaphore::new(RETRY_CONCURRENCY));
     // Messages that are with an invocation, and those that were deleted.
     let known: Arc<std::sync::Mutex<BTreeSet<String>>> = Arc::default();
+    let sleeps = world.state().sabotage == Some(Sabotage::SleepingRetries);
     loop {
+        if sleeps {
+            sleep(Duration::from_hours(3)).await;
+        }
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
         let batch = poll(&world, &mapping, &known);
         let Some(batch) = batch else {

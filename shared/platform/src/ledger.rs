@@ -82,16 +82,17 @@ impl Ledger {
     }
 }
 
-/// What stands for an id in the ledger: 16 bytes of its hash, enough that no two meet.
+/// Bytes of a hash that stand for an id: enough that no two meet.
+const ID_BYTES: usize = 16;
+
+/// What stands for an id in the ledger.
 fn hashed(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hex(&hash.finalize())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let mut text = hex::encode(hash.finalize());
+    text.truncate(2 * ID_BYTES);
+    text
 }

@@ -62,7 +62,9 @@ impl Change {
         if !self.condition.is_empty() {
             self.condition.push_str(" AND ");
         }
-        self.condition.push_str(&format!("({condition})"));
+        self.condition.push('(');
+        self.condition.push_str(condition);
+        self.condition.push(')');
         self
     }
 }
@@ -82,7 +84,7 @@ impl Ledger {
         self.client.get_or_init(async || Client::new(&self.config)).await
     }
 
-    /// Runs an operation until the deadline, unless DynamoDB failed a moment ago.
+    /// Runs an operation, boxed since the SDK's futures are large, until the deadline, unless DynamoDB failed a moment ago.
     pub(super) async fn run<T, E>(
         &self,
         deadline: Instant,
@@ -123,7 +125,7 @@ impl Ledger {
     ) -> Result<Option<Row>, Unavailable> {
         let request = self.client().await.get_item().table_name(&self.table).consistent_read(true);
         let request = request.key(KEY, AttributeValue::S(key.to_owned()));
-        let answer = self.run(deadline, request.send()).await?;
+        let answer = self.run(deadline, Box::pin(request.send())).await?;
         Ok(answer.map_err(|error| self.failed(&error))?.item)
     }
 
@@ -144,7 +146,7 @@ impl Ledger {
                 let wanted = wanted.build().map_err(|error| self.failed(&error))?;
                 let request =
                     self.client().await.batch_get_item().request_items(&self.table, wanted);
-                let answer = self.run(deadline, request.send()).await?;
+                let answer = self.run(deadline, Box::pin(request.send())).await?;
                 let mut answer = answer.map_err(|error| self.failed(&error))?;
                 let found = answer.responses.as_mut().and_then(|all| all.remove(&self.table));
                 for row in found.unwrap_or_default() {
@@ -189,10 +191,8 @@ impl Ledger {
             let name = name.get(..end).unwrap_or_default();
             request = request.expression_attribute_names(format!("#{name}"), name);
         }
-        let mut update = format!("SET {}", sets.join(", "));
-        if !removes.is_empty() {
-            update.push_str(&format!(" REMOVE {}", removes.join(", ")));
-        }
+        let remove = if removes.is_empty() { "" } else { " REMOVE " };
+        let update = format!("SET {}{remove}{}", sets.join(", "), removes.join(", "));
         for (name, value) in change.values {
             request = request.expression_attribute_values(name, value);
         }
@@ -201,7 +201,7 @@ impl Ledger {
             .update_expression(update)
             .set_condition_expression(Some(change.condition).filter(|text| !text.is_empty()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match self.run(deadline, request.send()).await? {
+        match self.run(deadline, Box::pin(request.send())).await? {
             Ok(_) => Ok(Ok(())),
             Err(SdkError::ServiceError(error)) => match error.err() {
                 UpdateItemError::ConditionalCheckFailedException(failed) => {

@@ -39,9 +39,11 @@ pub fn report(function: &'static str, tally: &Tally, cold_start: bool, now: Time
     );
     let mut lines = emf_of_waiting(function, tally, now);
     lines.push(emf(function, tally, now));
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    // A metric that cannot be written is no reason to fail the invocation.
-    std::io::stdout().lock().write_all(text.as_bytes()).ok();
+    let mut output = std::io::stdout().lock();
+    for line in lines {
+        // A metric that cannot be written is no reason to fail the invocation.
+        writeln!(output, "{line}").ok();
+    }
     #[cfg(feature = "otel")]
     crate::otel::flush();
 }
