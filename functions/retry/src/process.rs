@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use mapping::tracking_log::person_of;
 use mapping::{
     Cause, Item, ItemKind, Method, Origin, Outcome, Parked, Plan, Planned, Reason, Work,
 };
@@ -19,7 +20,6 @@ use platform::{Application, Invocation};
 use pushwoosh::delivery::PlanOutcome;
 use pushwoosh::order::Waited;
 use segment::delivery::TrackOutcome;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::Retry;
@@ -208,16 +208,17 @@ impl Retry {
         let Some(account) = SegmentAccount::from_application(application) else {
             return Tried::ended(Reason::NotConfigured, number_of(&parked.work));
         };
-        let users: Vec<Option<String>> = calls.iter().map(|call| user_of(call)).collect();
-        let ids: BTreeSet<&str> = users.iter().flatten().map(String::as_str).collect();
+        let people_of_calls: Vec<Option<String>> =
+            calls.iter().map(|call| person_of(call)).collect();
+        let ids: BTreeSet<&str> = people_of_calls.iter().flatten().map(String::as_str).collect();
         let end = invocation.deadlines.end;
         let Ok(people) = self.ledger.deletions(&code, &ids, end).await else {
             return self.again(parked, Cause::LedgerUnavailable.into(), invocation);
         };
         let mut tried = Tried { outcomes: skipped, ..Tried::default() };
         let mut left = Vec::with_capacity(calls.len());
-        for (call, user) in calls.into_iter().zip(users) {
-            let person = user.as_ref().and_then(|user| people.get(user));
+        for (call, id) in calls.into_iter().zip(people_of_calls) {
+            let person = id.as_ref().and_then(|id| people.get(id));
             if person.is_some_and(|person| person.was_deleted_after(accepted)) {
                 tried.outcomes.push((Reason::UserDeleted.into(), 1));
             } else {
@@ -294,14 +295,4 @@ pub(crate) fn number_of(work: &Work) -> u64 {
         Work::Pushwoosh(_) => 1,
         Work::Segment(calls) => calls.len() as u64,
     }
-}
-
-/// The user of a Track call.
-fn user_of(call: &RawValue) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Identified {
-        #[serde(rename = "userId")]
-        user_id: String,
-    }
-    Some(serde_json::from_str::<Identified>(call.get()).ok()?.user_id)
 }

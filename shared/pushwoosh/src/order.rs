@@ -163,7 +163,7 @@ impl Delivery {
             return Left::Wait(plan, Cause::LedgerUnavailable);
         };
         if let Some(user) = plan.deletes() {
-            let covered = people.get(user).is_some_and(|user| user.was_deleted_after(accepted));
+            let covered = people.get(user).is_some_and(|user| user.is_deletion_covered(accepted));
             let told = if covered {
                 ledger.deletion_is_covered(code, user, accepted, deadline).await
             } else {

@@ -123,7 +123,7 @@ impl Ledger {
     ) -> Result<Option<Row>, Unavailable> {
         let request = self.client().await.get_item().table_name(&self.table).consistent_read(true);
         let request = request.key(KEY, AttributeValue::S(key.to_owned()));
-        let answer = self.run(deadline, request.send()).await?;
+        let answer = self.run(deadline, Box::pin(request.send())).await?;
         Ok(answer.map_err(|error| self.failed(&error))?.item)
     }
 
@@ -144,7 +144,7 @@ impl Ledger {
                 let wanted = wanted.build().map_err(|error| self.failed(&error))?;
                 let request =
                     self.client().await.batch_get_item().request_items(&self.table, wanted);
-                let answer = self.run(deadline, request.send()).await?;
+                let answer = self.run(deadline, Box::pin(request.send())).await?;
                 let mut answer = answer.map_err(|error| self.failed(&error))?;
                 let found = answer.responses.as_mut().and_then(|all| all.remove(&self.table));
                 for row in found.unwrap_or_default() {
@@ -201,7 +201,7 @@ impl Ledger {
             .update_expression(update)
             .set_condition_expression(Some(change.condition).filter(|text| !text.is_empty()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match self.run(deadline, request.send()).await? {
+        match self.run(deadline, Box::pin(request.send())).await? {
             Ok(_) => Ok(Ok(())),
             Err(SdkError::ServiceError(error)) => match error.err() {
                 UpdateItemError::ConditionalCheckFailedException(failed) => {
