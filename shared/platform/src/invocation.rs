@@ -59,8 +59,8 @@ impl Deadlines {
         for_queues: Duration,
         for_answers: Duration,
     ) -> Self {
-        let upstream = budget - for_queues.min(budget / 4);
-        let start = upstream - for_answers.min(upstream / 2);
+        let upstream = budget.saturating_sub(for_queues.min(budget / 4));
+        let start = upstream.saturating_sub(for_answers.min(upstream / 2));
         Self { start: now + start, answer: now + upstream, end: now + budget }
     }
 }

@@ -25,7 +25,7 @@ mod table;
 mod tests;
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -98,5 +98,9 @@ fn hashed(parts: &[&[u8]]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().take(16).fold(String::new(), |mut digits, byte| {
+        // Writing to a String cannot fail.
+        write!(digits, "{byte:02x}").ok();
+        digits
+    })
 }

@@ -62,7 +62,7 @@ impl Change {
         if !self.condition.is_empty() {
             self.condition.push_str(" AND ");
         }
-        self.condition.push_str(&format!("({condition})"));
+        self.condition.extend(["(", condition, ")"]);
         self
     }
 }
@@ -191,7 +191,7 @@ impl Ledger {
         }
         let mut update = format!("SET {}", sets.join(", "));
         if !removes.is_empty() {
-            update.push_str(&format!(" REMOVE {}", removes.join(", ")));
+            update.extend([" REMOVE ", &removes.join(", ")]);
         }
         for (name, value) in change.values {
             request = request.expression_attribute_values(name, value);

@@ -2,6 +2,7 @@
 //! an upstream refuses, and the metrics.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use jiff::Timestamp;
@@ -39,7 +40,11 @@ pub fn report(function: &'static str, tally: &Tally, cold_start: bool, now: Time
     );
     let mut lines = emf_of_waiting(function, tally, now);
     lines.push(emf(function, tally, now));
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.iter().fold(String::new(), |mut text, line| {
+        // Writing to a String cannot fail.
+        writeln!(text, "{line}").ok();
+        text
+    });
     // A metric that cannot be written is no reason to fail the invocation.
     std::io::stdout().lock().write_all(text.as_bytes()).ok();
     #[cfg(feature = "otel")]
