@@ -4,11 +4,6 @@ use serde_json::{Value, json};
 
 use crate::sandbox::{Sandbox, command};
 
-/// Parks what comes now, for longer than a test takes.
-fn down() -> Value {
-    json!([{"status": 503, "retry_after": 600}])
-}
-
 async fn profile(sandbox: &Sandbox, user: &str) {
     let body = json!({"user_id": user, "attributes": {"a": 1}});
     assert_eq!(sandbox.post("track-user", &body).await.status, 200);
@@ -22,7 +17,7 @@ async fn named(sandbox: &Sandbox, queue: &str, user: &str) -> usize {
 
 #[tokio::test]
 async fn what_the_queues_keep_of_a_person_is_removed_and_the_rest_stays() {
-    let sandbox = Sandbox::with(&["--max-receives", "1000"]);
+    let sandbox = Sandbox::start();
     // Rejected: events of two people.
     let refused = json!([{"path": "/json/1.3/postEvent", "status": 400,
                           "body": {"status_code": 210, "status_message": "event not found"}}]);
@@ -52,8 +47,9 @@ async fn what_the_queues_keep_of_a_person_is_removed_and_the_rest_stays() {
 /// What waits with a delay cannot be seen: the ledger ends it when it is tried.
 #[tokio::test]
 async fn what_is_delayed_is_dropped_when_it_is_tried_and_the_deletion_is_not() {
-    let sandbox = Sandbox::with(&["--max-receives", "1000"]);
-    sandbox.faults("pushwoosh", &down()).await;
+    let sandbox = Sandbox::start();
+    // For longer than the command takes.
+    sandbox.faults("pushwoosh", &json!([{"status": 503, "retry_after": 5}])).await;
     for user in ["anna", "bert"] {
         profile(&sandbox, user).await;
     }
