@@ -3,7 +3,7 @@
 //! Invariants: the ledger learns of the erasure first, so that the retries drop what the queues do not show
 //! now (delayed and in flight). A message that also holds other people's calls is replaced: the rest is sent
 //! before the old message is deleted. A deletion of the person stays, since it has to reach Pushwoosh.
-//! Everything else is put back; should that fail, SQS shows it again after [`VISIBILITY`].
+//! Everything else is put back; should that fail, SQS shows it again after ten minutes.
 //!
 //! # Layout
 //! * `decide`: whether a message is about the person.

@@ -39,7 +39,7 @@ async fn an_application_is_unsettled_while_something_of_it_may_wait() {
     assert!(ledger.is_unsettled("A", deadline(&world)).await);
     assert!(!ledger.is_unsettled("B", deadline(&world)).await);
     // The default of the longest delay is 15 minutes.
-    tokio::time::advance(Duration::from_mins(60)).await;
+    tokio::time::advance(Duration::from_hours(1)).await;
     assert!(!ledger.is_unsettled("A", deadline(&world)).await);
 }
 
