@@ -77,6 +77,28 @@ async fn what_is_delayed_is_dropped_when_it_is_tried_and_the_deletion_is_not() {
     assert!(!shown.contains("last deletion delivered: never"), "{shown}");
 }
 
+#[tokio::test]
+async fn a_batch_loses_only_the_persons_calls_and_is_put_back() {
+    let sandbox = Sandbox::start();
+    let calls = json!([{"userId": "anna", "event": "Push Sent"}, {"userId": "bert", "n": 1.50}]);
+    let parked = json!({"application": "DEMO0-00001", "work": {"segment": calls}, "attempts": 1,
+                        "first_seen": "2026-01-31T12:00:00Z", "cause": "timeout"});
+    let endpoint = sandbox.get("state").await["aws"]["endpoint"].as_str().unwrap().to_owned();
+    let message = json!({"QueueUrl": format!("{endpoint}/123456789012/dead"), "MessageBody": parked.to_string()});
+    let sent = reqwest::Client::new()
+        .post(endpoint)
+        .header("x-amz-target", "AmazonSQS.SendMessage")
+        .body(message.to_string());
+    assert_eq!(sent.send().await.unwrap().status(), 200);
+    let (ok, shown) = sandbox.command(&["erase", "--app", "DEMO0-00001", "--user-id", "anna"]);
+    assert!(ok && shown.contains("dead: 1 looked at, 0 removed, 1 shortened"), "{shown}");
+    let dead = sandbox.queue("dead").await;
+    assert_eq!((dead.len(), &dead[0]["visible_in_ms"]), (1, &json!(0)));
+    let expected = json!([{"userId": "bert", "n": 1.50}]);
+    assert_eq!(dead[0]["body"]["work"]["segment"], expected);
+    assert_eq!(dead[0]["body"]["first_seen"], parked["first_seen"]);
+}
+
 #[test]
 fn for_aws_every_queue_and_the_ledger_must_be_named() {
     let person = ["erase", "--app", "A", "--user-id", "u", "--dry-run"];
