@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use operator::check::{self, CheckSecret};
+use operator::erase::{self, Erase};
 use operator::explain::{self, Explain};
 use operator::hash_id::{self, HashId};
 use operator::redrive::{self, Redrive};
@@ -30,6 +31,8 @@ enum Command {
     HashId(HashId),
     /// Send rejected items again
     Redrive(Redrive),
+    /// Remove what the queues keep of a person
+    Erase(Erase),
     /// Run one function as Lambda would
     #[command(hide = true)]
     Function { name: String },
@@ -49,6 +52,9 @@ impl Cli {
             }
             Some(Command::Redrive(flags)) => {
                 tokio::runtime::Runtime::new()?.block_on(redrive::redrive(flags))
+            }
+            Some(Command::Erase(flags)) => {
+                tokio::runtime::Runtime::new()?.block_on(erase::erase(flags))
             }
             Some(Command::Function { name }) => sandbox::run_function(&name),
         }

@@ -3,13 +3,17 @@
 //!
 //! # Layout
 //! * [`check`]: what is wrong with an application's secret.
+//! * [`erase`]: removes what the queues keep of a person.
 //! * [`explain`]: what an event, a request body or a record would do.
 //! * [`hash_id`]: how a user or device id appears in logs.
 //! * [`redrive`]: sends rejected items again.
 //! * [`track_properties`]: the flag for the optional properties of Track calls.
 //! * [`terminal`]: lines for people, and lines for programs.
+//! * `connection`: where these commands work: in AWS, or in a sandbox.
 
 pub mod check;
+mod connection;
+pub mod erase;
 pub mod explain;
 pub mod hash_id;
 pub mod redrive;

@@ -1,17 +1,25 @@
 //! Redrives: sends items of the rejects queue again, and batches that ended in the failure bucket.
 //!
 //! Invariants: nothing is sent from here; what can be sent now goes to the retry queue, and from
-//! there the same way as everything else. An item keeps its idempotency: a Track call its
-//! `messageId`, work that was parked before its bytes. What still cannot be sent stays where it is.
+//! there the same way as everything else. A Track call keeps its `messageId`, work that was parked before its
+//! bytes. What still cannot be sent stays where it is.
+//!
+//! An item keeps the time when it came in, so that the retries drop what a deletion or a newer value has
+//! overtaken since; it has as long to live as a new item. It gets a new id: an item that was corrected and
+//! is redriven once more is not taken for one that is done.
+//!
+//! Batches of the failure bucket go the same way, and `retry` asks the ledger about the user of every Track
+//! call before it sends it: what came before a deletion is dropped there. A record's own time is when
+//! its message was sent, and not when Lambda read it. So a batch counts as accepted when Lambda gave it up
+//! (`timestamp` of the object), or now where the object does not say: a deletion between the two, or
+//! before now, does not reach it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sqs::types::Message;
 use clap::Args;
 use jiff::Timestamp;
@@ -23,10 +31,10 @@ use platform::clock::Clock;
 use platform::message::{self, Reject};
 use platform::secrets::Secrets;
 use platform::settings;
-use platform::transport::{self, Transport};
 use serde_json::Value;
 use source::event::{MskEvent, RecordValue};
 
+use crate::connection::{Connection, DEFAULT_SANDBOX};
 use crate::terminal::{print, say};
 use crate::track_properties::TrackProperties;
 
@@ -38,9 +46,6 @@ const SECRETS_ARE_FRESH: Duration = Duration::from_hours(1);
 
 /// Longest wait for a secret.
 const LOOKUP: Duration = Duration::from_secs(10);
-
-/// Largest state of a sandbox that is read.
-const MAX_STATE_BYTES: usize = 1024 * 1024;
 
 /// Messages of one receive.
 const BATCH: i32 = 10;
@@ -55,7 +60,7 @@ pub struct Redrive {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// A running sandbox
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8787", conflicts_with_all = ["rejects_queue_url", "retry_queue_url"])]
+    #[arg(long, value_name = "URL", default_value = DEFAULT_SANDBOX, conflicts_with_all = ["rejects_queue_url", "retry_queue_url"])]
     sandbox: String,
     /// The rejects queue in AWS; credentials and region are found as every AWS tool finds them
     #[arg(long, value_name = "URL", requires = "retry_queue_url")]
@@ -104,77 +109,31 @@ pub async fn redrive(flags: Redrive) -> Result<()> {
 }
 
 async fn job(flags: &Redrive) -> Result<Job> {
-    let clock = Clock::system();
-    let transport = transport::system(clock.clone())?;
-    let config = platform::aws::config(&clock, &transport).await;
-    if let (Some(rejects), Some(retry)) = (&flags.rejects_queue_url, &flags.retry_queue_url) {
-        let track_properties = flags.track_properties.read()?.unwrap_or_default();
-        let queues = (rejects.clone(), retry.clone());
-        let stack_name = flags.stack_name.clone();
-        return Ok(Job::new(&config, queues, track_properties, stack_name, clock, flags));
-    }
-    let state = state(&flags.sandbox, &transport).await?;
-    let endpoint = state
-        .pointer("/aws/endpoint")
-        .and_then(Value::as_str)
-        .context("no sandbox answers at this address")?;
-    let track_properties = flags.track_properties.read()?.or_else(|| {
-        let names = state.pointer("/functions/source/track_properties").and_then(Value::as_str);
-        settings::track_properties(names?)
-    });
-    let stack_name = flags.stack_name.clone().or_else(|| {
-        let name = state.pointer("/functions/source/stack_name").and_then(Value::as_str);
-        Some(name.unwrap_or_default().to_owned())
-    });
-    let credentials = Credentials::new("sandbox", "sandbox", None, None, "sandbox");
-    let config = config
-        .into_builder()
-        .endpoint_url(endpoint)
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build();
-    let queue = |name: &str| format!("{endpoint}/123456789012/{name}");
-    let queues = (queue("rejects"), queue("retry"));
-    let track_properties = track_properties.unwrap_or_default();
-    Ok(Job::new(&config, queues, track_properties, stack_name, clock, flags))
-}
-
-/// What a running sandbox says of itself.
-async fn state(sandbox: &str, transport: &Arc<dyn Transport>) -> Result<Value> {
-    let url = format!("{}/_sandbox/state", sandbox.trim_end_matches('/'));
-    let request =
-        http::Request::get(url).body(bytes::Bytes::new()).context("--sandbox must be a URL")?;
-    let answer = transport.send(request, MAX_STATE_BYTES).await;
-    let answer = answer.with_context(|| format!("no sandbox answers at {sandbox}: start one with `cargo run`, or give --rejects-queue-url and --retry-queue-url"))?;
-    serde_json::from_slice(&answer.body?).context("no sandbox answers at this address")
-}
-
-impl Job {
-    fn new(
-        config: &SdkConfig,
-        (rejects, retry): (String, String),
-        track_properties: Vec<OptionalProperty>,
-        stack_name: Option<String>,
-        clock: Clock,
-        flags: &Redrive,
-    ) -> Self {
-        Self {
-            client: Client::new(config),
-            rejects,
-            retry,
-            secrets: Secrets::new(
-                config,
-                &flags.secret_id,
-                SECRETS_ARE_FRESH,
-                Duration::ZERO,
-                clock.clone(),
-            ),
-            track_properties,
-            stack_name,
-            clock,
-            dry_run: flags.dry_run,
-        }
-    }
+    let connection = if flags.retry_queue_url.is_some() {
+        Connection::to_aws().await?
+    } else {
+        let otherwise = "--rejects-queue-url and --retry-queue-url";
+        Connection::to_sandbox(&flags.sandbox, otherwise).await?
+    };
+    let of_sandbox = |name: &str| connection.sandbox_text(&format!("/functions/source/{name}"));
+    let track_properties = flags
+        .track_properties
+        .read()?
+        .or_else(|| settings::track_properties(of_sandbox("track_properties")?));
+    let sandbox_name =
+        connection.is_sandbox().then(|| of_sandbox("stack_name").unwrap_or_default().to_owned());
+    let (config, clock) = (&connection.config, connection.clock.clone());
+    let secret_id = &flags.secret_id;
+    Ok(Job {
+        client: Client::new(config),
+        rejects: connection.queue(flags.rejects_queue_url.as_deref(), "rejects")?,
+        retry: connection.queue(flags.retry_queue_url.as_deref(), "retry")?,
+        secrets: Secrets::new(config, secret_id, SECRETS_ARE_FRESH, Duration::ZERO, clock.clone()),
+        track_properties: track_properties.unwrap_or_default(),
+        stack_name: flags.stack_name.clone().or(sandbox_name),
+        clock,
+        dry_run: flags.dry_run,
+    })
 }
 
 /// Works through the rejects queue once.
@@ -256,11 +215,25 @@ async fn plan_reject(job: &Job, reject: &Reject) -> Result<Parked> {
         );
     }
     if reject.kind == ItemKind::Parked {
-        return Ok(Parked { first_seen: job.clock.wall(), ..Parked::read(&bytes)? });
+        let Parked { application, work, .. } = Parked::read(&bytes)?;
+        return Ok(redriven(&application, work, &reject.origin, reject.at, job.clock.wall()));
     }
     let (kind, application) = (reject.kind, reject.application.as_deref());
     let origin = Origin::Message(&reject.origin);
     plan(job, Item { kind, application, origin, bytes: &bytes }, reject.at).await
+}
+
+/// An item on its way back, that came in at `accepted`.
+fn redriven(
+    application: &str,
+    work: Work,
+    origin: &str,
+    accepted: Timestamp,
+    now: Timestamp,
+) -> Parked {
+    let parked = Parked::new(application, work, Cause::Redriven, accepted);
+    let parked = Parked { attempts: 0, redriven: Some(now), ..parked };
+    parked.known_as(format!("redrive {now} {origin}"))
 }
 
 /// What an item would send. It counts as received at `at`, when it came in first.
@@ -304,13 +277,13 @@ async fn plan(job: &Job, item: Item<'_>, at: Timestamp) -> Result<Parked> {
     };
     let rules = Rules { stack, ..rules };
     let planned = item.plan(&rules)?;
-    let parked = Parked::new(&code, planned.work, Cause::Redriven, job.clock.wall());
-    Ok(Parked { attempts: 0, ..parked })
+    Ok(redriven(&code, planned.work, &item.origin.to_string(), at, job.clock.wall()))
 }
 
 /// The records of a batch that Lambda gave up.
 async fn given_up(job: &Job, text: &str) -> Result<(usize, usize)> {
     let object: Value = serde_json::from_str(text).context("the file is not JSON")?;
+    let given_up = given_up_at(&object).unwrap_or_else(|| job.clock.wall());
     // S3 holds the event as text, a Kafka destination as an object.
     let event: Value = match object
         .get("payload")
@@ -329,7 +302,7 @@ async fn given_up(job: &Job, text: &str) -> Result<(usize, usize)> {
                 RecordValue::Bytes(bytes) => {
                     let (kind, application) = (ItemKind::Record, None);
                     let item = Item { kind, application, origin, bytes };
-                    plan(job, item, job.clock.wall()).await
+                    plan(job, item, given_up).await
                 }
                 RecordValue::Tombstone => Err(anyhow::anyhow!("it has no value")),
                 RecordValue::NotBase64(_) => Err(anyhow::anyhow!("its value is not base64")),
@@ -350,6 +323,11 @@ async fn given_up(job: &Job, text: &str) -> Result<(usize, usize)> {
         }
     }
     Ok((moved, stay))
+}
+
+/// When Lambda gave a batch up.
+fn given_up_at(object: &Value) -> Option<Timestamp> {
+    object.get("timestamp")?.as_str()?.parse().ok()
 }
 
 async fn park(job: &Job, parked: &Parked) -> Result<()> {
@@ -382,4 +360,33 @@ fn show(origin: &str, parked: &Parked) -> Result<()> {
         print(&format!("{origin}: {application} {call}"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Otherwise the ledger would not know what came since, the age limit would end it at once, and an
+    /// item that is redriven twice would count as done.
+    #[test]
+    fn an_item_comes_back_with_its_time_a_new_life_and_a_new_id() {
+        let [accepted, first, second] =
+            [1, 1_000_000, 1_000_001].map(|at| Timestamp::from_second(at).unwrap());
+        let once = redriven("A", Work::Segment(Vec::new()), "r-1 3", accepted, first);
+        let twice = redriven("A", Work::Segment(Vec::new()), "r-1 3", accepted, second);
+        assert_eq!((once.first_seen, once.since(), once.attempts), (accepted, first, 0));
+        assert_eq!((once.cause, twice.first_seen), (Cause::Redriven, accepted));
+        assert_eq!(once.id, "redrive 1970-01-12T13:46:40Z r-1 3");
+        assert_ne!(once.id, twice.id);
+    }
+
+    #[test]
+    fn a_batch_counts_as_accepted_when_it_was_given_up() {
+        let at = given_up_at(&json!({"timestamp": "2026-01-31T12:00:02.000Z"}));
+        assert_eq!(at, "2026-01-31T12:00:02Z".parse().ok());
+        assert_eq!(given_up_at(&json!({"timestamp": 5})), None);
+        assert_eq!(given_up_at(&json!({})), None);
+    }
 }

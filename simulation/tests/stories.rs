@@ -36,9 +36,7 @@ fn a_dozen_stories_break_nothing() {
     for seed in 1..=12 {
         let story = tell(seed, 4, None);
         assert!(story.counts.iter().all(|(_, number)| *number > 30), "{:?}", story.counts);
-        for verdict in story.verdicts {
-            panic!("seed {seed}: {verdict}");
-        }
+        assert_eq!(story.verdicts, [], "seed {seed}");
     }
 }
 

@@ -12,6 +12,7 @@
 mod destination;
 mod docs;
 mod environments;
+mod erase;
 mod events;
 mod explain;
 mod queries;

@@ -42,6 +42,45 @@ async fn a_reject_is_shown_and_then_delivered() {
     assert_eq!(sandbox.queue("rejects").await.len(), 1);
 }
 
+/// Its second way is a new one: an event is sent once per id.
+#[tokio::test]
+async fn an_item_that_is_refused_again_can_be_redriven_again() {
+    let sandbox = Sandbox::start();
+    let refused = json!([{"status": 400, "body": {"status_code": 210}, "times": 2}]);
+    sandbox.faults("pushwoosh", &refused).await;
+    let event = json!({"user_id": "u1", "device_platform": "ios", "name": "E"});
+    assert_eq!(sandbox.post("post-events", &json!({"events": [event]})).await.status, 200);
+    for calls in [2, 3] {
+        assert!(sandbox.command(&["redrive"]).0);
+        sandbox
+            .until("it is tried", async |sandbox| {
+                let rejects = sandbox.queue("rejects").await.len();
+                (sandbox.calls("pushwoosh").await.len() == calls && rejects == 3 - calls)
+                    .then_some(())
+            })
+            .await;
+    }
+    assert_eq!(sandbox.calls("pushwoosh").await[2]["status"], 200);
+}
+
+#[tokio::test]
+async fn what_came_before_a_deletion_is_not_sent_after_it() {
+    let sandbox = Sandbox::start();
+    sandbox.faults("pushwoosh", &refused()).await;
+    let event = json!({"user_id": "u1", "device_platform": "ios", "name": "E"});
+    assert_eq!(sandbox.post("post-events", &json!({"events": [event]})).await.status, 200);
+    let deletion = json!({"external_id": "u1"});
+    assert_eq!(sandbox.post("delete-user", &deletion).await.status, 200);
+    assert!(sandbox.command(&["redrive"]).0);
+    sandbox
+        .until("it is dropped", async |sandbox| {
+            let outcomes = &sandbox.get("state").await["outcomes"]["retry"];
+            (*outcomes == json!({"disregarded": 1})).then_some(())
+        })
+        .await;
+    assert_eq!(sandbox.calls("pushwoosh").await.len(), 2, "the refused event and the deletion");
+}
+
 #[tokio::test]
 async fn a_record_that_is_too_large_for_the_queue_is_kept_cut_and_not_sent_again() {
     let sandbox = Sandbox::start();

@@ -100,12 +100,12 @@ impl Function for Retry {
         let mut claims = Vec::new();
         for End { index, done, claim } in ends {
             let Some(message) = messages.get(index) else { continue };
-            if !done {
+            if done {
+                claims.extend(claim);
+            } else {
                 let mut failure = BatchItemFailure::default();
                 message.id.clone_into(&mut failure.item_identifier);
                 response.batch_item_failures.push(failure);
-            } else {
-                claims.extend(claim);
             }
         }
         // Not before the queues have the rest. Should it fail, an item whose message SQS hands out once more
@@ -133,7 +133,7 @@ impl Retry {
             let Some(message) = messages.get(index) else { continue };
             let one = match parked {
                 Some(parked) => self.attempt(message, parked, invocation).await,
-                None => self.reject_unreadable(message, invocation),
+                None => process::reject_unreadable(message, invocation),
             };
             tried.push((index, one));
         }
@@ -181,7 +181,9 @@ struct End {
 
 /// The messages by the person that they are about, in the order in which they were accepted.
 fn lines(messages: &[Received<'_>]) -> Vec<Vec<(usize, Option<Parked>)>> {
-    let mut lines: BTreeMap<(String, String), Vec<(Timestamp, usize, Parked)>> = BTreeMap::new();
+    /// Application and person.
+    type Person = (String, String);
+    let mut lines: BTreeMap<Person, Vec<(Timestamp, usize, Parked)>> = BTreeMap::new();
     let mut others = Vec::new();
     for (index, message) in messages.iter().enumerate() {
         let parked = message::decode::<Parked>(message.body);

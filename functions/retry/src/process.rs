@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use mapping::tracking_log::person_of;
 use mapping::{
     Cause, Item, ItemKind, Method, Origin, Outcome, Parked, Plan, Planned, Reason, Work,
 };
@@ -19,7 +20,6 @@ use platform::{Application, Invocation};
 use pushwoosh::delivery::PlanOutcome;
 use pushwoosh::order::Waited;
 use segment::delivery::TrackOutcome;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::Retry;
@@ -33,13 +33,16 @@ const GONE_AFTER: Duration = Duration::from_hours(1);
 /// A claim outlasts the end of its invocation by this.
 const CLAIM_SLACK: Duration = Duration::from_secs(10);
 
+/// An outcome, and how many items ended in it.
+type Ended = (Outcome, u64);
+
 /// How a message ended.
 #[derive(Debug, Default)]
 pub(crate) struct Tried {
     /// What of it goes on a queue. Only then is the message done.
     pub(crate) messages: Vec<Message>,
     /// How its items ended.
-    pub(crate) outcomes: Vec<(Outcome, u64)>,
+    pub(crate) outcomes: Vec<Ended>,
     /// It is another invocation's: it stays on the queue.
     pub(crate) stays: bool,
     /// The item that was claimed, and whether it has ended: then it must not be worked on again.
@@ -52,26 +55,22 @@ impl Tried {
     }
 }
 
-impl Retry {
-    /// A message that cannot be read is rejected with its bytes.
-    pub(crate) fn reject_unreadable(
-        &self,
-        message: &Received<'_>,
-        invocation: &Invocation,
-    ) -> Tried {
-        let reason = Reason::NotJson;
-        tracing::error!(
-            reason = reason.code(),
-            origin = message.id,
-            "a message of the retry queue cannot be read"
-        );
-        let (kind, origin, bytes) =
-            (ItemKind::Parked, Origin::Message(message.id), message.body.as_bytes());
-        let item = Item { kind, application: None, origin, bytes };
-        let reject = Reject::new(item, reason, reason.remedy(), invocation.received);
-        Tried { messages: vec![Message::Reject(reject)], ..Tried::ended(reason, 1) }
-    }
+/// A message that cannot be read is rejected with its bytes.
+pub(crate) fn reject_unreadable(message: &Received<'_>, invocation: &Invocation) -> Tried {
+    let reason = Reason::NotJson;
+    tracing::error!(
+        reason = reason.code(),
+        origin = message.id,
+        "a message of the retry queue cannot be read"
+    );
+    let (kind, origin, bytes) =
+        (ItemKind::Parked, Origin::Message(message.id), message.body.as_bytes());
+    let item = Item { kind, application: None, origin, bytes };
+    let reject = Reject::new(item, reason, reason.remedy(), invocation.received);
+    Tried { messages: vec![Message::Reject(reject)], ..Tried::ended(reason, 1) }
+}
 
+impl Retry {
     /// Tries to deliver an item.
     pub(crate) async fn attempt(
         &self,
@@ -206,23 +205,24 @@ impl Retry {
         &self,
         message: &Received<'_>,
         parked: Parked,
-        (application, calls, skipped): (&Application, Vec<Box<RawValue>>, Vec<(Outcome, u64)>),
+        (application, calls, skipped): (&Application, Vec<Box<RawValue>>, Vec<Ended>),
         invocation: &Invocation,
     ) -> Tried {
         let (code, accepted) = (parked.application.clone(), parked.first_seen);
         let Some(account) = SegmentAccount::from_application(application) else {
             return Tried::ended(Reason::NotConfigured, number_of(&parked.work));
         };
-        let users: Vec<Option<String>> = calls.iter().map(|call| user_of(call)).collect();
-        let ids: BTreeSet<&str> = users.iter().flatten().map(String::as_str).collect();
+        let people_of_calls: Vec<Option<String>> =
+            calls.iter().map(|call| person_of(call)).collect();
+        let ids: BTreeSet<&str> = people_of_calls.iter().flatten().map(String::as_str).collect();
         let end = invocation.deadlines.end;
         let Ok(people) = self.ledger.deletions(&code, &ids, end).await else {
             return self.again(parked, Cause::LedgerUnavailable.into(), invocation);
         };
         let mut tried = Tried { outcomes: skipped, ..Tried::default() };
         let mut left = Vec::with_capacity(calls.len());
-        for (call, user) in calls.into_iter().zip(users) {
-            let person = user.as_ref().and_then(|user| people.get(user));
+        for (call, id) in calls.into_iter().zip(people_of_calls) {
+            let person = id.as_ref().and_then(|id| people.get(id));
             if person.is_some_and(|person| person.was_deleted_after(accepted)) {
                 tried.outcomes.push((Reason::UserDeleted.into(), 1));
             } else {
@@ -299,14 +299,4 @@ pub(crate) fn number_of(work: &Work) -> u64 {
         Work::Pushwoosh(_) => 1,
         Work::Segment(calls) => calls.len() as u64,
     }
-}
-
-/// The user of a Track call.
-fn user_of(call: &RawValue) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Identified {
-        #[serde(rename = "userId")]
-        user_id: String,
-    }
-    Some(serde_json::from_str::<Identified>(call.get()).ok()?.user_id)
 }

@@ -339,6 +339,22 @@ async fn nothing_from_before_a_deletion_is_delivered_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_erasure_ends_all_but_the_deletion() {
+    let (world, retry) = setup(&[]);
+    let ledger = &world.platform.ledger;
+    let items = [plan(), event(), track_of_a_user()].map(|work| parked(&world, "A", work));
+    let deletion = parked(&world, "A", deletion());
+    let deadline = world.now() + Duration::from_secs(5);
+    ledger.erased("A", "u1", world.platform.clock.wall(), deadline).await.unwrap();
+    for (index, message) in items.iter().enumerate() {
+        let (_, tally) = invoke_as(&retry, &world, &index.to_string(), message).await;
+        assert!(tally.outcomes().contains_key(&Outcome::from(Reason::UserDeleted)), "{index}");
+    }
+    assert_eq!(outcomes(&invoke_as(&retry, &world, "d", &deletion).await.1), [("delivered", 1)]);
+    assert_eq!(world.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_came_after_a_parked_deletion_waits_behind_it() {
     let (world, retry) = setup(&[]);
     let deadline = world.now() + Duration::from_secs(5);

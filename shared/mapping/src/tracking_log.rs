@@ -26,4 +26,4 @@ mod track;
 pub use message_event::MessageEvent;
 pub use optional_property::OptionalProperty;
 pub use record::Record;
-pub use track::{Identity, Track};
+pub use track::{Identity, Track, person_of};

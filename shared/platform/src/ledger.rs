@@ -2,7 +2,7 @@
 //! processes; docs/adr/0011 has the reasons.
 //!
 //! Per application it holds until when something is *unsettled* (parked, dead, or rejected and able to come
-//! again); per person when they were deleted, which deletion is still pending, and of each thing that a
+//! again); per person when they were deleted or erased, which deletion is still pending, and of each thing that a
 //! profile sets the time of the newest value that was accepted; per item of the retry queue whether it
 //! is worked on or done; per request that failed which of its items were delivered.
 //!
@@ -70,12 +70,17 @@ impl fmt::Debug for Ledger {
 impl Ledger {
     /// The ledger that the settings name.
     pub fn from_settings(config: &SdkConfig, settings: &Settings, clock: Clock) -> Self {
+        Self::new(config, &settings.ledger_table, settings.retry_max_delay, clock)
+    }
+
+    /// The ledger in a table. `longest_delay`: how long an item waits between two attempts, at most.
+    pub fn new(config: &SdkConfig, table: &str, longest_delay: Duration, clock: Clock) -> Self {
         Self {
             config: config.clone(),
             client: OnceCell::new(),
             clock,
-            table: settings.ledger_table.clone(),
-            longest_delay: settings.retry_max_delay,
+            table: table.to_owned(),
+            longest_delay,
             marks: Mutex::default(),
             paused_until: Mutex::default(),
         }

@@ -167,7 +167,7 @@ impl Delivery {
                 // It was this one, from another message of it: a second time it would take what came since.
                 return Left::Nothing(Reason::Duplicate);
             }
-            let covered = people.get(user).is_some_and(|user| user.was_deleted_after(accepted));
+            let covered = people.get(user).is_some_and(|user| user.is_deletion_covered(accepted));
             let told = if covered {
                 ledger.deletion_is_covered(code, user, accepted, deadline).await
             } else {

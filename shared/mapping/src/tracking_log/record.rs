@@ -132,6 +132,11 @@ impl<'a> Record<'a> {
         self.application_code.text().ok_or(Reason::NoApplication)
     }
 
+    /// Whose record it is: the user's id, or the device's where no user is known.
+    pub fn person(&self) -> Option<&str> {
+        self.user_id.text().or_else(|| self.hwid.text())
+    }
+
     /// Which message step, if it is one that Segment receives.
     pub fn event(&self) -> Result<MessageEvent, Reason> {
         self.event_name.text().and_then(MessageEvent::parse).ok_or(Reason::EventNotExported)
@@ -148,7 +153,9 @@ mod tests {
             "hwid":"cut \ud83d"}"#;
         let record = Record::read(value).unwrap();
         assert_eq!(record.application(), Ok("A"));
-        assert_eq!(record.hwid.text(), Some("cut \u{FFFD}"));
+        assert_eq!(record.person(), Some("cut \u{FFFD}"));
+        let record = Record::read(br#"{"HWID":"h","userId":" u "}"#).unwrap();
+        assert_eq!(record.person(), Some("u"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The Track call, and how a record becomes one (spec S2 to S4).
 
 use segment_language::instant::instant;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::message_id::message_id;
 use super::message_type;
@@ -96,6 +97,19 @@ pub struct Track {
     pub context: Context,
     /// Loop guard.
     pub integrations: Integrations,
+}
+
+/// Whose Track call it is: the user's id, or the anonymous id, which is the device's.
+pub fn person_of(call: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Identified {
+        #[serde(rename = "userId")]
+        user: Option<String>,
+        #[serde(rename = "anonymousId")]
+        anonymous: Option<String>,
+    }
+    let call = serde_json::from_str::<Identified>(call.get()).ok()?;
+    call.user.or(call.anonymous)
 }
 
 impl Record<'_> {
@@ -194,6 +208,20 @@ mod tests {
             record[key] = value.clone();
         }
         record.to_string().into_bytes()
+    }
+
+    #[test]
+    fn a_track_call_says_whose_it_is() {
+        for (call, expected) in [
+            (r#"{"userId":"u","event":"E"}"#, Some("u")),
+            (r#"{"anonymousId":"d"}"#, Some("d")),
+            (r#"{"userId":null,"anonymousId":"d"}"#, Some("d")),
+            (r#"{"userId":5}"#, None),
+            ("{}", None),
+        ] {
+            let call = RawValue::from_string(call.to_owned()).unwrap();
+            assert_eq!(person_of(&call).as_deref(), expected, "{call}");
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ const VALUES_OF_A_WRITE: usize = 40;
 const DELETED: &str = "deleted";
 const PENDING: &str = "pending";
 const DELIVERED: &str = "delivered";
+const ERASED: &str = "erased";
 
 /// What the ledger knows of a person.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,12 +34,20 @@ pub struct Person {
     pub pending: Option<Timestamp>,
     /// When Pushwoosh took the newest deletion that it took.
     pub delivered: Option<Timestamp>,
+    /// When an operator last erased what was kept of them.
+    pub erased: Option<Timestamp>,
     newest: HashMap<String, Timestamp>,
 }
 
 impl Person {
-    /// Whether a deletion came after something that was accepted at this time.
+    /// Whether a deletion or an erasure came after something that was accepted at this time.
     pub fn was_deleted_after(&self, accepted: Timestamp) -> bool {
+        self.deleted.max(self.erased).is_some_and(|deleted| is_after(deleted, accepted))
+    }
+
+    /// Whether a deletion that was accepted at this time is covered by a later one. An erasure covers
+    /// none: Pushwoosh does not learn of it.
+    pub fn is_deletion_covered(&self, accepted: Timestamp) -> bool {
         self.deleted.is_some_and(|deleted| is_after(deleted, accepted))
     }
 
@@ -66,6 +75,7 @@ impl Person {
             deleted: of(DELETED),
             pending: of(PENDING),
             delivered: of(DELIVERED),
+            erased: of(ERASED),
             newest: newest.collect(),
         }
     }
@@ -132,6 +142,24 @@ impl Ledger {
         let changed =
             self.change(&deletion_key(application, id), change, RECEIPTS, deadline).await?;
         // Refused where a later one is known: it covers this one.
+        changed.or(Ok(()))
+    }
+
+    /// An operator erases what is kept of a person: what was accepted before must not be delivered any more,
+    /// except for deletions.
+    pub async fn erased(
+        &self,
+        application: &str,
+        id: &str,
+        at: Timestamp,
+        deadline: Instant,
+    ) -> Result<(), Unavailable> {
+        let change = Change::default()
+            .set(ERASED, moment(at))
+            .value(":new", moment(at))
+            .only_if("attribute_not_exists(#erased) OR #erased < :new");
+        let changed =
+            self.change(&deletion_key(application, id), change, RECEIPTS, deadline).await?;
         changed.or(Ok(()))
     }
 

@@ -62,9 +62,7 @@ impl Change {
         if !self.condition.is_empty() {
             self.condition.push_str(" AND ");
         }
-        self.condition.push('(');
-        self.condition.push_str(condition);
-        self.condition.push(')');
+        self.condition.extend(["(", condition, ")"]);
         self
     }
 }

@@ -89,6 +89,23 @@ async fn a_deletion_is_remembered_and_a_pending_one_until_it_is_delivered() {
     assert_eq!(person(&world, "other").await, Person::default());
 }
 
+/// Pushwoosh does not learn of an erasure: the parked deletion must still reach it.
+#[tokio::test(start_paused = true)]
+async fn an_erasure_ends_what_came_before_but_no_deletion() {
+    let world = World::new(&[]);
+    let ledger = &world.platform.ledger;
+    let first = world.platform.clock.wall();
+    let second = after(first, SECOND);
+    ledger.deleted("A", "u", first, deadline(&world)).await.unwrap();
+    ledger.deletion_is_pending("A", "u", first, deadline(&world)).await.unwrap();
+    ledger.erased("A", "u", second, deadline(&world)).await.unwrap();
+    ledger.erased("A", "u", first, deadline(&world)).await.unwrap();
+    let known = person(&world, "u").await;
+    assert!(known.was_deleted_after(first) && !known.was_deleted_after(second));
+    assert!(!known.is_deletion_covered(first));
+    assert!(known.pending.is_some() && known.erased.is_some());
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_every_value_the_newest_time_is_kept() {
     let world = World::new(&[]);

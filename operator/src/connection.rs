@@ -1,0 +1,106 @@
+//! Where the operator's commands work: in AWS, or in a running sandbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{Region, SdkConfig};
+use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
+use platform::clock::Clock;
+use platform::transport::{self, Transport};
+use serde_json::Value;
+
+/// Where a sandbox is unless another place is named.
+pub(crate) const DEFAULT_SANDBOX: &str = "http://127.0.0.1:8787";
+
+/// Largest state of a sandbox that is read.
+const MAX_STATE_BYTES: usize = 1024 * 1024;
+
+/// Longest wait for an answer of AWS: longer than the functions have, for ten large messages over a slow line.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Name of the ledger's table in a sandbox.
+const SANDBOX_LEDGER: &str = "ledger";
+
+/// A connection to AWS's services, or to a sandbox's.
+pub(crate) struct Connection {
+    pub(crate) config: SdkConfig,
+    pub(crate) clock: Clock,
+    /// What the sandbox says of itself, where it is one.
+    sandbox: Option<Sandbox>,
+}
+
+struct Sandbox {
+    endpoint: String,
+    state: Value,
+}
+
+impl Connection {
+    /// To AWS; credentials and region are found as every AWS tool finds them.
+    pub(crate) async fn to_aws() -> Result<Self> {
+        let (config, clock, _) = start().await?;
+        Ok(Self { config, clock, sandbox: None })
+    }
+
+    /// To a running sandbox. `otherwise`: the flags that name AWS's resources.
+    pub(crate) async fn to_sandbox(url: &str, otherwise: &str) -> Result<Self> {
+        let (config, clock, transport) = start().await?;
+        let state = state(url, otherwise, &transport).await?;
+        let endpoint = state.pointer("/aws/endpoint").and_then(Value::as_str);
+        let endpoint = endpoint.context("no sandbox answers at this address")?.to_owned();
+        let credentials = Credentials::new("sandbox", "sandbox", None, None, "sandbox");
+        let config = config
+            .into_builder()
+            .endpoint_url(&endpoint)
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        Ok(Self { config, clock, sandbox: Some(Sandbox { endpoint, state }) })
+    }
+
+    /// The named queue, or the sandbox's.
+    pub(crate) fn queue(&self, url: Option<&str>, name: &str) -> Result<String> {
+        match (&self.sandbox, url) {
+            (Some(Sandbox { endpoint, .. }), _) => Ok(format!("{endpoint}/123456789012/{name}")),
+            (None, Some(url)) => Ok(url.to_owned()),
+            (None, None) => anyhow::bail!("name the queue with --{name}-queue-url"),
+        }
+    }
+
+    /// The named table of the ledger, or the sandbox's.
+    pub(crate) fn ledger_table(&self, name: Option<&str>) -> Result<String> {
+        let table = if self.sandbox.is_some() { Some(SANDBOX_LEDGER) } else { name };
+        Ok(table.context("name the ledger's table with --ledger-table")?.to_owned())
+    }
+
+    /// A text of the sandbox's state; nothing in AWS.
+    pub(crate) fn sandbox_text(&self, pointer: &str) -> Option<&str> {
+        self.sandbox.as_ref()?.state.pointer(pointer)?.as_str()
+    }
+
+    /// Whether it is a sandbox.
+    pub(crate) fn is_sandbox(&self) -> bool {
+        self.sandbox.is_some()
+    }
+}
+
+async fn start() -> Result<(SdkConfig, Clock, Arc<dyn Transport>)> {
+    let clock = Clock::system();
+    let transport = transport::system(clock.clone())?;
+    let config = platform::aws::config(&clock, &transport).await;
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    Ok((config.into_builder().timeout_config(timeouts).build(), clock, transport))
+}
+
+/// What a running sandbox says of itself.
+async fn state(sandbox: &str, otherwise: &str, transport: &Arc<dyn Transport>) -> Result<Value> {
+    let url = format!("{}/_sandbox/state", sandbox.trim_end_matches('/'));
+    let request =
+        http::Request::get(url).body(bytes::Bytes::new()).context("--sandbox must be a URL")?;
+    let answer = transport.send(request, MAX_STATE_BYTES).await;
+    let answer = answer.with_context(|| {
+        format!("no sandbox answers at {sandbox}: start one with `cargo run`, or give {otherwise}")
+    })?;
+    serde_json::from_slice(&answer.body?).context("no sandbox answers at this address")
+}
