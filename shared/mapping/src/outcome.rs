@@ -15,7 +15,8 @@ pub enum Outcome {
     Parked(Cause),
     /// On the rejects queue.
     Rejected(Reason),
-    /// Neither delivered nor kept: the caller (Segment or Lambda) must resend it.
+    /// Neither delivered nor kept: the caller (Segment or Lambda) must resend it. Of the retries: it reached
+    /// its age limit, and is on the dead-letter queue.
     Failed(Cause),
 }
 

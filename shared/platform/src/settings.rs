@@ -105,7 +105,7 @@ settings! {
     ledger_table: String = text("PWSEG_LEDGER_TABLE", None, Expected::Text),
         "Name of the DynamoDB table that remembers deletions, and the times of tags, while something is parked.";
     time_budget: Duration = milliseconds("PWSEG_TIME_BUDGET_MS", Some("4000"), Expected::Number(1_000, 25_000)),
-        "Milliseconds within which the destination answers, whatever Pushwoosh does. The last second is kept for parking.";
+        "Milliseconds within which the destination answers, whatever Pushwoosh does. No call starts in the last two seconds or so: they are kept for answers and for parking. Of a smaller budget it is a part.";
     concurrency: usize = size("PWSEG_CONCURRENCY", Some("64"), Expected::Number(1, 1_000)),
         "Items of one request that are sent to Pushwoosh at the same time.";
     partial_batch_response: bool = flag("PWSEG_PARTIAL_BATCH_RESPONSE", Some("false"), Expected::Flag),
