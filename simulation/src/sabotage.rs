@@ -53,7 +53,7 @@ sabotages! {
     ForgottenValues, "forgotten-values", NewestValue,
         "The ledger forgets the times of values.";
     ForgottenClaims, "forgotten-claims", OncePerMessage,
-        "The ledger forgets which items were worked on, and SQS hands out one message of twenty twice.";
+        "The ledger forgets which items were worked on, and SQS hands out one message of a hundred twice.";
     ForgottenRequests, "forgotten-requests", OncePerRequest,
         "The ledger forgets what was delivered of failed requests, and SQS fails half of the time.";
     HastyNetwork, "hasty-network", EventOnce,
@@ -77,7 +77,7 @@ impl Sabotage {
     pub(crate) fn set_up(self, state: &mut State) {
         match self {
             Self::ForgetfulSegment => state.segment.options.repeat_window = Duration::ZERO,
-            Self::ForgottenClaims => state.sqs.chances.duplicate = 0.05,
+            Self::ForgottenClaims => state.sqs.chances.duplicate = 0.01,
             Self::LastingLateReads => {
                 state.secrets.late_reads.window = Duration::from_hours(1);
                 state.secrets.late_reads.probability = 0.9;
