@@ -15,7 +15,8 @@ use platform::settings::Settings;
 use platform::transport::Transport;
 use world::lambda::{EnvironmentId, Lambda, Options};
 
-use crate::services::{Network, World};
+use crate::network::Network;
+use crate::services::World;
 use crate::time::{EnvironmentTime, sleep};
 
 /// A crash happens after so many polls of an invocation, at most.

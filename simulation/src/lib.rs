@@ -6,16 +6,19 @@
 //! clock, and nothing opens a connection.
 //!
 //! # Layout
-//! * `story`: what happens, made from the seed; `trouble`: what goes wrong.
+//! * `plan`: what is to happen, made from the seed; `trouble`: what goes wrong; `story`: how it happens.
 //! * `senders`: Segment as a caller, and the event source mappings.
 //! * `fleet`: a function's environments; `time`: their clocks.
-//! * `services`: the models behind an in-memory transport.
+//! * `services`: the models; `network`: the in-memory transport to them.
 //! * `items`: what was sent and what its senders were told.
-//! * [`oracle`]: the judge; [`sabotage`]: what it must notice.
+//! * `guarantee`: what is promised; [`oracle`]: the judge; [`sabotage`]: what it must notice.
 
 mod fleet;
+mod guarantee;
 mod items;
+mod network;
 pub mod oracle;
+mod plan;
 pub mod sabotage;
 mod senders;
 mod services;
@@ -34,7 +37,7 @@ use source::Source;
 
 use crate::fleet::Fleet;
 use crate::services::World;
-pub use oracle::{Guarantee, Verdict};
+pub use guarantee::{Guarantee, Verdict};
 pub use sabotage::Sabotage;
 
 /// Time limits of the functions, as the template sets them.
@@ -91,13 +94,13 @@ pub fn run(seed: u64, telling: Telling) -> anyhow::Result<Story> {
 }
 
 async fn simulate(seed: u64, telling: Telling) -> anyhow::Result<Story> {
-    let plan = story::Plan::new(seed, telling.days);
+    let plan = plan::Plan::new(seed, telling.days);
     let world = World::new(seed, telling.trace, plan.short_lives);
     world.state().sabotage = telling.sabotage;
     if let Some(sabotage) = telling.sabotage {
         sabotage.set_up(&mut world.state());
     }
-    let short_life = story::SHORT_LIFE.as_secs().to_string();
+    let short_life = plan::SHORT_LIFE.as_secs().to_string();
     let settings = |partial: bool, short_lives: bool| {
         let sabotaged = telling.sabotage.map(Sabotage::variable).unwrap_or_default();
         let variables = [

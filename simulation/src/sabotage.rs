@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::oracle::Guarantee;
+use crate::guarantee::Guarantee;
 use crate::services::State;
 
 macro_rules! sabotages {

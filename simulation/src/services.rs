@@ -1,19 +1,13 @@
-//! The services around the functions: the models of `world`, reached through an in-memory transport.
-//!
-//! Invariant: a request that was sent arrives, whether or not its sender still waits for the answer.
+//! The services around the functions: the models of `world`, and what the judge wants to know of their calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use fastrand::Rng;
-use http::{HeaderMap, HeaderValue, StatusCode};
-use platform::transport::{Request, Response, ResponseFuture, Transport, TransportError};
 use serde_json::Value;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use world::aws;
 use world::dynamodb::{DynamoDb, TableOptions};
 use world::faults::{Fault, Faults};
@@ -26,19 +20,17 @@ use world::sqs::{Attributes, Chances, RedrivePolicy, Sqs};
 use world::upstream::{Call, Upstream, decompressed, document};
 
 use crate::items::{Attempt, Items, Keys, markers};
+use crate::network::Incoming;
+use crate::plan::SHORT_LIFE;
 use crate::sabotage::Sabotage;
-use crate::story::SHORT_LIFE;
-use crate::time::{StoryTime, show, sleep, wall};
+use crate::time::{StoryTime, show, wall};
 use crate::trouble::Trouble;
 
 /// Name of the topic.
 pub(crate) const TOPIC: &str = "channels-tracking-log";
 /// Hosts of the upstreams.
 pub(crate) const PUSHWOOSH: &str = "pushwoosh.test";
-const SEGMENT: &str = "segment.test";
-
-/// What the hasty network waits for an answer.
-const HASTE: Duration = Duration::from_millis(100);
+pub(crate) const SEGMENT: &str = "segment.test";
 
 /// Name of the table.
 pub(crate) const LEDGER: &str = "ledger";
@@ -79,7 +71,7 @@ impl fmt::Display for Service {
 
 impl Service {
     /// How long an exchange takes, in milliseconds, least and most.
-    fn latency(self) -> (u64, u64) {
+    pub(crate) fn latency(self) -> (u64, u64) {
         match self {
             Self::Pushwoosh => (40, 160),
             Self::Segment => (30, 120),
@@ -240,7 +232,11 @@ impl World {
         state.story.push(format!("{}  {line}", show(now)));
     }
 
-    fn exchange(&self, request: &Incoming, invocation: u64) -> (Exchange, Option<usize>) {
+    pub(crate) fn exchange(
+        &self,
+        request: &Incoming,
+        invocation: u64,
+    ) -> (Exchange, Option<usize>) {
         let now = self.time.now();
         let mut state = self.state();
         match request.service {
@@ -422,131 +418,6 @@ impl<T: Upstream> Model for T {
     fn take(&mut self, call: &Call<'_>, now: jiff::Timestamp, rng: &mut Rng) -> Reply {
         self.handle(call, now, rng)
     }
-}
-
-/// A request on its way.
-struct Incoming {
-    service: Service,
-    /// Path, or operation of AWS.
-    path: String,
-    authorization: String,
-    encoding: String,
-    body: Bytes,
-    latency: Duration,
-}
-
-impl Incoming {
-    fn read(request: &Request, rng: &mut Rng) -> Self {
-        let header = |name: &str| {
-            let value = request.headers().get(name).and_then(|value| value.to_str().ok());
-            value.unwrap_or_default().to_owned()
-        };
-        let target = header("x-amz-target");
-        let (service, path) = match aws::target(&target) {
-            (service, operation) if service.starts_with("secretsmanager") => {
-                (Service::SecretsManager, operation.to_owned())
-            }
-            (service, operation) if service.starts_with("AmazonSQS") => {
-                (Service::Sqs, operation.to_owned())
-            }
-            (service, operation) if service.starts_with("DynamoDB") => {
-                (Service::DynamoDb, operation.to_owned())
-            }
-            _ if request.uri().host() == Some(SEGMENT) => {
-                (Service::Segment, request.uri().path().to_owned())
-            }
-            _ => (Service::Pushwoosh, request.uri().path().to_owned()),
-        };
-        let (least, most) = service.latency();
-        Self {
-            service,
-            path,
-            authorization: header("authorization"),
-            encoding: header("content-encoding"),
-            body: request.body().clone(),
-            latency: Duration::from_millis(rng.u64(least..=most)),
-        }
-    }
-}
-
-/// What comes back.
-enum Arrival {
-    Reply(Reply),
-    Reset,
-    Nothing,
-}
-
-/// The way out of one environment.
-pub(crate) struct Network {
-    pub(crate) world: Arc<World>,
-    /// The invocation that runs in the environment.
-    pub(crate) invocation: AtomicU64,
-}
-
-impl fmt::Debug for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Network")
-    }
-}
-
-impl Transport for Network {
-    fn send(&self, request: Request, limit: usize) -> ResponseFuture<'_> {
-        let (sender, receiver) = oneshot::channel();
-        let (world, invocation) =
-            (Arc::clone(&self.world), self.invocation.load(Ordering::Relaxed));
-        let incoming = Incoming::read(&request, &mut world.state().rng);
-        tokio::spawn(async move {
-            let half = incoming.latency / 2;
-            sleep(half).await;
-            let (exchange, call) = world.exchange(&incoming, invocation);
-            if incoming.service == Service::Sqs {
-                world.queue_changed.notify_one();
-            }
-            sleep(half + exchange.delay).await;
-            let arrival = match exchange.connection {
-                Connection::Answered => Arrival::Reply(exchange.reply),
-                Connection::Reset => Arrival::Reset,
-                Connection::Hangs => Arrival::Nothing,
-            };
-            let hasty = world.state().sabotage == Some(Sabotage::HastyNetwork)
-                && incoming.service == Service::Pushwoosh
-                && incoming.latency + exchange.delay > HASTE;
-            let arrival = if hasty { Arrival::Reset } else { arrival };
-            if hasty
-                && let Some(call) = call
-                && let Some(call) = world.state().calls.get_mut(call)
-            {
-                call.abandoned = true;
-            }
-            if sender.send(arrival).is_err()
-                && let Some(call) = call
-                && let Some(call) = world.state().calls.get_mut(call)
-            {
-                call.abandoned = true;
-            }
-        });
-        Box::pin(async move {
-            match receiver.await {
-                Ok(Arrival::Reply(reply)) => Ok(response(reply, limit)),
-                Ok(Arrival::Nothing) => std::future::pending().await,
-                Ok(Arrival::Reset) | Err(_) => {
-                    Err(TransportError::Connection("connection reset by peer".into()))
-                }
-            }
-        })
-    }
-}
-
-fn response(reply: Reply, limit: usize) -> Response {
-    let mut headers = HeaderMap::new();
-    for (name, value) in &reply.headers {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(*name, value);
-        }
-    }
-    let body = Bytes::from(reply.body);
-    let body = if body.len() > limit { Err(TransportError::TooLarge(limit)) } else { Ok(body) };
-    Response { status: StatusCode::from_u16(reply.status).unwrap_or_default(), headers, body }
 }
 
 /// A secret of an application.
