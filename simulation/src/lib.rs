@@ -58,6 +58,8 @@ pub struct Story {
     pub trace: Vec<String>,
     /// What was broken, in order.
     pub verdicts: Vec<Verdict>,
+    /// How long after the end of their troubles items were delivered that had waited for it.
+    pub recoveries: Vec<Duration>,
     /// Items, requests, calls, invocations.
     pub counts: [(&'static str, usize); 4],
 }
@@ -128,7 +130,7 @@ async fn simulate(seed: u64, telling: Telling) -> anyhow::Result<Story> {
     rest(&world).await;
     let now = world.time.now();
     let mut state = world.state();
-    let verdicts = oracle::judge(&mut state, now);
+    let (verdicts, recoveries) = oracle::judge(&mut state, now);
     let counts = [
         ("items", state.items.0.len()),
         ("requests", state.attempts.len()),
@@ -140,6 +142,7 @@ async fn simulate(seed: u64, telling: Telling) -> anyhow::Result<Story> {
         lines: std::mem::take(&mut state.story),
         trace: state.trace.take().unwrap_or_default(),
         verdicts,
+        recoveries,
         counts,
     })
 }

@@ -6,9 +6,13 @@ use std::io::Write as _;
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use clap::Parser;
 use simulation::{Guarantee, Sabotage, Story, Telling, run};
+
+/// Within this time of a recovery most of what waited should be delivered.
+const SOON: Duration = Duration::from_mins(15);
 
 /// Simulates weeks of the system's life and judges them.
 #[derive(Debug, Parser)]
@@ -168,6 +172,16 @@ fn many(options: &Options, seeds: Range<u64>) -> anyhow::Result<(String, bool)> 
             }
             (false, None) => writeln!(text, "{name:18} held")?,
         }
+    }
+    let recoveries = stories.iter().flat_map(|story| &story.recoveries);
+    let (waited, soon) = recoveries
+        .fold((0_u64, 0_u64), |(waited, soon), time| (waited + 1, soon + u64::from(*time <= SOON)));
+    if waited > 0 && !options.table {
+        let percent = soon * 100 / waited;
+        writeln!(
+            text,
+            "{waited} items waited for the end of their troubles, {percent} % came within 15 minutes of it"
+        )?;
     }
     if fails && let Some((_, (_, first))) = rows.iter().find(|(one, _)| options.counts(**one)) {
         writeln!(text, "the first: {}", options.command(*first))?;

@@ -33,10 +33,13 @@ const DAY: Duration = Duration::from_hours(24);
 /// A trouble is felt for so long after its end: pauses of callers, circuits, mappings.
 const AFTERMATH: Duration = Duration::from_mins(30);
 
-/// Judges a story that has come to rest.
-pub(crate) fn judge(state: &mut State, now: Duration) -> Vec<Verdict> {
+/// Judges a story that has come to rest. Beside the verdicts: how long after the end of their troubles items were
+/// delivered that had waited for it.
+pub(crate) fn judge(state: &mut State, now: Duration) -> (Vec<Verdict>, Vec<Duration>) {
     state.pushwoosh.advance(wall(now));
     let end = End::of(state);
+    let recoveries =
+        state.items.iter().filter_map(|(marker, item)| end.recovery(marker, item)).collect();
     let mut verdicts = Vec::new();
     for (marker, item) in state.items.iter() {
         let mut found = Vec::new();
@@ -59,7 +62,7 @@ pub(crate) fn judge(state: &mut State, now: Duration) -> Vec<Verdict> {
     verdicts.extend(end.people());
     verdicts.extend(state.attempts.iter().flat_map(|attempt| end.attempt(attempt)));
     verdicts.sort_by_key(|verdict| (verdict.at, verdict.guarantee));
-    verdicts
+    (verdicts, recoveries)
 }
 
 type Found = Vec<(Guarantee, Duration, String)>;
@@ -314,15 +317,7 @@ impl<'a> End<'a> {
             .iter()
             .any(|attempt| attempt.died && attempt.markers.contains(&marker));
         let slow = delivered.saturating_sub(item.created) > NEIGHBOUR_LIMIT && !died;
-        // The time until which something was wrong.
-        let mut calm = item.created;
-        let mut ends: Vec<&Trouble> = self.troubles(application).collect();
-        ends.sort_by_key(|trouble| trouble.from);
-        for trouble in ends {
-            if trouble.from <= calm + AFTERMATH && trouble.to > calm {
-                calm = trouble.to;
-            }
-        }
+        let calm = self.calm(item);
         let after = delivered.saturating_sub(item.created).as_secs();
         let what = format!("{:?} {marker} took {after} s", item.what);
         if slow && !overlaps(DAY) && others {
@@ -336,6 +331,26 @@ impl<'a> End<'a> {
             let what = format!("{:?} {marker} was delivered {waited} min later", item.what);
             found.push((Guarantee::Recovery, calm, what));
         }
+    }
+
+    /// The time until which something was wrong.
+    fn calm(&self, item: &Item) -> Duration {
+        let mut calm = item.created;
+        let mut troubles: Vec<&Trouble> = self.troubles(&item.application).collect();
+        troubles.sort_by_key(|trouble| trouble.from);
+        for trouble in troubles {
+            if trouble.from <= calm + AFTERMATH && trouble.to > calm {
+                calm = trouble.to;
+            }
+        }
+        calm
+    }
+
+    /// How long after the end of its troubles an item was delivered that had waited for it.
+    fn recovery(&self, marker: u64, item: &Item) -> Option<Duration> {
+        let (accepted, calm) = (item.accepted.filter(|_| !item.bad)?, self.calm(item));
+        let waited = self.first_effect(marker, item)?.checked_sub(calm)?;
+        (accepted < calm && waited <= self.state.age_limit).then_some(waited)
     }
 
     /// What is known of people in the end.
