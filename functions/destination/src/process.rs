@@ -301,8 +301,9 @@ impl Destination {
         self.delivery.before_keeping(&messages, soon).await;
         // The rest is for the ledger, should the request fail.
         let kept = self.queues.keep(&messages, end.before(LIVE_WAIT)).await;
-        for (index, result) in places.into_iter().zip(kept) {
+        for ((index, message), result) in places.into_iter().zip(&messages).zip(kept) {
             if let (Err(error), Some(one)) = (result, pending.get_mut(index)) {
+                self.delivery.was_not_kept(message, end).await;
                 tracing::error!(app.code = code, error = %error, "an item could be neither delivered nor kept");
                 one.result.outcome = Outcome::Failed(error.into());
             }

@@ -437,6 +437,19 @@ async fn a_deletion_is_remembered_before_it_is_delivered() {
     assert_eq!(answered.response.status_code, 200);
 }
 
+/// Its caller may give it up: what comes later would wait behind it for ever.
+#[tokio::test(start_paused = true)]
+async fn nothing_waits_behind_a_deletion_that_nobody_keeps() {
+    let (world, destination) = setup();
+    world.upstream(|_| Reply::Status(503, json!({})));
+    world.sqs(Reply::Status(500, json!({})));
+    let deletion = call("delete-user", &json!({"external_id": "u1"}));
+    assert_eq!(invoke(&destination, &world, deletion).await.response.status_code, 503);
+    let deadline = world.now() + Duration::from_secs(5);
+    let person = world.platform.ledger.person("A", "u1", deadline).await.unwrap();
+    assert_eq!(person.pending, None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn while_something_waits_values_are_noted_and_nothing_passes_a_pending_deletion() {
     let (world, destination) = setup();

@@ -118,6 +118,17 @@ impl Delivery {
         }
     }
 
+    /// Notes that no queue took a message: its caller sends it again, or gives it up. Nothing must wait behind
+    /// it.
+    pub async fn was_not_kept(&self, message: &Message, deadline: Instant) {
+        let Message::Park(parked, _) = message else { return };
+        let Work::Pushwoosh(plan) = &parked.work else { return };
+        if let Some(user) = plan.deletes() {
+            let (code, accepted) = (parked.application.as_str(), parked.first_seen);
+            self.ledger.deletion_is_covered(code, user, accepted, deadline).await.ok();
+        }
+    }
+
     /// Delivers an item that waited, as far as what came since leaves something of it. Without the ledger it
     /// goes on waiting.
     pub async fn deliver_waited(

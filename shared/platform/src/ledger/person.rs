@@ -199,7 +199,7 @@ impl Ledger {
         changed.or(Ok(()))
     }
 
-    /// A later deletion covers this one, which is not delivered any more.
+    /// Nothing waits behind this deletion any more: a later one covers it, or no queue took it.
     pub async fn deletion_is_covered(
         &self,
         application: &str,
