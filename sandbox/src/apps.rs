@@ -53,6 +53,11 @@ pub(crate) fn read(file: Option<&Path>) -> Result<Map<String, Value>> {
 }
 
 impl Apps {
+    /// Where the upstreams are served.
+    pub(crate) fn upstreams(&self) -> Value {
+        json!({"pushwoosh": self.pushwoosh.url, "segment": self.segment.url})
+    }
+
     /// The applications, led to these upstreams.
     pub(crate) fn new(
         apps: Map<String, Value>,

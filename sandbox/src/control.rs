@@ -202,6 +202,7 @@ impl Control {
         json!({
             "topic": self.topic.state(), "outcomes": self.logs.outcomes(), "metrics": self.logs.metrics(),
             "queues": queues, "functions": functions, "aws": self.standins.aws.state(),
+            "upstream": self.standins.aws.apps.upstreams(),
         })
     }
 }

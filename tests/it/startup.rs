@@ -72,3 +72,15 @@ async fn log_lines_have_the_request_and_the_trace() {
     assert!(line["span"]["requestId"].is_string(), "{line}");
     assert!(line["span"]["xrayTraceId"].as_str().unwrap().starts_with("Root=1-"), "{line}");
 }
+
+/// Who writes a secret of their own names them as the applications' upstreams.
+#[tokio::test]
+async fn the_state_says_where_the_upstreams_are() {
+    let sandbox = Sandbox::start();
+    let upstream = sandbox.get("state").await["upstream"].clone();
+    for name in ["pushwoosh", "segment"] {
+        let url = upstream[name].as_str().unwrap();
+        let answer = reqwest::Client::new().post(format!("{url}/x")).body("{}").send().await;
+        assert!(answer.is_ok(), "{name}: {url}");
+    }
+}
