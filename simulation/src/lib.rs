@@ -11,6 +11,7 @@
 //! * `fleet`: a function's environments; `time`: their clocks.
 //! * `services`: the models; `network`: the in-memory transport to them.
 //! * `items`: what was sent and what its senders were told.
+//! * [`shorten`]: leaves out of a story what a breach does not need.
 //! * `guarantee`: what is promised; [`oracle`]: the judge; [`sabotage`]: what it must notice.
 
 mod fleet;
@@ -22,6 +23,7 @@ mod plan;
 pub mod sabotage;
 mod senders;
 mod services;
+pub mod shorten;
 mod story;
 mod time;
 mod trouble;
@@ -38,6 +40,7 @@ use source::Source;
 use crate::fleet::Fleet;
 use crate::services::World;
 pub use guarantee::{Guarantee, Verdict};
+pub use plan::Cut;
 pub use sabotage::Sabotage;
 
 /// Time limits of the functions, as the template sets them.
@@ -60,6 +63,8 @@ pub struct Story {
     pub verdicts: Vec<Verdict>,
     /// How long after the end of their troubles items were delivered that had waited for it.
     pub recoveries: Vec<Duration>,
+    /// How many troubles it has, those that are left out included.
+    pub troubles: usize,
     /// Items, requests, calls, invocations.
     pub counts: [(&'static str, usize); 4],
 }
@@ -76,7 +81,7 @@ impl Story {
 }
 
 /// How a story is told.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct Telling {
     /// Days of the story.
     pub days: u32,
@@ -84,10 +89,12 @@ pub struct Telling {
     pub trace: bool,
     /// A deliberate defect.
     pub sabotage: Option<Sabotage>,
+    /// What is left out of it.
+    pub cut: Cut,
 }
 
 /// Simulates the story of a seed.
-pub fn run(seed: u64, telling: Telling) -> anyhow::Result<Story> {
+pub fn run(seed: u64, telling: &Telling) -> anyhow::Result<Story> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     // The functions' own jitter.
@@ -95,8 +102,10 @@ pub fn run(seed: u64, telling: Telling) -> anyhow::Result<Story> {
     runtime.block_on(simulate(seed, telling))
 }
 
-async fn simulate(seed: u64, telling: Telling) -> anyhow::Result<Story> {
-    let plan = plan::Plan::new(seed, telling.days);
+async fn simulate(seed: u64, telling: &Telling) -> anyhow::Result<Story> {
+    let mut plan = plan::Plan::new(seed, telling.days);
+    let troubles = plan.troubles.len();
+    plan.cut(&telling.cut);
     let world = World::new(seed, telling.trace, plan.short_lives);
     world.state().sabotage = telling.sabotage;
     if let Some(sabotage) = telling.sabotage {
@@ -143,6 +152,7 @@ async fn simulate(seed: u64, telling: Telling) -> anyhow::Result<Story> {
         trace: state.trace.take().unwrap_or_default(),
         verdicts,
         recoveries,
+        troubles,
         counts,
     })
 }

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
-use simulation::{Guarantee, Sabotage, Story, Telling, run};
+use simulation::shorten::shorten;
+use simulation::{Cut, Guarantee, Sabotage, Story, Telling, run};
 
 /// Within this time of a recovery most of what waited should be delivered.
 const SOON: Duration = Duration::from_mins(15);
@@ -26,6 +27,12 @@ struct Options {
     /// Days of a story.
     #[arg(long, default_value_t = 30)]
     days: u32,
+    /// Ends every story with this day.
+    #[arg(long, value_name = "DAY")]
+    until: Option<u32>,
+    /// Troubles that do not happen, by their numbers.
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    without: Vec<usize>,
     /// Prints every step of one story.
     #[arg(long)]
     trace: bool,
@@ -82,16 +89,53 @@ impl Options {
             let found = Sabotage::ALL.iter().copied().find(|one| one.name() == name);
             found.ok_or_else(|| anyhow::anyhow!("there is no such sabotage; try --sabotage list"))
         });
-        Ok(Telling { days: self.days, trace: self.trace, sabotage: sabotage.transpose()? })
-    }
-
-    fn command(&self, seed: u64) -> String {
-        format!("cargo run --release -p simulation -- --seed {seed} --days {}", self.days)
+        let cut = Cut { until: self.until, without: self.without.iter().copied().collect() };
+        Ok(Telling { days: self.days, trace: self.trace, sabotage: sabotage.transpose()?, cut })
     }
 }
 
+/// The command that tells a story.
+fn command(seed: u64, telling: &Telling) -> String {
+    let Telling { days, cut, sabotage, .. } = telling;
+    let mut command = format!("cargo run --release -p simulation -- --seed {seed} --days {days}");
+    // Writing to a String cannot fail.
+    if let Some(sabotage) = sabotage {
+        write!(command, " --sabotage {}", sabotage.name()).ok();
+    }
+    if let Some(day) = cut.until {
+        write!(command, " --until {day}").ok();
+    }
+    if !cut.without.is_empty() {
+        let numbers: Vec<String> = cut.without.iter().map(usize::to_string).collect();
+        write!(command, " --without {}", numbers.join(",")).ok();
+    }
+    command
+}
+
+/// A breach with less around it.
+fn shortened(options: &Options, story: &Story) -> anyhow::Result<String> {
+    let mut broken = story.verdicts.iter().filter(|verdict| options.counts(verdict.guarantee));
+    let Some(verdict) = broken.next() else { return Ok(String::new()) };
+    let telling = options.telling()?;
+    let shorter = shorten(story, &telling, verdict.guarantee)?;
+    let mut text = String::new();
+    if shorter.cut != telling.cut {
+        writeln!(text, "with less around it:")?;
+        let story = run(story.seed, &shorter)?;
+        let found = story.verdicts.iter().filter(|one| one.guarantee == verdict.guarantee);
+        // The first few breaches show what happens.
+        let found = found.take(5).map(ToString::to_string);
+        let lines = story.lines.iter().cloned().chain(found);
+        for line in lines {
+            writeln!(text, "  {line}")?;
+        }
+    }
+    writeln!(text, "step by step: {} --trace", command(story.seed, &shorter))?;
+    Ok(text)
+}
+
 fn one(options: &Options, seed: u64) -> anyhow::Result<(String, bool)> {
-    let story = run(seed, options.telling()?)?;
+    let story = run(seed, &options.telling()?)?;
     let mut text = String::new();
     let lines = if options.trace { &story.trace } else { &story.lines };
     for line in lines {
@@ -109,14 +153,14 @@ fn one(options: &Options, seed: u64) -> anyhow::Result<(String, bool)> {
         writeln!(text, "{} broken {number} times: {}", guarantee.name(), guarantee.says())?;
     }
     let fails = broken.keys().any(|guarantee| options.counts(*guarantee));
-    if fails {
-        writeln!(text, "again, step by step: {} --trace", options.command(seed))?;
+    if fails && !options.trace {
+        text.push_str(&shortened(options, &story)?);
     }
     Ok((text, fails))
 }
 
 fn many(options: &Options, seeds: Range<u64>) -> anyhow::Result<(String, bool)> {
-    let telling = Telling { trace: false, ..options.telling()? };
+    let telling = &Telling { trace: false, ..options.telling()? };
     let next = AtomicU64::new(seeds.start);
     let stories = std::thread::scope(|scope| {
         let work = || -> anyhow::Result<Vec<Story>> {
@@ -183,8 +227,10 @@ fn many(options: &Options, seeds: Range<u64>) -> anyhow::Result<(String, bool)> 
             "{waited} items waited for the end of their troubles, {percent} % came within 15 minutes of it"
         )?;
     }
-    if fails && let Some((_, (_, first))) = rows.iter().find(|(one, _)| options.counts(**one)) {
-        writeln!(text, "the first: {}", options.command(*first))?;
+    let first = stories.iter().find(|story| story.broken().keys().any(|one| options.counts(*one)));
+    if let Some(first) = first.filter(|_| options.sabotage.is_none()) {
+        writeln!(text, "the first: {}", command(first.seed, telling))?;
+        text.push_str(&shortened(options, first)?);
     }
     Ok((text, fails))
 }

@@ -1,6 +1,7 @@
 //! What happens in a story: made from the seed before it begins, so that what the functions do changes
 //! nothing in it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -315,6 +316,40 @@ impl Plan {
     }
 }
 
+/// What is left out of a story.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// The story ends with this day.
+    pub until: Option<u32>,
+    /// Troubles that do not happen, by their numbers.
+    pub without: BTreeSet<usize>,
+}
+
+impl Plan {
+    /// Leaves out what the cut says. What is left happens as it would have.
+    pub(crate) fn cut(&mut self, cut: &Cut) {
+        let until = cut.until.map_or(Duration::MAX, |days| DAY * days);
+        for (index, trouble) in self.troubles.iter_mut().enumerate() {
+            if cut.without.contains(&index) || trouble.from >= until {
+                (trouble.from, trouble.to) = (Duration::MAX, Duration::MAX);
+            }
+            trouble.to = trouble.to.min(until.max(trouble.from));
+        }
+        let troubles = &self.troubles;
+        let happens = |index: usize| troubles.get(index).is_some_and(|one| one.from < until);
+        self.actions.retain_mut(|(at, action)| match action {
+            Action::Begin(index) => happens(*index),
+            Action::End(index) => {
+                // What lasts beyond the story ends with it.
+                *at = (*at).min(until);
+                happens(*index)
+            }
+            _ => *at < until,
+        });
+        self.actions.sort_by_key(|(at, _)| *at);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,5 +359,23 @@ mod tests {
         let show = |seed| format!("{:?}", Plan::new(seed, 10).actions);
         assert_eq!(show(1), show(1));
         assert_ne!(show(1), show(2));
+    }
+
+    #[test]
+    fn a_cut_story_is_the_same_but_for_what_is_left_out() {
+        let whole = Plan::new(2, 10);
+        let mut cut = Plan::new(2, 10);
+        cut.cut(&Cut::default());
+        assert_eq!(format!("{:?}", cut.actions), format!("{:?}", whole.actions));
+        cut.cut(&Cut { until: Some(5), without: BTreeSet::from([0]) });
+        assert!(cut.actions.iter().all(|(at, _)| *at <= DAY * 5));
+        let of_first = |action: &Action| matches!(action, Action::Begin(0) | Action::End(0));
+        assert!(!cut.actions.iter().any(|(_, action)| of_first(action)));
+        let begun = |plan: &Plan| {
+            plan.actions.iter().filter(|(_, action)| matches!(action, Action::Begin(_))).count()
+        };
+        let ended = cut.actions.iter().filter(|(_, action)| matches!(action, Action::End(_)));
+        assert_eq!(ended.count(), begun(&cut), "what begins ends");
+        assert!(begun(&cut) < begun(&whole));
     }
 }

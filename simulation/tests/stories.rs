@@ -3,17 +3,18 @@
 
 use std::fmt::Write as _;
 
-use simulation::{Sabotage, Story, Telling, run};
+use simulation::shorten::shorten;
+use simulation::{Guarantee, Sabotage, Story, Telling, run};
 
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 fn tell(seed: u64, days: u32, sabotage: Option<Sabotage>) -> Story {
-    run(seed, Telling { days, trace: false, sabotage }).unwrap()
+    run(seed, &Telling { days, sabotage, ..Telling::default() }).unwrap()
 }
 
 #[test]
 fn the_same_seed_tells_the_same_story() {
     let tell = || {
-        let story = run(3, Telling { days: 4, trace: true, sabotage: None }).unwrap();
+        let story = run(3, &Telling { days: 4, trace: true, ..Telling::default() }).unwrap();
         let mut text = story.trace.join("\n");
         for verdict in &story.verdicts {
             writeln!(text, "{verdict}").unwrap();
@@ -48,4 +49,15 @@ fn the_judge_notices_every_deliberate_defect() {
             .any(|seed| tell(seed, 8, Some(*sabotage)).broken().contains_key(&sabotage.breaks()));
         assert!(caught, "{}", sabotage.name());
     }
+}
+
+#[test]
+fn a_breach_is_found_with_less_around_it() {
+    let sabotage = Some(Sabotage::SwallowedCalls);
+    let telling = Telling { days: 6, sabotage, ..Telling::default() };
+    let story = run(1, &telling).unwrap();
+    let guarantee = Guarantee::Accounted;
+    let shorter = shorten(&story, &telling, guarantee).unwrap();
+    assert!(shorter.cut.without.len() > 1, "{:?}", shorter.cut);
+    assert!(run(1, &shorter).unwrap().broken().contains_key(&guarantee));
 }
