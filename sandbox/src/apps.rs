@@ -52,6 +52,9 @@ pub(crate) fn read(file: Option<&Path>) -> Result<Map<String, Value>> {
     Ok(apps)
 }
 
+/// How old the secrets are that a sandbox starts with.
+const AGE: Duration = Duration::from_hours(1);
+
 impl Apps {
     /// Where the upstreams are served.
     pub(crate) fn upstreams(&self) -> Value {
@@ -65,19 +68,25 @@ impl Apps {
         segment: Upstream<Segment>,
     ) -> Self {
         let this = Self { secrets: Mutex::default(), pushwoosh, segment };
+        // They were there before the sandbox: nothing is being rotated.
+        let before = Timestamp::now().saturating_sub(AGE).unwrap_or(Timestamp::UNIX_EPOCH);
         for (code, secret) in apps {
-            this.put(&code, secret);
+            this.put_at(&code, secret, before);
         }
         this
     }
 
     /// Replaces a secret, as a rotation does: the one before it stays as the previous version.
-    pub(crate) fn put(&self, code: &str, mut secret: Value) {
+    pub(crate) fn put(&self, code: &str, secret: Value) {
+        self.put_at(code, secret, Timestamp::now());
+    }
+
+    fn put_at(&self, code: &str, mut secret: Value, at: Timestamp) {
         lead(&mut secret, "pushwoosh", &self.pushwoosh.url);
         lead(&mut secret, "segment", &self.segment.url);
         // A secret that is given as text is served as it is, so that a broken one can be tried.
         let text = secret.as_str().map_or_else(|| secret.to_string(), str::to_owned);
-        self.with_secrets(|secrets| secrets.put(&name(code), text, Timestamp::now()));
+        self.with_secrets(|secrets| secrets.put(&name(code), text, at));
         self.set_up(code);
     }
 

@@ -275,8 +275,10 @@ impl<'a> End<'a> {
     fn nothing_after(&self, item: &Item, found: &mut Found) {
         let user = item.user.as_str();
         let Some(accepted) = item.accepted else { return };
+        // A deletion that took effect and was answered with an error comes again, and takes effect again.
         let calls = self.deletions.get(user).into_iter().flatten();
-        let Some(deleted) = calls.map(|call| call.at).find(|at| *at >= item.created) else {
+        let own = |at: &Duration| *at >= item.created && *at + CONCURRENT >= accepted;
+        let Some(deleted) = calls.map(|call| call.at).find(own) else {
             return;
         };
         let deleted_at = deleted;
@@ -385,6 +387,9 @@ impl<'a> End<'a> {
             accepted.filter(|(at, ..)| *at + CONCURRENT >= last).collect();
         // What nobody was told about may have had its effect, or not.
         let open = items.iter().any(|(_, item)| item.accepted.is_none() && item.created > last);
+        // Without the ledger nobody knows what waits: what is accepted then has no order with it.
+        let ledger = |concerns| concerns == Concerns::Service(Service::DynamoDb);
+        let open = open || self.troubled(application, (last, last), ledger);
         let deletions = newest.iter().filter(|(.., item)| item.what == What::Deletion).count();
         let undelivered = newest.iter().any(|(_, marker, item)| {
             self.waits(*marker, item) || self.first_effect(*marker, item).is_none()

@@ -365,8 +365,19 @@ mod tests {
         let world = World::new(&[]);
         world.rotate("A", &application("rotated", "key"));
         assert_eq!(status_of_key(&world, "A", "Token other").await, 503);
-        tokio::time::advance(Duration::from_secs(2)).await;
+        tokio::time::advance(Duration::from_secs(14)).await;
+        assert_eq!(status_of_key(&world, "A", "Token other").await, 503);
+        tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(status_of_key(&world, "A", "Token other").await, 401);
+    }
+
+    /// A late read knows nothing of the rotation yet, and finds no version before it.
+    #[tokio::test(start_paused = true)]
+    async fn a_version_that_is_not_there_yet_is_no_proof() {
+        let world = World::new(&[]);
+        world.rotate("A", &application("rotated", "key"));
+        world.previous_version("A", platform::testing::aws_error("ResourceNotFoundException"));
+        assert_eq!(status_of_key(&world, "A", "Token token").await, 503);
     }
 
     #[tokio::test(start_paused = true)]

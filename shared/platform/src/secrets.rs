@@ -71,9 +71,10 @@ const RETRY_DELAY: Duration = Duration::from_millis(50);
 /// Lookups of a batch that are under way at the same time: 500 codes at 50 ms take less than a second.
 const LOOKUPS: usize = 32;
 
-/// Two versions that are read while the secret is rotated may miss the one in between, so that a key that
-/// matches neither may still be right for this long after a rotation.
-const SETTLING: Duration = Duration::from_secs(2);
+/// A key that matches neither version may still be right for this long after a rotation: two versions that are
+/// read during it may miss the one in between, and the version before may be read late, as if there were
+/// none. How late is not documented.
+const SETTLING: Duration = Duration::from_secs(15);
 
 /// Bound on remembered secrets; ids come from callers.
 const MAX_ENTRIES: usize = 10_000;
@@ -238,7 +239,8 @@ impl Secrets {
             Err(SecretError::Unknown | SecretError::Malformed(_)) => None,
             Err(error @ SecretError::Unavailable(_)) => return Err(error),
         };
-        let are_settled = previous.is_none() || since.is_some_and(|since| since >= SETTLING);
+        let settling = SETTLING.min(self.previous_key_grace);
+        let are_settled = since.is_some_and(|since| since >= settling);
         Ok(Versions { current, previous, are_settled })
     }
 

@@ -152,9 +152,14 @@ impl World {
         self.secret_text(code, &secret.to_string());
     }
 
-    /// Puts an application's secret as this text, with no version before it.
+    /// Puts an application's secret as this text, with no version before it. It is an hour old: nothing is
+    /// being rotated.
     pub fn secret_text(&self, code: &str, text: &str) {
-        let created = self.platform.clock.wall().as_duration().as_secs_f64();
+        self.version(code, text, Duration::from_hours(1));
+    }
+
+    fn version(&self, code: &str, text: &str, age: Duration) {
+        let created = self.platform.clock.wall().as_duration().as_secs_f64() - age.as_secs_f64();
         let version = json!({"SecretString": text, "CreatedDate": created});
         self.secrets_manager(code, Reply::Status(200, version));
         lock(&self.transport.secrets).remove(&(secret_name(code), true));
@@ -163,7 +168,7 @@ impl World {
     /// Puts a new version of an application's secret; the present one becomes `AWSPREVIOUS`.
     pub fn rotate(&self, code: &str, secret: &Value) {
         let present = lock(&self.transport.secrets).get(&(secret_name(code), false)).cloned();
-        self.secret(code, secret);
+        self.version(code, &secret.to_string(), Duration::ZERO);
         if let Some(present) = present {
             self.previous_version(code, present);
         }
