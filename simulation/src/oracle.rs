@@ -28,6 +28,9 @@ const RECOVERY_LIMIT: Duration = Duration::from_hours(1);
 /// How long the absence of a secret may be remembered, and a little more.
 const UNKNOWN: Duration = Duration::from_mins(2);
 
+/// How long after a rotation a request may be answered with 503, and a little more.
+const SETTLING: Duration = Duration::from_secs(20);
+
 const DAY: Duration = Duration::from_hours(24);
 
 /// A trouble is felt for so long after its end: pauses of callers, circuits, mappings.
@@ -443,7 +446,12 @@ impl<'a> End<'a> {
             )
         };
         let span = (at, ended);
-        let hindered = self.troubled(&attempt.application, span, hindered);
+        // A key that matches neither version may be right for a moment after a rotation.
+        let rotated = self.troubles(&attempt.application).any(|trouble| {
+            trouble.concerns == Concerns::Rotation
+                && (trouble.from..trouble.from + SETTLING).contains(&at)
+        });
+        let hindered = rotated || self.troubled(&attempt.application, span, hindered);
         if status >= 500 && !attempt.died && !attempt.markers.is_empty() && !hindered {
             found.push((Guarantee::Taken, at, what));
         }
