@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::table::{Change, moment, moment_of};
+use super::table::{Change, moment_of};
 use super::{LIVE_WAIT, Ledger, Unavailable};
 use crate::clock::{Instant, after, between};
 
@@ -83,10 +83,7 @@ impl Ledger {
             return Ok(());
         }
         let until = after(now, life);
-        let change = Change::default()
-            .set(UNTIL, moment(until))
-            .value(":new", moment(until))
-            .only_if("attribute_not_exists(#until) OR #until < :new");
+        let change = Change::default().raise(UNTIL, until);
         let raised = self.change(&key(application), change, life, deadline).await?;
         let until = raised.err().and_then(|row| moment_of(&row, UNTIL)).unwrap_or(until);
         self.remember(application, until);

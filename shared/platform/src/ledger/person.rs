@@ -135,14 +135,8 @@ impl Ledger {
         accepted: Timestamp,
         deadline: Instant,
     ) -> Result<(), Unavailable> {
-        let change = Change::default()
-            .set(DELETED, moment(accepted))
-            .value(":new", moment(accepted))
-            .only_if("attribute_not_exists(#deleted) OR #deleted < :new");
-        let changed =
-            self.change(&deletion_key(application, id), change, RECEIPTS, deadline).await?;
-        // Refused where a later one is known: it covers this one.
-        changed.or(Ok(()))
+        let change = Change::default().raise(DELETED, accepted);
+        self.note(application, id, change, deadline).await
     }
 
     /// An operator erases what is kept of a person: what was accepted before must not be delivered any more,
@@ -154,13 +148,8 @@ impl Ledger {
         at: Timestamp,
         deadline: Instant,
     ) -> Result<(), Unavailable> {
-        let change = Change::default()
-            .set(ERASED, moment(at))
-            .value(":new", moment(at))
-            .only_if("attribute_not_exists(#erased) OR #erased < :new");
-        let changed =
-            self.change(&deletion_key(application, id), change, RECEIPTS, deadline).await?;
-        changed.or(Ok(()))
+        let change = Change::default().raise(ERASED, at);
+        self.note(application, id, change, deadline).await
     }
 
     /// A deletion is about to be parked: what comes after it has to wait behind it.
@@ -172,13 +161,10 @@ impl Ledger {
         deadline: Instant,
     ) -> Result<(), Unavailable> {
         let change = Change::default()
-            .set(PENDING, moment(accepted))
-            .value(":new", moment(accepted))
-            .only_if("attribute_not_exists(#pending) OR #pending < :new")
-            .only_if("attribute_not_exists(#deleted) OR #deleted <= :new");
-        let changed =
-            self.change(&deletion_key(application, id), change, RECEIPTS, deadline).await?;
-        changed.or(Ok(()))
+            .raise(PENDING, accepted)
+            .value(":own", moment(accepted))
+            .only_if("attribute_not_exists(#deleted) OR #deleted <= :own");
+        self.note(application, id, change, deadline).await
     }
 
     /// Pushwoosh took a deletion. It covers those that came before it.
@@ -194,9 +180,7 @@ impl Ledger {
             .remove(PENDING)
             .value(":own", moment(accepted))
             .only_if("attribute_not_exists(#pending) OR #pending <= :own");
-        let changed =
-            self.change(&deletion_key(application, id), change, RECEIPTS, deadline).await?;
-        changed.or(Ok(()))
+        self.note(application, id, change, deadline).await
     }
 
     /// Nothing waits behind this deletion any more: a later one covers it, or no queue took it.
@@ -211,9 +195,19 @@ impl Ledger {
             .remove(PENDING)
             .value(":own", moment(accepted))
             .only_if("#pending <= :own");
-        let changed =
-            self.change(&deletion_key(application, id), change, RECEIPTS, deadline).await?;
-        changed.or(Ok(()))
+        self.note(application, id, change, deadline).await
+    }
+
+    /// Writes what became of a deletion. Where the condition does not hold, what is there is newer and covers it.
+    async fn note(
+        &self,
+        application: &str,
+        id: &str,
+        change: Change,
+        deadline: Instant,
+    ) -> Result<(), Unavailable> {
+        let key = deletion_key(application, id);
+        self.change(&key, change, RECEIPTS, deadline).await?.or(Ok(()))
     }
 
     /// These values were accepted at this time; older ones must not overwrite them.
@@ -230,11 +224,9 @@ impl Ledger {
         for names in names.chunks(VALUES_OF_A_WRITE) {
             let mut left = names.to_vec();
             while !left.is_empty() {
-                let mut change = Change::default().value(":new", moment(accepted));
-                for name in &left {
-                    let older = format!("attribute_not_exists(#{name}) OR #{name} < :new");
-                    change = change.set(name, moment(accepted)).only_if(&older);
-                }
+                let change = left
+                    .iter()
+                    .fold(Change::default(), |change, name| change.raise(name, accepted));
                 let Err(row) = self.change(&key, change, VALUES, deadline).await? else { break };
                 // Some are newer there already. Each round leaves out at least one.
                 left.retain(|name| {

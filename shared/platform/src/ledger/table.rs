@@ -45,6 +45,12 @@ impl Change {
         self
     }
 
+    /// Sets an attribute to this moment, if it has no later one. All moments that one change raises are the same.
+    pub(super) fn raise(self, name: &str, at: Timestamp) -> Self {
+        let older = format!("attribute_not_exists(#{name}) OR #{name} < :new");
+        self.set(name, moment(at)).value(":new", moment(at)).only_if(&older)
+    }
+
     /// Removes an attribute.
     pub(super) fn remove(mut self, name: impl Into<String>) -> Self {
         self.removes.push(name.into());
