@@ -336,6 +336,7 @@ async fn park(job: &Job, parked: &Parked) -> Result<()> {
         .send_message()
         .queue_url(&job.retry)
         .message_body(body)
+        .message_group_id(&parked.application)
         .send()
         .await
         .context("the retry queue does not take it")?;

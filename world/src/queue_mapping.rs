@@ -133,7 +133,7 @@ mod tests {
         let (mut sqs, mut rng) = (Sqs::default(), Rng::with_seed(1));
         sqs.create("retry", Attributes::default());
         for number in 0..messages {
-            sqs.send("retry", number.to_string(), None, start()).unwrap();
+            sqs.send("retry", number.to_string(), start()).unwrap();
         }
         let batch = mapping().poll(&mut sqs, start(), &mut rng).unwrap().unwrap();
         (sqs, batch)

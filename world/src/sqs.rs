@@ -4,6 +4,7 @@
 //! [`Sqs`] holds the queues. Its methods do what the operations do; `wire` reads and writes them in
 //! AWS's JSON protocol. Every method first lets time pass: messages expire and move tasks go on.
 
+mod fair;
 pub mod queue;
 pub(crate) mod wire;
 
@@ -13,7 +14,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::Timestamp;
 
-pub use queue::{Attributes, Counts, Message, Queue, Receive, Received, RedrivePolicy, Totals};
+pub use queue::{
+    Attributes, Counts, Message, NewMessage, Queue, Receive, Received, RedrivePolicy, Totals,
+};
 pub use wire::md5;
 
 use crate::aws::ServiceError;
@@ -30,6 +33,10 @@ pub const MAX_ENTRIES: usize = 10;
 /// Longest `DelaySeconds`.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 pub const MAX_DELAY: Duration = Duration::from_mins(15);
+
+/// Longest `MessageGroupId`.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+pub const MAX_GROUP: usize = 128;
 
 /// Message move tasks that are remembered.
 const KEPT_TASKS: usize = 10;
@@ -145,20 +152,20 @@ impl Sqs {
         expired
     }
 
-    /// Sends a message and returns its id. `delay` replaces the queue's.
+    /// Sends a message and returns its id.
     pub fn send(
         &mut self,
         queue: &str,
-        body: String,
-        delay: Option<Duration>,
+        message: impl Into<NewMessage>,
         now: Timestamp,
     ) -> Result<String, ServiceError> {
         self.advance(now);
         let queue = self.queues.get_mut(queue).ok_or_else(|| missing(queue))?;
-        check_message(&body, delay)?;
+        let message = message.into();
+        check_message(&message)?;
         let id = self.next;
         self.next += 1;
-        queue.send(id, body, delay, now);
+        queue.send(id, message, now);
         Ok(message_id(id))
     }
 
@@ -291,7 +298,8 @@ impl Sqs {
             let Some((old, message)) = source.move_out_visible(now) else { break };
             let to = task.destination.as_ref().unwrap_or(&message.source);
             if let Some(queue) = self.queues.get_mut(to) {
-                queue.send(self.next, message.body, Some(Duration::ZERO), now);
+                let Message { body, group, .. } = message;
+                queue.send(self.next, NewMessage { body, delay: Some(Duration::ZERO), group }, now);
                 self.next += 1;
             } else if let Some(source) = self.queues.get_mut(&task.source) {
                 source.move_in(old, message, now);
@@ -304,7 +312,8 @@ impl Sqs {
     }
 }
 
-fn check_message(body: &str, delay: Option<Duration>) -> Result<(), ServiceError> {
+fn check_message(message: &NewMessage) -> Result<(), ServiceError> {
+    let NewMessage { body, delay, group } = message;
     let invalid = |message: &str| Err(ServiceError::new("InvalidParameterValue", message));
     if body.is_empty() {
         return invalid("the message must not be empty");
@@ -314,6 +323,12 @@ fn check_message(body: &str, delay: Option<Duration>) -> Result<(), ServiceError
     }
     if delay.is_some_and(|delay| delay > MAX_DELAY) {
         return invalid("DelaySeconds must be between 0 and 900");
+    }
+    let in_group = |byte: u8| byte.is_ascii_alphanumeric() || byte.is_ascii_punctuation();
+    let wrong =
+        |group: &String| !(1..=MAX_GROUP).contains(&group.len()) || !group.bytes().all(in_group);
+    if group.as_ref().is_some_and(wrong) {
+        return invalid("MessageGroupId must be 1 to 128 letters, digits and punctuation marks");
     }
     let allowed = |character: char| {
         matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}')

@@ -65,6 +65,9 @@ struct Entry {
     index: usize,
     body: String,
     delay: Duration,
+    /// `MessageGroupId`: SQS hands out what other applications have waiting before the backlog of one.
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>
+    group: Option<String>,
 }
 
 /// Access to the queues.
@@ -107,19 +110,26 @@ impl Queues {
         let mut results = Vec::with_capacity(messages.len());
         let [mut retry, mut rejects, mut dead] = [const { Vec::new() }; 3];
         for (index, message) in messages.iter().enumerate() {
-            let (body, delay, queue) = match message {
-                Message::Park(parked, delay) => (message::encode(parked), *delay, &mut retry),
-                Message::Reject(reject) => {
-                    (message::encode_reject(reject), Duration::ZERO, &mut rejects)
+            let (body, delay, group, queue) = match message {
+                Message::Park(parked, delay) => {
+                    (message::encode(parked), *delay, Some(&parked.application), &mut retry)
                 }
-                Message::Bury(parked) => (message::encode(parked), Duration::ZERO, &mut dead),
+                Message::Reject(reject) => {
+                    (message::encode_reject(reject), Duration::ZERO, None, &mut rejects)
+                }
+                // A redrive keeps the group.
+                Message::Bury(parked) => {
+                    let group = Some(&parked.application);
+                    (message::encode(parked), Duration::ZERO, group, &mut dead)
+                }
             };
+            let group = group.cloned();
             results.push(Err(if body.is_some() {
                 QueueError::NotTaken
             } else {
                 QueueError::TooLarge
             }));
-            queue.extend(body.map(|body| Entry { index, body, delay }));
+            queue.extend(body.map(|body| Entry { index, body, delay, group }));
         }
         let sent = [retry, rejects, dead].into_iter().zip(&self.urls);
         let sent = sent.map(|(entries, url)| self.send(url, entries, deadline));
@@ -165,12 +175,13 @@ impl Queues {
 
     /// Sends one batch once. Returns the places of the entries that SQS took.
     async fn try_batch(&self, url: &str, batch: &[Entry]) -> Vec<usize> {
-        let entries = batch.iter().map(|Entry { index, body, delay }| {
+        let entries = batch.iter().map(|Entry { index, body, delay, group }| {
             let delay = i32::try_from((*delay).min(MAX_DELAY).as_secs()).unwrap_or_default();
             SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())
                 .message_body(body)
                 .delay_seconds(delay)
+                .set_message_group_id(group.clone())
                 .build()
         });
         let Ok(entries) = entries.collect::<Result<Vec<_>, _>>() else {
@@ -229,11 +240,14 @@ mod tests {
     use crate::message::Reject;
     use crate::testing::{Reply, World};
 
+    fn entry(index: usize, size: usize) -> Entry {
+        Entry { index, body: "x".repeat(size), delay: Duration::ZERO, group: None }
+    }
+
     proptest! {
         #[test]
         fn batches_lose_nothing_and_keep_the_limits(sizes in proptest::collection::vec(1..message::MAX_BYTES, 0..60)) {
-            let entry = |(index, size): (usize, &usize)| Entry { index, body: "x".repeat(*size), delay: Duration::ZERO };
-            let batches = group(sizes.iter().enumerate().map(entry).collect());
+            let batches = group(sizes.iter().enumerate().map(|(index, size)| entry(index, *size)).collect());
             let indexes: Vec<usize> = batches.iter().flatten().map(|entry| entry.index).collect();
             prop_assert_eq!(indexes, (0..sizes.len()).collect::<Vec<_>>());
             for batch in batches {
@@ -246,9 +260,7 @@ mod tests {
     #[test]
     fn a_batch_is_full_at_its_limits_and_not_before() {
         let sizes = |sizes: &[usize]| {
-            let entry =
-                |size: &usize| Entry { index: 0, body: "x".repeat(*size), delay: Duration::ZERO };
-            let batches = group(sizes.iter().map(entry).collect());
+            let batches = group(sizes.iter().map(|size| entry(0, *size)).collect());
             batches.iter().map(Vec::len).collect::<Vec<_>>()
         };
         let half = message::MAX_BYTES / 2;
@@ -291,6 +303,10 @@ mod tests {
             .collect();
         assert_eq!(delays, [("retry", Some(30)), ("retry", Some(900)), ("rejects", Some(0))]);
         assert!(sent[2].1["MessageBody"].as_str().unwrap().contains("bad_field"));
+        // SQS tells the applications apart.
+        let groups: Vec<_> =
+            sent.iter().map(|(_, entry)| entry["MessageGroupId"].as_str()).collect();
+        assert_eq!(groups, [Some("A"), Some("A"), None]);
     }
 
     #[tokio::test(start_paused = true)]

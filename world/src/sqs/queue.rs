@@ -10,6 +10,7 @@ use fastrand::Rng;
 use jiff::Timestamp;
 
 use super::Chances;
+use super::fair::Tenants;
 use crate::aws::ServiceError;
 use crate::time::{after, between};
 
@@ -84,10 +85,29 @@ pub struct Message {
     pub last_received: Option<Timestamp>,
     /// The queue that it was sent to first.
     pub source: String,
+    /// `MessageGroupId`: the tenant of a fair queue.
+    pub group: Option<String>,
     /// Counts receipts: only the latest is valid.
     receipt: u32,
     /// A deletion was acknowledged and not done.
     deletion_forgotten: bool,
+}
+
+/// A message that is sent.
+#[derive(Debug, Clone, Default)]
+pub struct NewMessage {
+    /// `MessageBody`.
+    pub body: String,
+    /// `DelaySeconds`; without it the queue's.
+    pub delay: Option<Duration>,
+    /// `MessageGroupId`.
+    pub group: Option<String>,
+}
+
+impl<T: Into<String>> From<T> for NewMessage {
+    fn from(body: T) -> Self {
+        Self { body: body.into(), ..Self::default() }
+    }
 }
 
 /// A message as a consumer gets it.
@@ -105,6 +125,8 @@ pub struct Received {
     pub sent_at: Timestamp,
     /// `ApproximateFirstReceiveTimestamp`.
     pub first_received: Timestamp,
+    /// `MessageGroupId`.
+    pub group: Option<String>,
 }
 
 /// What a receive asks for.
@@ -166,6 +188,7 @@ pub struct Queue {
     by_visibility: BTreeSet<(Timestamp, u64)>,
     /// Every message by when it was sent.
     by_age: BTreeSet<(Timestamp, u64)>,
+    tenants: Tenants,
     totals: Totals,
 }
 
@@ -177,6 +200,7 @@ impl Queue {
             messages: BTreeMap::new(),
             by_visibility: BTreeSet::new(),
             by_age: BTreeSet::new(),
+            tenants: Tenants::default(),
             totals: Totals::default(),
         }
     }
@@ -237,18 +261,15 @@ impl Queue {
     }
 
     /// How many more messages can be in flight.
-    fn room_in_flight(&self, now: Timestamp) -> usize {
-        let most = self.attributes.max_in_flight;
-        if self.messages.len() < most {
-            return most;
-        }
-        most.saturating_sub(self.counts(now).not_visible)
+    fn room_in_flight(&mut self, now: Timestamp) -> usize {
+        self.attributes.max_in_flight.saturating_sub(self.tenants.in_flight(now))
     }
 
-    pub(super) fn send(&mut self, id: u64, body: String, delay: Option<Duration>, now: Timestamp) {
-        let delay = delay.unwrap_or(self.attributes.delay);
+    pub(super) fn send(&mut self, id: u64, new: NewMessage, now: Timestamp) {
+        let delay = new.delay.unwrap_or(self.attributes.delay);
         let message = Message {
-            body,
+            body: new.body,
+            group: new.group,
             sent_at: now,
             entered_at: now,
             visible_at: after(now, delay),
@@ -261,7 +282,7 @@ impl Queue {
             deletion_forgotten: false,
         };
         self.totals.sent += 1;
-        self.insert(id, message);
+        self.insert(id, message, now);
     }
 
     /// Takes a message from another queue: visible at once, its age unchanged.
@@ -271,7 +292,7 @@ impl Queue {
         message.receives_here = 0;
         message.last_received = None;
         self.totals.moved_in += 1;
-        self.insert(id, message);
+        self.insert(id, message, now);
     }
 
     /// Takes out the oldest visible message, for a move to another queue.
@@ -319,14 +340,20 @@ impl Queue {
         let mut visible = Vec::new();
         let shuffled = rng.f64() < chances.disorder;
         let wanted = if shuffled { number.saturating_mul(4) } else { number };
-        for (_, id) in self.by_visibility.iter().take_while(|(at, _)| *at <= now) {
+        let fair = self.tenants.order(wanted, now);
+        let oldest_first = self.by_visibility.iter().take_while(|(at, _)| *at <= now);
+        let order: &mut dyn Iterator<Item = u64> = match &fair {
+            Some(order) => &mut order.iter().copied(),
+            None => &mut oldest_first.map(|(_, id)| *id),
+        };
+        for id in order {
             if visible.len() >= wanted {
                 break;
             }
-            if self.messages.get(id).is_some_and(|message| message.receives_here >= most) {
-                dead.push(*id);
+            if self.messages.get(&id).is_some_and(|message| message.receives_here >= most) {
+                dead.push(id);
             } else if request.long_poll || rng.f64() >= chances.unseen {
-                visible.push(*id);
+                visible.push(id);
             }
         }
         if shuffled {
@@ -364,6 +391,7 @@ impl Queue {
             receives: message.receives,
             sent_at: message.sent_at,
             first_received: *message.first_received.get_or_insert(now),
+            group: message.group.clone(),
         })
     }
 
@@ -432,7 +460,8 @@ impl Queue {
         Ok(latest.then_some(id))
     }
 
-    fn insert(&mut self, id: u64, message: Message) {
+    fn insert(&mut self, id: u64, message: Message, now: Timestamp) {
+        self.tenants.enter(message.group.as_ref(), message.visible_at, id, now);
         self.by_visibility.insert((message.visible_at, id));
         self.by_age.insert((message.sent_at, id));
         self.messages.insert(id, message);
@@ -442,12 +471,14 @@ impl Queue {
         let message = self.messages.remove(&id)?;
         self.by_visibility.remove(&(message.visible_at, id));
         self.by_age.remove(&(message.sent_at, id));
+        self.tenants.leave(message.group.as_ref(), message.visible_at, id);
         Some(message)
     }
 
     fn make_visible_at(&mut self, id: u64, at: Timestamp) {
         if let Some(message) = self.messages.get_mut(&id) {
             self.by_visibility.remove(&(message.visible_at, id));
+            self.tenants.reappear(message.group.as_ref(), (message.visible_at, at), id);
             message.visible_at = at;
             self.by_visibility.insert((at, id));
         }

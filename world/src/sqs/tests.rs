@@ -30,7 +30,11 @@ fn rng() -> Rng {
 }
 
 fn send(sqs: &mut Sqs, body: &str, now: Timestamp) -> String {
-    sqs.send("retry", body.to_owned(), None, now).unwrap()
+    sqs.send("retry", body, now).unwrap()
+}
+
+fn delayed(body: &str, delay: Option<Duration>) -> NewMessage {
+    NewMessage { delay, ..body.into() }
 }
 
 fn receive(sqs: &mut Sqs, queue: &str, now: Timestamp) -> Vec<Received> {
@@ -45,7 +49,7 @@ fn call(sqs: &mut Sqs, operation: &str, input: &Value) -> Result<Value, ServiceE
 #[test]
 fn a_message_is_invisible_until_its_time_and_gone_once_deleted() {
     let mut sqs = sqs(100);
-    sqs.send("retry", "a".into(), Some(MINUTE), start()).unwrap();
+    sqs.send("retry", delayed("a", Some(MINUTE)), start()).unwrap();
     assert!(receive(&mut sqs, "retry", start()).is_empty());
     let now = after(start(), MINUTE);
     let first = receive(&mut sqs, "retry", now).remove(0);
@@ -149,7 +153,7 @@ fn too_many_in_flight_stop_the_queue_and_delayed_ones_do_not_count() {
     let mut sqs = Sqs::default();
     sqs.create("retry", Attributes { max_in_flight: 3, ..Attributes::default() });
     for _ in 0..5 {
-        sqs.send("retry", "delayed".into(), Some(MAX_DELAY), start()).unwrap();
+        sqs.send("retry", delayed("delayed", Some(MAX_DELAY)), start()).unwrap();
     }
     for _ in 0..4 {
         send(&mut sqs, "a", start());
@@ -171,8 +175,8 @@ fn too_many_in_flight_stop_the_queue_and_delayed_ones_do_not_count() {
 fn a_delay_is_at_most_fifteen_minutes() {
     let mut sqs = sqs(1);
     let delay = |seconds| Some(Duration::from_secs(seconds));
-    assert!(sqs.send("retry", "a".into(), delay(900), start()).is_ok());
-    let error = sqs.send("retry", "a".into(), delay(901), start()).unwrap_err();
+    assert!(sqs.send("retry", delayed("a", delay(900)), start()).is_ok());
+    let error = sqs.send("retry", delayed("a", delay(901)), start()).unwrap_err();
     assert_eq!(error.code, "InvalidParameterValue");
     let batch = json!({"QueueUrl": "http://x/1/retry", "Entries": [
         {"Id": "0", "MessageBody": "a", "DelaySeconds": 901}, {"Id": "1", "MessageBody": "b"}]});
@@ -221,9 +225,9 @@ fn batches_have_limits() {
     assert!(code(entries(2, MAX_MESSAGE / 2)).is_ok());
     let same = json!({"QueueUrl": "retry", "Entries": [{"Id": "0", "MessageBody": "a"}, {"Id": "0", "MessageBody": "b"}]});
     assert_eq!(code(same), Err("AWS.SimpleQueueService.BatchEntryIdsNotDistinct"));
-    let large = sqs.send("retry", "x".repeat(MAX_MESSAGE + 1), None, start());
+    let large = sqs.send("retry", "x".repeat(MAX_MESSAGE + 1), start());
     assert_eq!(large.unwrap_err().code, "InvalidParameterValue");
-    let contents = sqs.send("retry", "\u{1}".into(), None, start());
+    let contents = sqs.send("retry", "\u{1}", start());
     assert_eq!(contents.unwrap_err().code, "InvalidMessageContents");
 }
 
@@ -388,7 +392,7 @@ proptest! {
             match step {
                 Step::Send { delay } => {
                     let delay = Some(Duration::from_secs(delay));
-                    sent += u64::from(sqs.send("retry", sent.to_string(), delay, now).is_ok());
+                    sent += u64::from(sqs.send("retry", delayed(&sent.to_string(), delay), now).is_ok());
                 }
                 Step::Receive { queue, number, visibility } => {
                     let queue = ["retry", "dead"][queue];

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
-use super::queue::{Receive, Received};
-use super::{MAX_ENTRIES, MAX_MESSAGE, MoveTask, Sqs, check_message, missing};
+use super::queue::{NewMessage, Receive, Received};
+use super::{MAX_ENTRIES, MAX_MESSAGE, MoveTask, Sqs, missing};
 use crate::aws::{ACCOUNT, REGION, Service, ServiceError, list, text};
 use crate::faults::Fault;
 
@@ -30,11 +30,7 @@ impl Service for Sqs {
     ) -> Result<Value, ServiceError> {
         let name = text(input, "QueueUrl").rsplit('/').next().unwrap_or_default();
         match operation {
-            "SendMessage" => {
-                let body = text(input, "MessageBody");
-                let id = self.send(name, body.to_owned(), seconds(input, "DelaySeconds"), now)?;
-                Ok(json!({"MessageId": id, "MD5OfMessageBody": md5(body)}))
-            }
+            "SendMessage" => self.send_entry(name, input, now),
             "SendMessageBatch" => {
                 let bytes = |entry: &Value| text(entry, "MessageBody").len();
                 if list(input, "Entries").iter().map(bytes).sum::<usize>() > MAX_MESSAGE {
@@ -44,11 +40,7 @@ impl Service for Sqs {
                     ));
                 }
                 self.batch(name, input, fault, rng, |sqs, entry, _| {
-                    let body = text(entry, "MessageBody");
-                    let delay = seconds(entry, "DelaySeconds");
-                    check_message(body, delay)?;
-                    let id = sqs.send(name, body.to_owned(), delay, now)?;
-                    Ok(json!({"MessageId": id, "MD5OfMessageBody": md5(body)}))
+                    sqs.send_entry(name, entry, now)
                 })
             }
             "ReceiveMessage" => {
@@ -103,6 +95,23 @@ impl Service for Sqs {
 }
 
 impl Sqs {
+    /// Sends what an input of `SendMessage`, or an entry of `SendMessageBatch`, describes.
+    fn send_entry(
+        &mut self,
+        queue: &str,
+        entry: &Value,
+        now: Timestamp,
+    ) -> Result<Value, ServiceError> {
+        let body = text(entry, "MessageBody");
+        let message = NewMessage {
+            body: body.to_owned(),
+            delay: seconds(entry, "DelaySeconds"),
+            group: entry.get("MessageGroupId").and_then(Value::as_str).map(str::to_owned),
+        };
+        let id = self.send(queue, message, now)?;
+        Ok(json!({"MessageId": id, "MD5OfMessageBody": md5(body)}))
+    }
+
     /// Does an operation for each entry of a batch; the fault makes some of them fail.
     fn batch(
         &mut self,
@@ -183,12 +192,16 @@ impl Sqs {
 
 /// The attributes of a received message, as receives and Lambda events carry them.
 pub(crate) fn message_attributes(message: &Received) -> Value {
-    json!({
+    let mut attributes = json!({
         "ApproximateReceiveCount": message.receives.to_string(),
         "SentTimestamp": message.sent_at.as_millisecond().to_string(),
         "SenderId": "AIDAIENQZJOLO23YVJ4VO",
         "ApproximateFirstReceiveTimestamp": message.first_received.as_millisecond().to_string(),
-    })
+    });
+    if let (Some(group), Value::Object(attributes)) = (&message.group, &mut attributes) {
+        attributes.insert("MessageGroupId".to_owned(), group.as_str().into());
+    }
+    attributes
 }
 
 fn message(message: &Received) -> Value {
