@@ -62,6 +62,10 @@ dashboard: template
 moto:
     ci/moto
 
+# Deploy the template in ministack, an independent implementation of AWS, and drive it (needs `just package`).
+ministack:
+    ci/ministack
+
 # Read the topic from a real broker (needs `just tools` and make).
 kafka:
     ci/kafka
