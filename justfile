@@ -66,6 +66,10 @@ moto:
 ministack:
     ci/ministack
 
+# Run the functions under an independent Runtime API that freezes them (needs `just package` and Node 20).
+runtime-api:
+    ci/runtime-api
+
 # Read the topic from a real broker (needs `just tools` and make).
 kafka:
     ci/kafka
