@@ -6,7 +6,9 @@ as soon as the list is longer than it must be. Where else it differs from AWS:
 * It ignores an HTTP API's OpenAPI document: `routes` writes its routes out as resources.
 * It asks for an action `sqs:SendMessageBatch`: `allow_batches` adds it. In AWS `sqs:SendMessage` is what allows batches:
   https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
-* It reads no Kafka topic. The source is invoked directly, with an event as Lambda writes it.
+* It takes a reference to a resource that a condition leaves out; cfn-lint finds those.
+* It reads no Kafka topic, and checks nothing of the mapping. The source is invoked directly, with an event as Lambda
+  writes it.
 * The functions are processes of this machine, whatever Architecture says, and are not frozen.
 * Alarms, metric filters and tracing are taken, and do nothing.
 """
@@ -25,6 +27,20 @@ CLUSTER = "arn:aws:kafka:us-east-1:123456789012:cluster/demo/00000000-0000-0000-
 PATIENCE_S = 60
 # In AWS, SAM CLI asks for the same ones: see samconfig.toml.
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+
+# Other choices that the parameters offer: each must become a stack too.
+VARIANTS = {
+    "without-source": {"ClusterArn": ""},
+    "without-destination": {"DeployDestination": "false"},
+    "provisioned-pollers": {"PollerMode": "provisioned", "FilterEvents": "true", "PollerGroupName": "group"},
+    "reserved-concurrency": {"ReservedConcurrency": "5"},
+    "own-key": {"KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"},
+    "own-domain": {
+        "DomainName": "segment.example.com",
+        "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000-0000-000000000000",
+    },
+    "scram": {"ScramSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_demo-000000"},
+}
 
 # What it refuses: how to recognize it among the resources, and a resource that it must refuse for this reason.
 REFUSED = [
@@ -112,6 +128,7 @@ def routes(api):
         integration = then(operation)["x-amazon-apigateway-integration"]
         resources[f"Integration{number}"] = {
             "Type": "AWS::ApiGatewayV2::Integration",
+            "Condition": api["Condition"],
             "Properties": {
                 "ApiId": {"Ref": "Api"},
                 "IntegrationType": integration["type"].upper(),
@@ -122,6 +139,7 @@ def routes(api):
         }
         resources[f"Route{number}"] = {
             "Type": "AWS::ApiGatewayV2::Route",
+            "Condition": api["Condition"],
             "Properties": {
                 "ApiId": {"Ref": "Api"},
                 "RouteKey": f"{method} {path}",
@@ -140,7 +158,7 @@ def allow_batches(role):
 
 
 def deploy(stack, translated, bootstraps, parameters):
-    """Creates the stack. Returns its outputs, and its resources' names by logical id."""
+    """Creates the variants and the stack. Returns the stack's outputs, and its resources' names by logical id."""
     template, nested = (json.loads(Path(translated, name).read_text(encoding="utf-8")) for name in ["template.json", "observability.json"])
     aws["s3"].create_bucket(Bucket=BUCKET)
     still_refused()
@@ -159,9 +177,10 @@ def deploy(stack, translated, bootstraps, parameters):
     aws["s3"].put_object(Bucket=BUCKET, Key="observability.json", Body=json.dumps(nested))
     template["Resources"]["Observability"]["Properties"]["TemplateURL"] = f"{aws['s3'].meta.endpoint_url}/{BUCKET}/observability.json"
     template["Resources"] |= routes(template["Resources"]["Api"])
-    outputs, reasons = create(stack, template, {"ClusterArn": CLUSTER, **parameters})
-    if reasons:
-        raise SystemExit("\n".join(["ministack did not create the stack:", *reasons]))
+    for name, values in {**VARIANTS, stack: parameters}.items():
+        outputs, reasons = create(name, template, {"ClusterArn": CLUSTER, **values})
+        if reasons:
+            raise SystemExit("\n".join([f"ministack did not create the stack {name}:", *reasons]))
     resources = aws["cloudformation"].list_stack_resources(StackName=stack)["StackResourceSummaries"]
-    print(f"deployed: {len(resources)} resources, and {len(nested['Resources'])} nested")
+    print(f"deployed: {len(resources)} resources, and {len(nested['Resources'])} nested; variants: {', '.join(VARIANTS)}")
     return outputs, {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
