@@ -86,7 +86,7 @@ def post(path, body, headers):
 
     def send():
         status, text = http(os.environ["AWS_ENDPOINT_URL"] + path, "POST", body, {**HOST, **headers})
-        if status != 200:
+        if status not in (200, 503):
             print(f"{path}: {status} {text}")
         return status != 503 and status
 
