@@ -62,6 +62,14 @@ dashboard: template
 moto:
     ci/moto
 
+# Deploy the template in ministack, an independent implementation of AWS, and drive it (needs `just package`).
+ministack:
+    ci/ministack
+
+# Run the functions under an independent Runtime API that freezes them (needs `just package` and Node 20).
+runtime-api:
+    ci/runtime-api
+
 # Read the topic from a real broker (needs `just tools` and make).
 kafka:
     ci/kafka
