@@ -82,6 +82,14 @@ simulate *ARGS:
 otel:
     ci/otel
 
+# Drive every operation of docs/openapi.yaml with generated requests (Python 3.11).
+api:
+    ci/api
+
+# Run the fuzz targets, each for so many milliseconds.
+fuzz MILLISECONDS="15000":
+    ci/fuzz {{ MILLISECONDS }}
+
 # Check licences, bans and sources of the dependencies.
 deny:
     ci/deny

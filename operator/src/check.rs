@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use platform::Application;
-use platform::application::{KEYS, warnings};
+use platform::application::{KEYS, Signed, warnings};
 use serde_json::Value;
 
 use crate::explain::read_input;
 use crate::terminal::print;
+use crate::unsafe_secret::refusals;
 
 /// Flags of `check-secret`.
 #[derive(Debug, Args)]
@@ -68,10 +69,17 @@ fn check_one(code: &str, secret: &Value) -> bool {
             }
         }
     }
-    for warning in warnings(secret) {
-        print(&format!("{code}: warning: {warning}"));
+    let refusals = refusals(secret);
+    for refusal in &refusals {
+        print(&format!("{code}: refused: {refusal}"));
     }
-    application.is_ok()
+    for warning in warnings(secret) {
+        // What is refused needs no warning.
+        if !refusals.iter().any(|refusal| refusal.starts_with(&warning)) {
+            print(&format!("{code}: warning: {warning}"));
+        }
+    }
+    application.is_ok() && refusals.is_empty()
 }
 
 fn abilities(application: &Application, secret: &Value) -> Vec<String> {
@@ -83,15 +91,26 @@ fn abilities(application: &Application, secret: &Value) -> Vec<String> {
         None => "destination answers 400 application not found: pushwoosh.api_token is missing"
             .to_owned(),
     };
-    let webhook = match (application.webhook_secrets.len(), &application.pushwoosh) {
+    let access = &application.webhook;
+    let webhook = match (access.secrets.len(), &application.pushwoosh) {
         (0, _) => "webhook is closed: webhook.shared_secret is missing".to_owned(),
         (_, None) => "webhook is closed: pushwoosh.api_token is missing".to_owned(),
         (secrets, _) => {
             let mappings = application.subscriptions().len();
             let whose =
                 if secret.get("mappings").is_some_and(Value::is_array) { "own" } else { "preset" };
+            let signed = match access.signed {
+                Signed::Body => "the whole body must be signed",
+                Signed::FirstElement => {
+                    "the first event of a list must be signed, the others may be anybody's"
+                }
+            };
+            let age = access.max_age.map_or_else(
+                || "of any time".to_owned(),
+                |age| format!("up to {} s from now", age.as_secs()),
+            );
             format!(
-                "webhook is open to {secrets} shared secret(s), with {mappings} {whose} mapping(s)"
+                "webhook is open to {secrets} shared secret(s), with {mappings} {whose} mapping(s); {signed}, {age}"
             )
         }
     };

@@ -2,7 +2,7 @@
 //! to send rejected items again. Against AWS, or against a running sandbox.
 //!
 //! # Layout
-//! * [`check`]: what is wrong with an application's secret.
+//! * [`check`]: what is wrong with an application's secret; `unsafe_secret`: what it must not hold in production.
 //! * [`erase`]: removes what the queues keep of a person.
 //! * [`explain`]: what an event, a request body or a record would do.
 //! * [`hash_id`]: how a user or device id appears in logs.
@@ -19,3 +19,4 @@ pub mod hash_id;
 pub mod redrive;
 pub mod terminal;
 pub mod track_properties;
+pub mod unsafe_secret;

@@ -12,6 +12,7 @@ use world::faults::Fault;
 use world::pushwoosh::Pushwoosh;
 use world::segment::Segment;
 
+use crate::access;
 use crate::deployed::TOPIC;
 use crate::http::{self, Request, Response};
 use crate::lambda::Function;
@@ -52,7 +53,7 @@ impl Control {
             return self.invoke(function, request).await;
         }
         if path == "/" {
-            return http::answer(200, "text/html; charset=utf-8", include_str!("page.html"));
+            return access::page();
         }
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let Some(("_sandbox", parts)) = parts.split_first().map(|(first, rest)| (*first, rest))

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -15,6 +16,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use world::reply::{Connection, Exchange, Reply};
+
+use crate::access::Access;
 
 /// Larger than anything that AWS or the upstreams take.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -37,21 +40,35 @@ impl fmt::Display for Dropped {
 
 impl std::error::Error for Dropped {}
 
-/// Serves until the process ends. A handler that returns nothing drops the connection.
+/// Serves programs on this machine until the process ends. A handler that returns nothing drops the
+/// connection.
 pub(crate) async fn serve<H, F>(listener: TcpListener, handler: H)
 where
     H: Fn(Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Option<Response>> + Send + 'static,
 {
+    serve_to(Access::default(), listener, handler).await;
+}
+
+/// Serves whoever has access.
+pub(crate) async fn serve_to<H, F>(access: Access, listener: TcpListener, handler: H)
+where
+    H: Fn(Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Option<Response>> + Send + 'static,
+{
+    let access = Arc::new(access);
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
-        let handler = handler.clone();
+        let (handler, access) = (handler.clone(), Arc::clone(&access));
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let handler = handler.clone();
+            let (handler, access) = (handler.clone(), Arc::clone(&access));
             async move {
                 let (parts, body) = request.into_parts();
+                if let Some(refusal) = access.refusal(&parts.headers) {
+                    return Ok(refusal);
+                }
                 match Limited::new(body, MAX_BODY).collect().await {
                     Ok(body) => {
                         handler(Request::from_parts(parts, body.to_bytes())).await.ok_or(Dropped)

@@ -12,6 +12,7 @@
 //! * `standin`: serves the models of Secrets Manager, SQS, DynamoDB, Pushwoosh and Segment.
 //! * `apps`: the applications' secrets.
 //! * `control`: the routes below `/_sandbox`, and the page.
+//! * `access`: who may talk to the servers on this machine.
 //! * `logs`: what the functions write.
 
 #![expect(
@@ -19,6 +20,7 @@
     reason = "the sandbox is the real world: it runs in real time"
 )]
 
+mod access;
 mod apps;
 mod control;
 pub mod deployed;

@@ -17,6 +17,9 @@ pub struct Options {
     /// Address to serve on; port 0 picks one
     #[arg(long, default_value = "127.0.0.1:8787")]
     pub listen: SocketAddr,
+    /// Name under which it is reached, beside localhost and addresses; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub host: Vec<String>,
     /// JSON file with an object of applications: code → the content of its secret
     #[arg(long, value_name = "FILE")]
     pub apps: Option<PathBuf>,

@@ -19,6 +19,7 @@ use world::pushwoosh::{self, Pushwoosh};
 use world::queue_mapping::QueueMapping;
 use world::segment::{self, Segment};
 
+use crate::access::{self, Access};
 use crate::apps::{self, Apps};
 use crate::control::{Control, Standins};
 use crate::deployed::{
@@ -105,9 +106,10 @@ pub async fn serve(flags: Options) -> Result<()> {
     let destination = Arc::clone(destination);
     let control =
         Arc::new(Control { destination, functions: functions.clone(), topic, standins, logs });
-    tasks.spawn(endless(http::serve(listener, move |request| {
+    let names = Access::with_names(&flags.host);
+    tasks.spawn(endless(http::serve_to(names, listener, move |request| {
         let control = Arc::clone(&control);
-        async move { Some(control.handle(request).await) }
+        async move { Some(access::guarded(control.handle(request).await)) }
     })));
     tasks.spawn(stopped());
     tokio::select! {

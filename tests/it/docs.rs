@@ -252,7 +252,8 @@ fn configuration() {
          | Segment, region `us` | `{SEGMENT_US_URL}` |\n\
          | Segment, region `eu` | `{SEGMENT_EU_URL}` |\n"
     );
-    compare("CONFIGURATION.md", &[("variables", variables), ("hosts", hosts)]);
+    let tables = [("variables", variables), ("hosts", hosts), ("limits", crate::limits::limits())];
+    compare("CONFIGURATION.md", &tables);
 }
 
 #[test]
@@ -287,7 +288,8 @@ fn reasons() {
         )
         .unwrap();
     }
-    compare("OPERATIONS.md", &[("reasons", table)]);
+    let tables = [("reasons", table), ("denials", crate::limits::denials())];
+    compare("OPERATIONS.md", &tables);
 }
 
 /// What codes cost that are not an application's follows from the limits in the code.

@@ -11,10 +11,13 @@
 
 mod destination;
 mod docs;
+mod doors;
 mod environments;
 mod erase;
 mod events;
 mod explain;
+mod limits;
+mod openapi;
 mod queries;
 mod redrive;
 mod reliability;

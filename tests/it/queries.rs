@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::sandbox::Sandbox;
 
 /// The names in the saved queries, but for what Logs Insights has itself and for words of its language.
 fn names() -> BTreeSet<String> {
-    const WORDS: [&str; 24] = [
+    const WORDS: [&str; 27] = [
         "fields",
         "filter",
         "sort",
@@ -33,6 +34,9 @@ fn names() -> BTreeSet<String> {
         "message",
         "level",
         "error",
+        "sum",
+        "lines",
+        "left_out",
     ];
     let template = include_str!("../../deploy/observability.yaml");
     let mut names = BTreeSet::new();
@@ -60,6 +64,8 @@ async fn the_saved_queries_name_fields_that_logs_have() {
     );
     sandbox.post("track-user", &json!({"user_id": "u1", "attributes": {"unknown": 1}})).await;
     sandbox.post("post-events", &json!({"events": [{"user_id": "u1", "name": "E"}]})).await;
+    let ping = "/integration-segment/v1/ping";
+    sandbox.send_as(Method::POST, ping, "", "DEMO0-00001", "wrong").await;
     sandbox.faults("pushwoosh", &json!([{"status": 429, "times": 1}])).await;
     sandbox.post("track-user", &json!({"user_id": "u1", "attributes": {"a": 1}})).await;
     sandbox

@@ -13,15 +13,15 @@ fn check(name: &str, secret: &str) -> (bool, String) {
 
 #[test]
 fn a_secret_says_what_each_function_will_do_with_it() {
-    let secret = json!({"pushwoosh": {"api_token": "marker"}, "segment": {"write_key": "marker", "region": "eu", "events": "push sent, nonsense"},
-        "webhook": {"shared_secret": ["marker", "marker2"], "secret": 5}});
+    let secret = json!({"pushwoosh": {"api_token": "marker-0123456789"}, "segment": {"write_key": "marker-0123456789", "region": "eu", "events": "push sent"},
+        "webhook": {"shared_secret": ["marker-0123456789", "marker-0123456780"], "secret": 5, "max_age_s": 60}});
     let (ok, said) = check("secret-good.json", &secret.to_string());
     assert!(ok);
     for part in [
         "https://api.pushwoosh.com",
-        "open to 2 shared secret(s), with 2 preset mapping(s)",
+        "open to 2 shared secret(s), with 2 preset mapping(s); the whole body must be signed, up to 60 s from now",
         "https://events.eu1.segmentapis.com/v1: Push Sent",
-        "warning: segment.events names an unknown event: nonsense",
+        "warning: webhook.max_age_s is less than 14400",
         "warning: unknown field webhook.secret",
     ] {
         assert!(said.contains(part), "{part} in {said}");
@@ -50,6 +50,36 @@ fn what_cannot_be_used_is_named() {
     }
 }
 
+/// The functions would use these.
+#[test]
+fn what_is_unsafe_in_production_is_refused() {
+    for (pointer, value, part) in [
+        ("/pushwoosh/api_token", json!("short"), "pushwoosh.api_token has fewer than 16"),
+        ("/webhook/shared_secret", json!("…"), "webhook.shared_secret is a placeholder"),
+        (
+            "/pushwoosh/base_url",
+            json!("http://api.pushwoosh.com"),
+            "pushwoosh.base_url must be https",
+        ),
+        (
+            "/segment/events",
+            json!("Push Sennt"),
+            "segment.events names an unknown event: Push Sennt",
+        ),
+    ] {
+        let mut secret = json!({
+            "pushwoosh": {"api_token": "0123456789abcdef", "base_url": ""},
+            "segment": {"write_key": "0123456789abcdef", "events": ""},
+            "webhook": {"shared_secret": "0123456789abcdef"},
+        });
+        assert!(check("secret-safe.json", &secret.to_string()).0);
+        *secret.pointer_mut(pointer).unwrap() = value;
+        assert!(Application::read("A", &secret).is_ok());
+        let (ok, said) = check("secret-unsafe.json", &secret.to_string());
+        assert!(!ok && said.contains(&format!("refused: {part}")), "{said}");
+    }
+}
+
 /// Whoever writes secrets with the schema gets what the functions read.
 #[test]
 fn the_schema_agrees_with_the_code() {
@@ -59,7 +89,7 @@ fn the_schema_agrees_with_the_code() {
     let full = json!({
         "pushwoosh": {"api_token": "t", "base_url": "https://api.pushwoosh.com"},
         "segment": {"write_key": "k", "region": "us", "base_url": "https://api.segment.io/v1", "events": "Push Sent"},
-        "webhook": {"shared_secret": "s"},
+        "webhook": {"shared_secret": "s", "signed": "body", "max_age_s": 18_000},
         "mappings": [{"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": {}}],
     });
     assert!(platform::application::warnings(&full).is_empty());
@@ -86,6 +116,8 @@ fn the_schema_agrees_with_the_code() {
         "/segment/events",
         "/webhook",
         "/webhook/shared_secret",
+        "/webhook/signed",
+        "/webhook/max_age_s",
         "/mappings",
     ] {
         for other in &others {
@@ -109,7 +141,9 @@ fn the_schema_agrees_with_the_code() {
 
 #[test]
 fn an_id_is_shown_as_logs_have_it() {
-    let (ok, hash) = command(&["hash-id", "u1"]);
-    assert!(ok);
-    assert_eq!(hash.trim(), platform::telemetry::hashed("u1"));
+    for salt in ["", "arn:aws:cloudformation:eu-central-1:123456789012:stack/s/1"] {
+        let (ok, hash) = command(&["hash-id", "u1", "--salt", salt]);
+        assert!(ok);
+        assert_eq!(hash.trim(), platform::telemetry::hashed_with(salt, "u1"));
+    }
 }

@@ -67,6 +67,11 @@ impl Setting {
         matches!(self.0.expected, Expected::Flag)
     }
 
+    /// Whether it is a list of known words.
+    pub(crate) fn is_list_of_words(&self) -> bool {
+        matches!(self.0.expected, Expected::TrackProperties)
+    }
+
     /// Whether the functions start with this value.
     pub(crate) fn accepts(&self, value: &str) -> bool {
         let required = VARIABLES.iter().filter(|variable| variable.default.is_none());

@@ -7,7 +7,7 @@
 //! # Layout
 //! * `code`: what the code says; no other file names the code's types.
 //! * `translated`: the templates.
-//! * `alarms`, `limits`, `permissions`, `queues`, `settings`, `topic`: the checks.
+//! * `alarms`, `api`, `limits`, `permissions`, `queues`, `settings`, `topic`: the checks.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +18,7 @@
 )]
 
 mod alarms;
+mod api;
 mod code;
 mod limits;
 mod permissions;

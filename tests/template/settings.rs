@@ -86,7 +86,7 @@ fn check_values(problems: &mut Problems, place: &str, properties: &Value, settin
     }
     // A pattern that lists words, such as ^$|^(a|b)(,(a|b))?$, accepts each of them.
     let pattern = properties["AllowedPattern"].as_str().unwrap_or_default();
-    if setting.default() == Some("") {
+    if setting.is_list_of_words() {
         let words = pattern.split(|c: char| !(c.is_alphanumeric() || c == '_'));
         for word in words.filter(|word| !word.is_empty()) {
             let accepted = setting.accepts(word);

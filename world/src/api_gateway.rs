@@ -187,7 +187,13 @@ mod tests {
         assert_eq!(request(&[], &body), Err(413));
         let headers = [("a".to_owned(), "x".repeat(11_000))];
         assert_eq!(request(&headers, &[]), Err(431));
-        assert!(request(&[], &body[..5_000_000]).is_ok());
+        let envelope = request(&[], b"x").unwrap().len() - 1;
+        assert_eq!(request(&[], &body[..MAX_EVENT - envelope]).unwrap().len(), MAX_EVENT);
+        assert_eq!(request(&[], &body[..=MAX_EVENT - envelope]), Err(413));
+        let headers = |bytes| [("a".to_owned(), "x".repeat(bytes - 2))];
+        let (most, beyond) = (headers(MAX_HEADERS), headers(MAX_HEADERS + 1));
+        assert!(request(&most, &[]).is_ok());
+        assert_eq!(request(&beyond, &[]), Err(431));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Who calls: an application of which the caller holds the API key, or a shared secret.
+//! Who calls: an application of which the caller holds the API key.
 //!
 //! Invariants: keys are compared in constant time. A caller is refused only on proof: both versions of
 //! the secret were just read, and neither has the key. Everything else is answered with 503, or Segment
@@ -15,11 +15,29 @@ use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 
 use crate::Destination;
+use crate::denial::Denial;
 use crate::event::{HttpRequest, HttpResponse};
-use crate::signature;
 
 /// Scheme of the `Authorization` header.
 const SCHEME: &str = "token";
+
+/// On whose behalf a request is worked on.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    /// The application.
+    pub(crate) application: Arc<Application>,
+    /// Which items are known to be from somebody who holds the key.
+    pub(crate) known: Known,
+}
+
+/// Which items of a request are known to be from somebody who holds the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// All of them.
+    All,
+    /// The first; the others may be anybody's.
+    First,
+}
 
 impl Destination {
     /// The application of the `X-PW-Appcode` header, where the caller presents its key.
@@ -28,9 +46,7 @@ impl Destination {
         request: &HttpRequest,
         deadline: Instant,
     ) -> Result<Arc<Application>, HttpResponse> {
-        let code = request
-            .header("x-pw-appcode")
-            .ok_or_else(|| HttpResponse::message(400, "missing application code"))?;
+        let code = request.header("x-pw-appcode").ok_or(Denial::NoCode)?;
         let presented = request.header("authorization").and_then(token).unwrap_or_default();
         let application = self.application(code, deadline).await?;
         needs(code, &application, &[Section::Pushwoosh])?;
@@ -50,64 +66,11 @@ impl Destination {
             proves(code, &versions, &[Section::Pushwoosh])?;
             exists = versions.current.pushwoosh.is_some();
         }
-        if !exists {
-            tracing::warn!(app.code = code, "the application's secret has no pushwoosh.api_token");
-            return Err(HttpResponse::message(400, "application not found"));
-        }
-        tracing::warn!(app.code = code, "a caller without the application's key was refused");
-        Err(HttpResponse::message(401, "unauthorized"))
-    }
-
-    /// The application with this code, where the request is signed with one of its shared secrets,
-    /// before or after a rotation. `first` is the first element of a list.
-    pub(crate) async fn by_signature(
-        &self,
-        code: &str,
-        request: &HttpRequest,
-        first: Option<&[u8]>,
-        deadline: Instant,
-    ) -> Result<Arc<Application>, HttpResponse> {
-        let application = self.application(code, deadline).await?;
-        let sections = [Section::Pushwoosh, Section::Webhook];
-        needs(code, &application, &sections)?;
-        let signature = request.header("x-signature").unwrap_or_default();
-        let fits = |application: &Application| {
-            application.pushwoosh.is_some()
-                && signature::is_valid(
-                    &application.webhook_secrets,
-                    signature,
-                    &request.body,
-                    first,
-                )
-        };
-        let admit = |application: Arc<Application>| {
-            needs(code, &application, &[Section::Mappings]).map(|()| application)
-        };
-        if fits(&application) {
-            return admit(application);
-        }
-        let mut closed = is_closed(&application);
-        if !signature.is_empty() {
-            let versions = self.versions(code, deadline).await?;
-            if let Some(application) = who_fits(&versions, fits) {
-                return admit(application);
-            }
-            proves(code, &versions, &sections)?;
-            closed = is_closed(&versions.current);
-        }
-        if closed {
-            tracing::warn!(
-                app.code = code,
-                "a webhook was refused: the application's secret has no webhook.shared_secret, or no pushwoosh.api_token"
-            );
-            return Err(HttpResponse::message(403, "the webhook of this application is closed"));
-        }
-        tracing::warn!(app.code = code, "a webhook without the right x-signature was refused");
-        Err(HttpResponse::message(401, "unauthorized"))
+        Err(if exists { Denial::WrongKey } else { Denial::NoDestination }.into())
     }
 
     /// Settings of an application, or the response to a caller who names one that cannot be had.
-    async fn application(
+    pub(crate) async fn application(
         &self,
         code: &str,
         deadline: Instant,
@@ -118,7 +81,11 @@ impl Destination {
     }
 
     /// Both versions of the settings of an application, read just now.
-    async fn versions(&self, code: &str, deadline: Instant) -> Result<Versions, HttpResponse> {
+    pub(crate) async fn versions(
+        &self,
+        code: &str,
+        deadline: Instant,
+    ) -> Result<Versions, HttpResponse> {
         let deadline = deadline.min(self.clock.now() + CALLERS_LOOKUP);
         let versions = self.secrets.versions(code, deadline).await;
         versions.map_err(|error| no_settings(code, &error))
@@ -127,7 +94,7 @@ impl Destination {
 
 fn no_settings(code: &str, error: &SecretError) -> HttpResponse {
     match error {
-        SecretError::Unknown => HttpResponse::message(400, "application not found"),
+        SecretError::Unknown => Denial::UnknownApplication.into(),
         SecretError::Malformed(_) | SecretError::Unavailable(_) => {
             tracing::error!(app.code = code, error = %error, "a request was refused: its application's settings cannot be read");
             HttpResponse::unavailable()
@@ -144,12 +111,20 @@ fn who_fits(versions: &Versions, fits: impl Fn(&Application) -> bool) -> Option<
 }
 
 /// What a request needs of the settings must not be disabled.
-fn needs(code: &str, application: &Application, sections: &[Section]) -> Result<(), HttpResponse> {
+pub(crate) fn needs(
+    code: &str,
+    application: &Application,
+    sections: &[Section],
+) -> Result<(), HttpResponse> {
     refuse_for(code, sections, |section| application.is_disabled(section))
 }
 
 /// Only what was just read says that a key is wrong, and only once a rotation has settled.
-fn proves(code: &str, versions: &Versions, sections: &[Section]) -> Result<(), HttpResponse> {
+pub(crate) fn proves(
+    code: &str,
+    versions: &Versions,
+    sections: &[Section],
+) -> Result<(), HttpResponse> {
     if !versions.are_settled {
         tracing::warn!(app.code = code, "a caller has to repeat: the secret was rotated just now");
         return Err(HttpResponse::unavailable());
@@ -171,10 +146,6 @@ fn refuse_for(
         "a request was refused: a section of its application's secret cannot be used"
     );
     Err(HttpResponse::unavailable())
-}
-
-fn is_closed(application: &Application) -> bool {
-    application.webhook_secrets.is_empty() || application.pushwoosh.is_none()
 }
 
 fn matches(account: &PushwooshAccount, presented: &str) -> bool {
@@ -232,7 +203,8 @@ mod tests {
         mac.update(BODY.as_bytes());
         let signature = hex::encode(mac.finalize().into_bytes());
         let request = request(&json!({ "x-signature": signature }));
-        match destination(world).by_signature(code, &request, None, later(world)).await {
+        let body = crate::endpoint::Body::One(&request.body);
+        match destination(world).by_signature(code, &request, Some(&body), later(world)).await {
             Ok(_) => 200,
             Err(response) => response.status_code,
         }

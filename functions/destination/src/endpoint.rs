@@ -25,6 +25,8 @@ pub struct Endpoint {
     pub credential: Credential,
     /// What the items of its bodies are; nothing where it has none.
     pub kind: Option<ItemKind>,
+    /// Most items of a body.
+    pub max_items: usize,
     /// The items of a body, as they came.
     pub(crate) split: fn(&[u8]) -> Result<Body<'_>, HttpResponse>,
     /// The response, once every item has ended.

@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::denial::Denial;
+
 /// An HTTP request: the parts of the event that the function reads.
 #[derive(Debug)]
 pub struct HttpRequest {
@@ -17,6 +19,8 @@ pub struct HttpRequest {
     pub path: String,
     /// The bytes as the caller sent them.
     pub body: Vec<u8>,
+    /// The address that the request came from, as the gateway saw it.
+    pub address: Option<String>,
     headers: aws_lambda_events::http::HeaderMap,
 }
 
@@ -35,6 +39,7 @@ impl HttpRequest {
             method: event.request_context.http.method.to_string(),
             path: event.raw_path.unwrap_or_default(),
             body,
+            address: event.request_context.http.source_ip,
             headers: event.headers,
         })
     }
@@ -55,23 +60,32 @@ pub struct HttpResponse {
     headers: Map<String, Value>,
     /// Empty, or JSON text.
     pub body: String,
+    /// Why the request was denied, where it was; for counters and logs.
+    #[serde(skip)]
+    pub denial: Option<Denial>,
 }
 
 impl HttpResponse {
     /// Success, with the empty body that Pushwoosh's service answers.
     pub fn ok() -> Self {
-        Self { status_code: 200, headers: Map::new(), body: String::new() }
+        Self { status_code: 200, headers: Map::new(), body: String::new(), denial: None }
     }
 
     /// A JSON body.
     pub fn json(status_code: u16, body: &Value) -> Self {
         let content_type = ("content-type".to_owned(), "application/json".into());
-        Self { status_code, headers: Map::from_iter([content_type]), body: body.to_string() }
+        let headers = Map::from_iter([content_type]);
+        Self { status_code, headers, body: body.to_string(), denial: None }
     }
 
     /// An error that concerns the whole request.
     pub fn message(status_code: u16, message: &str) -> Self {
         Self::json(status_code, &json!({ "message": message }))
+    }
+
+    /// The request was denied.
+    pub(crate) fn denied(denial: Denial, message: &str) -> Self {
+        Self { denial: Some(denial), ..Self::message(denial.status(), message) }
     }
 
     /// The body could not be decoded, in the words of Pushwoosh's service.
@@ -86,7 +100,7 @@ impl HttpResponse {
     pub fn too_many_items(limit: usize) -> Self {
         let message =
             format!("a request may have at most {limit} items: send them in several requests");
-        Self::message(413, &message)
+        Denial::TooManyItems.with_message(&message)
     }
 
     /// Something could be neither delivered nor kept: the caller must resend the request.

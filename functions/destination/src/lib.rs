@@ -7,18 +7,21 @@
 //! # Layout
 //! * [`event`]: what invokes the function, and what it answers.
 //! * [`endpoint`]: what an endpoint is; [`endpoints`]: the routes, with a file for each.
-//! * `caller`: which application, and whether the caller holds its key; [`signature`]: whether a
-//!   webhook's sender holds the shared secret.
+//! * `caller`: which application, and whether the caller holds its key; `sender`: whether the sender of raw
+//!   events holds its shared secret, by the [`signature`].
+//! * [`denial`]: why a request is not worked on.
 //! * `split`: the items of a request's list, up to the limit.
 //! * `process`: from items to outcomes, the same for every route.
 //! * `seen`: raw events that were sent before and need not be sent again.
 
 mod caller;
+pub mod denial;
 pub mod endpoint;
 pub mod endpoints;
 pub mod event;
 mod process;
 mod seen;
+mod sender;
 pub mod signature;
 mod split;
 #[cfg(test)]
@@ -37,6 +40,8 @@ use platform::settings::Settings;
 use platform::{Deadlines, Function, Invocation, Platform};
 use pushwoosh::delivery::Delivery;
 
+use crate::caller::{Caller, Known};
+use crate::denial::{Denial, Denials};
 use crate::endpoint::{Body, Credential};
 use crate::endpoints::Route;
 use crate::event::{HttpRequest, HttpResponse};
@@ -61,6 +66,7 @@ pub struct Destination {
     queues: Arc<Queues>,
     ledger: Arc<Ledger>,
     seen: seen::Seen,
+    denials: Denials,
 }
 
 impl Function for Destination {
@@ -73,6 +79,7 @@ impl Function for Destination {
         Self {
             delivery: Delivery::new(&platform),
             seen: seen::Seen::default(),
+            denials: Denials::new(platform.clock.clone()),
             settings: platform.settings,
             secrets: platform.secrets,
             queues: platform.queues,
@@ -94,7 +101,12 @@ impl Function for Destination {
     ) -> Result<HttpResponse, Infallible> {
         Ok(match HttpRequest::read(event) {
             Ok(request) => {
-                self.respond(&request, invocation).await.unwrap_or_else(|response| response)
+                let response = self.respond(&request, invocation).await;
+                let response = response.unwrap_or_else(|response| response);
+                if let Some(denial) = response.denial {
+                    self.denials.report(denial, &request, invocation);
+                }
+                response
             }
             Err(response) => response,
         })
@@ -109,25 +121,30 @@ impl Destination {
         invocation: &Invocation,
     ) -> Result<HttpResponse, HttpResponse> {
         let (route, code) = Route::find(&request.method, &request.path)?;
+        if !self.settings.allowed_addresses.allow(request.address.as_deref()) {
+            return Err(Denial::Address.into());
+        }
         let endpoint = route.endpoint();
         let body = (endpoint.split)(&request.body);
         let deadline = invocation.deadlines.end;
-        let application = match endpoint.credential {
-            Credential::ApiKey => self.by_api_key(request, deadline).await?,
+        let caller = match endpoint.credential {
+            Credential::ApiKey => {
+                let application = self.by_api_key(request, deadline).await?;
+                Caller { application, known: Known::All }
+            }
             Credential::Signature => {
-                let first = body.as_ref().ok().and_then(Body::first_of_list);
-                self.by_signature(code, request, first, deadline).await?
+                self.by_signature(code, request, body.as_ref().ok(), deadline).await?
             }
         };
         // Only now: an unauthenticated caller learns nothing about the body.
         let body = body?;
         if matches!(body, Body::TooMany(_)) {
-            return Err(HttpResponse::too_many_items(split::MAX_ITEMS));
+            return Err(HttpResponse::too_many_items(endpoint.max_items));
         }
         let results = match endpoint.kind {
             Some(kind) => {
                 let items = (request.body.as_slice(), body.items());
-                self.process(&application, kind, items, invocation).await
+                self.process(&caller, kind, items, invocation).await
             }
             None => Vec::new(),
         };

@@ -14,16 +14,17 @@ use mapping::{
     Cause, Disposition, Item, ItemKind, Origin, Outcome, Parked, Plan, Planned, Reason, Refusal,
     Rules, Work,
 };
+use platform::Invocation;
 use platform::clock;
 use platform::ledger::LIVE_WAIT;
 use platform::message::{Message, Reject};
 use platform::telemetry::hashed;
-use platform::{Application, Invocation};
 use pushwoosh::delivery::PlanOutcome;
 use pushwoosh::order;
 use tokio::sync::Semaphore;
 
 use crate::Destination;
+use crate::caller::{Caller, Known};
 
 /// How an item ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +50,28 @@ impl From<Outcome> for Pending {
 /// What the items of a request have in common.
 struct Request<'a> {
     rules: Rules<'a>,
+    known: Known,
     invocation: &'a Invocation,
     /// Something of the application may be waiting.
     unsettled: bool,
     /// How many are sent at the same time.
     slots: Semaphore,
+}
+
+impl Request<'_> {
+    /// What is to be sent for an item. A deletion that may be anybody's is not taken.
+    fn plan(&self, index: usize, item: &Item<'_>) -> Result<Planned, Refusal> {
+        let planned = item.plan(&self.rules)?;
+        let is_known = self.known == Known::All || index == 0;
+        if is_known || !deletes(&planned) {
+            return Ok(planned);
+        }
+        Err(Reason::UnsignedDeletion.into())
+    }
+}
+
+fn deletes(planned: &Planned) -> bool {
+    matches!(&planned.work, Work::Pushwoosh(plan) if plan.deletes().is_some())
 }
 
 /// What keeps the later items of a person from being sent.
@@ -70,11 +88,12 @@ impl Destination {
     /// Works on the items of a request, of which `body` is the whole body.
     pub(crate) async fn process(
         &self,
-        application: &Application,
+        caller: &Caller,
         kind: ItemKind,
         (body, items): (&[u8], &[&[u8]]),
         invocation: &Invocation,
     ) -> Vec<ItemResult> {
+        let Caller { application, known } = caller;
         let code = application.code.as_str();
         let items: Vec<Item<'_>> = items
             .iter()
@@ -108,6 +127,7 @@ impl Destination {
             .collect();
         let request = Request {
             rules: application.rules(&[], invocation.received),
+            known: *known,
             invocation,
             unsettled,
             slots: Semaphore::new(self.settings.concurrency),
@@ -163,7 +183,7 @@ impl Destination {
         for index in indexes {
             let Some(item) = items.get(index) else { continue };
             // Several plans of one person are held until it is known what has an order.
-            let planned = item.plan(&request.rules);
+            let planned = request.plan(index, item);
             let is_ordered = |planned: &Planned| match &planned.work {
                 Work::Pushwoosh(plan) => order::is_ordered(plan),
                 Work::Segment(_) => false,
@@ -173,7 +193,7 @@ impl Destination {
                 continue;
             }
             ended.extend(self.together(std::mem::take(&mut together), block, request).await);
-            let deletes = matches!(&planned, Ok(Planned { work: Work::Pushwoosh(plan), .. }) if plan.deletes().is_some());
+            let deletes = planned.as_ref().is_ok_and(deletes);
             let result = self.one((index, item, Some(planned)), block, request).await;
             if matches!(result.1.result.outcome, Outcome::Parked(_)) && block != Block::All {
                 block = if deletes { Block::All } else { Block::Ordered };
@@ -203,7 +223,8 @@ impl Destination {
         // The semaphore is never closed.
         let _slot = request.slots.acquire().await.ok();
         let rules = &request.rules;
-        let Planned { work, refusals } = match planned.unwrap_or_else(|| item.plan(rules)) {
+        let Planned { work, refusals } = match planned.unwrap_or_else(|| request.plan(index, item))
+        {
             Ok(planned) => planned,
             Err(refusal) => return (index, refused(item, rules, &refusal)),
         };

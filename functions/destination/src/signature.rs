@@ -1,8 +1,8 @@
 //! The `x-signature` of Segment's webhooks: HMAC-SHA1 of the body in hexadecimal digits, keyed with
 //! the shared secret.
 //!
-//! A single event is signed as a whole. Of a list Segment signs the first element only, which
-//! leaves the others unsigned; a signature over the whole body, as is proposed there, is taken too.
+//! A single event is signed as a whole. Of a list Segment signs the first element only, which leaves the
+//! others unsigned; a signature over the whole body, as is proposed there, is told apart from it.
 //! Facts: `packages/destination-actions/src/destinations/webhook` of Segment's action-destinations.
 //!
 //! Invariants: the bytes are those that came, never serialized anew; the comparison takes the same
@@ -12,17 +12,28 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 
-/// Whether a signature was made with one of the secrets. `first` is the first element of a list.
-pub fn is_valid(
+/// Bytes of a signature.
+const DIGEST_BYTES: usize = 20;
+
+/// What of a request is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// All of it.
+    Whole,
+    /// The first element of its list.
+    FirstElement,
+}
+
+/// What a signature covers that was made with one of the secrets; nothing where it is none. `first` is the
+/// first element of a list.
+pub fn coverage(
     secrets: &[SecretString],
     signature: &str,
     body: &[u8],
     first: Option<&[u8]>,
-) -> bool {
-    let mut digest = [0; 20];
-    if hex::decode_to_slice(signature, &mut digest).is_err() {
-        return false;
-    }
+) -> Option<Coverage> {
+    let mut digest = [0; DIGEST_BYTES];
+    hex::decode_to_slice(signature, &mut digest).ok()?;
     let signs = |secret: &SecretString, message: &[u8]| {
         let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret.expose_secret().as_bytes()) else {
             return false;
@@ -30,11 +41,15 @@ pub fn is_valid(
         mac.update(message);
         mac.verify_slice(&digest).is_ok()
     };
-    secrets.iter().any(|secret| {
+    secrets.iter().find_map(|secret| {
         // Both are always computed: the time taken must not depend on the input.
         let whole = signs(secret, body);
         let element = first.is_some_and(|first| signs(secret, first));
-        whole || element
+        match (whole, element) {
+            (true, _) => Some(Coverage::Whole),
+            (false, true) => Some(Coverage::FirstElement),
+            (false, false) => None,
+        }
     })
 }
 
@@ -56,8 +71,12 @@ mod tests {
         let secrets = ["new".into(), "key".into()];
         let (body, first): (&[u8], &[u8]) = (br#"[{"a":1},{"b":2}]"#, br#"{"a":1}"#);
         assert_eq!(sign("key", first), OF_ELEMENT);
-        for signature in [sign("key", body), sign("key", first), sign("new", body)] {
-            assert!(is_valid(&secrets, &signature, body, Some(first)));
+        for (signature, covered) in [
+            (sign("key", body), Coverage::Whole),
+            (sign("new", body), Coverage::Whole),
+            (sign("key", first), Coverage::FirstElement),
+        ] {
+            assert_eq!(coverage(&secrets, &signature, body, Some(first)), Some(covered));
         }
         let wrong = [
             String::new(),
@@ -69,9 +88,9 @@ mod tests {
             "zz".repeat(20),
         ];
         for signature in wrong {
-            assert!(!is_valid(&secrets, &signature, body, Some(first)), "{signature}");
+            assert_eq!(coverage(&secrets, &signature, body, Some(first)), None, "{signature}");
         }
-        assert!(!is_valid(&[], &sign("key", body), body, None));
-        assert!(!is_valid(&secrets, &sign("key", first), body, None));
+        assert_eq!(coverage(&[], &sign("key", body), body, None), None);
+        assert_eq!(coverage(&secrets, &sign("key", first), body, None), None);
     }
 }

@@ -10,24 +10,24 @@ use serde_json::value::RawValue;
 
 use crate::endpoint::Body;
 
-/// Most items of a request: twice what Segment's own destination sends in one (1,000 events). 200,000
-/// items took 25 s and nearly all of the function's 256 MB.
-/// <https://github.com/segmentio/action-destinations#batching-requests>
-pub(crate) const MAX_ITEMS: usize = 2_000;
-
-/// The items of a body that is a list; nothing where it is none.
-pub(crate) fn list(body: &[u8]) -> Option<Body<'_>> {
-    split(body, |json, items| json.deserialize_seq(items))
+/// The items of a body that is a list, up to so many; nothing where it is none.
+pub(crate) fn list(body: &[u8], max_items: usize) -> Option<Body<'_>> {
+    split(body, max_items, |json, items| json.deserialize_seq(items))
 }
 
-/// The items of the list under this name, in a body that is an object; nothing where there is none.
-pub(crate) fn list_in_object<'a>(body: &'a [u8], name: &'static str) -> Option<Body<'a>> {
-    split(body, |json, items| json.deserialize_map(Object { name, items }))
+/// The items of the list under this name, up to so many, in a body that is an object; nothing where there is none.
+pub(crate) fn list_in_object<'a>(
+    body: &'a [u8],
+    name: &'static str,
+    max_items: usize,
+) -> Option<Body<'a>> {
+    split(body, max_items, |json, items| json.deserialize_map(Object { name, items }))
 }
 
 /// Splits a body, and reads nothing of it beyond the limit.
 fn split<'a>(
     body: &'a [u8],
+    max_items: usize,
     read: impl FnOnce(
         &mut serde_json::Deserializer<serde_json::de::SliceRead<'a>>,
         Items<'_, 'a>,
@@ -35,7 +35,7 @@ fn split<'a>(
 ) -> Option<Body<'a>> {
     let first = Cell::new(None);
     let mut json = serde_json::Deserializer::from_slice(body);
-    let items = read(&mut json, Items { first_of_too_many: &first });
+    let items = read(&mut json, Items { max_items, first_of_too_many: &first });
     if let Some(first) = first.get() {
         return Some(Body::TooMany(first));
     }
@@ -46,6 +46,7 @@ fn split<'a>(
 
 /// Reads a list. Beyond the limit it gives up, and leaves the first item behind.
 struct Items<'c, 'a> {
+    max_items: usize,
     first_of_too_many: &'c Cell<Option<&'a [u8]>>,
 }
 
@@ -67,7 +68,7 @@ impl<'a> Visitor<'a> for Items<'_, 'a> {
     fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut items: Self::Value = Vec::new();
         while let Some(item) = list.next_element::<&RawValue>()? {
-            if items.len() == MAX_ITEMS {
+            if items.len() == self.max_items {
                 self.first_of_too_many.set(items.first().copied());
                 return Err(A::Error::custom("too many items"));
             }
@@ -108,6 +109,8 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
 mod tests {
     use super::*;
 
+    const MAX_ITEMS: usize = 20;
+
     fn numbers(number: usize, end: &str) -> String {
         let items: Vec<String> = (0..number).map(|item| item.to_string()).collect();
         format!("[{}{end}", items.join(","))
@@ -116,24 +119,24 @@ mod tests {
     #[test]
     fn a_list_is_split_up_to_the_limit() {
         let text = numbers(MAX_ITEMS, "]");
-        assert_eq!(list(text.as_bytes()).unwrap().items().len(), MAX_ITEMS);
+        assert_eq!(list(text.as_bytes(), MAX_ITEMS).unwrap().items().len(), MAX_ITEMS);
         let text = numbers(MAX_ITEMS + 1, "]");
-        assert_eq!(list(text.as_bytes()), Some(Body::TooMany(b"0")));
+        assert_eq!(list(text.as_bytes(), MAX_ITEMS), Some(Body::TooMany(b"0")));
         let text = format!(r#"{{"a":[1],"events":{}}}"#, numbers(MAX_ITEMS + 1, "]"));
-        assert_eq!(list_in_object(text.as_bytes(), "events"), Some(Body::TooMany(b"0")));
+        assert_eq!(list_in_object(text.as_bytes(), "events", MAX_ITEMS), Some(Body::TooMany(b"0")));
     }
 
     /// What follows the first item beyond the limit is not even JSON.
     #[test]
     fn nothing_is_read_beyond_the_limit() {
         let text = numbers(MAX_ITEMS + 1, ", none");
-        assert_eq!(list(text.as_bytes()), Some(Body::TooMany(b"0")));
+        assert_eq!(list(text.as_bytes(), MAX_ITEMS), Some(Body::TooMany(b"0")));
     }
 
     #[test]
     fn what_is_no_list_is_refused() {
         for text in ["", "{}", "[1", "[1]]", "5"] {
-            assert_eq!(list(text.as_bytes()), None, "{text}");
+            assert_eq!(list(text.as_bytes(), MAX_ITEMS), None, "{text}");
         }
         for text in [
             "",
@@ -144,9 +147,9 @@ mod tests {
             r#"{"e":[1]}x"#,
             r#"{"e":{}}"#,
         ] {
-            assert_eq!(list_in_object(text.as_bytes(), "e"), None, "{text}");
+            assert_eq!(list_in_object(text.as_bytes(), "e", MAX_ITEMS), None, "{text}");
         }
-        let items = list_in_object(br#"{"e": [ {"a": 1} ,5]}"#, "e").unwrap();
+        let items = list_in_object(br#"{"e": [ {"a": 1} ,5]}"#, "e", MAX_ITEMS).unwrap();
         assert_eq!(items.items(), [br#"{"a": 1}"#.as_slice(), b"5"]);
     }
 }

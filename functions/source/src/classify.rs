@@ -14,6 +14,7 @@ use mapping::{Item, ItemKind, Origin, Outcome, Reason, Rules};
 use platform::application::{Section, SegmentAccount};
 use platform::message::{Message, Reject};
 use platform::secrets::SecretError;
+use platform::telemetry::{Count, Door};
 use platform::{Application, Invocation};
 use serde_json::value::RawValue;
 
@@ -146,7 +147,11 @@ impl Classifier<'_> {
                 let account = application.segment.as_ref().ok_or(Reason::NotConfigured)?;
                 (application.rules(properties, now), Some(account))
             }
-            Some(Err(SecretError::Unknown)) | None => return Err(Reason::NotConfigured),
+            Some(Err(SecretError::Unknown)) | None => {
+                let (door, kind) = (Door::Topic, "unknown_application");
+                self.invocation.tally.denied(door, kind, Count::DeniedUnknown, 1);
+                return Err(Reason::NotConfigured);
+            }
             // Which events it exports is asked when the calls are retried.
             Some(Ok(_) | Err(SecretError::Malformed(_) | SecretError::Unavailable(_))) => {
                 (Rules { track_properties: properties, ..Rules::of_presets(code) }, None)

@@ -8,6 +8,10 @@ use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 
+/// Most levels of lists and objects in an item: `serde_json` reads no deeper, so that no text can use up the stack.
+/// <https://docs.rs/serde_json/latest/serde_json/struct.Deserializer.html#method.disable_recursion_limit>
+pub const MAX_DEPTH: usize = 127;
+
 /// Bytes of an escape, `\uXXXX`.
 const ESCAPE_BYTES: usize = 6;
 
@@ -61,6 +65,14 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn a_text_is_read_up_to_the_deepest_level() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let read = |levels| read::<Value>(nested(levels).as_bytes());
+        assert!(read(MAX_DEPTH).is_ok());
+        assert!(read(MAX_DEPTH + 1).unwrap_err().to_string().contains("recursion limit"));
+    }
 
     #[test]
     fn half_a_pair_is_read_as_the_replacement_character() {

@@ -78,6 +78,9 @@ reasons! {
     NotForPushwoosh, "not_for_pushwoosh", Disregard,
         "The event's `integrations` withhold it from Pushwoosh.",
         "None, unless it is wanted: then its sender must set `Pushwoosh` in `integrations` to true. Track calls that `source` sent to Segment always withhold themselves.";
+    UnsignedDeletion, "unsigned_deletion", Reject,
+        "Only the first event of the list is signed, and the deletion is another one.",
+        "Switch batching off in Segment for the mapping that sends deletions, or sign the whole body. Redrive the item if the deletion is genuine.";
     NoMapping, "no_mapping", Disregard,
         "No mapping's trigger selects the event.",
         "None, unless it is wanted: then find the condition that fails with `cargo run -- explain`, and correct `mappings` of the application's secret.";

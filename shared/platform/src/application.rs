@@ -3,7 +3,7 @@
 //! ```json
 //! {"pushwoosh": {"api_token": "…", "base_url": "https://api.pushwoosh.com"},
 //!  "segment": {"write_key": "…", "region": "us", "events": "Push Sent, Email Bounced"},
-//!  "webhook": {"shared_secret": "…"},
+//!  "webhook": {"shared_secret": "…", "signed": "body", "max_age_s": 18000},
 //!  "mappings": [{"subscribe": "type = \"identify\"", "action": "updateUserProfile", "mapping": {}}]}
 //! ```
 //! Invariants: a key is never shown by `Debug`; every problem names the field and what is expected
@@ -12,6 +12,7 @@
 //! corrected.
 
 mod reader;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use mapping::tracking_log::{MessageEvent, OptionalProperty};
 use secrecy::SecretString;
 use segment_language::subscription::{self, Subscription};
 use serde_json::{Map, Value};
+
+pub use self::webhook::{MAX_AGE_S, SEGMENT_RETRIES, Signed, WebhookAccess};
 
 /// Pushwoosh's API where the secret names no other host.
 pub const PUSHWOOSH_BASE_URL: &str = "https://api.pushwoosh.com";
@@ -42,8 +45,8 @@ pub struct Application {
     pub pushwoosh: Option<PushwooshAccount>,
     /// What the source needs; without it the application's records are disregarded.
     pub segment: Option<SegmentAccount>,
-    /// Shared secrets of the webhook route, several during a rotation; none closes the route.
-    pub webhook_secrets: Vec<SecretString>,
+    /// What the webhook route asks of its callers.
+    pub webhook: WebhookAccess,
     /// The customer's own mappings, in place of the presets.
     subscriptions: Option<Arc<[Subscription]>>,
     /// The sections that are unusable in the newest version of the secret.
@@ -57,7 +60,7 @@ pub enum Section {
     Pushwoosh,
     /// Calls to Segment.
     Segment,
-    /// The webhook's shared secrets.
+    /// What the webhook asks of its callers.
     Webhook,
     /// Mappings of raw events.
     Mappings,
@@ -188,7 +191,7 @@ impl Application {
         let known = match section {
             Section::Pushwoosh => self.pushwoosh.is_some(),
             Section::Segment => self.segment.is_some(),
-            Section::Webhook => !self.webhook_secrets.is_empty(),
+            Section::Webhook => !self.webhook.secrets.is_empty(),
             // Where the secret had none, the presets are what was in use.
             Section::Mappings => !self.is_disabled(Section::Mappings),
         };
@@ -199,15 +202,27 @@ impl Application {
 /// Ignored or suspicious entries of a secret: unknown names in `segment.events`, mappings with faults,
 /// triggers that do not select what they seem to, unknown fields.
 pub fn warnings(secret: &Value) -> Vec<String> {
-    let list = secret.pointer("/segment/events").and_then(Value::as_str).unwrap_or_default();
-    let unknown = names(list).filter(|name| MessageEvent::parse(name).is_none());
+    let unknown = unknown_events(secret).into_iter();
     let mut warnings: Vec<String> =
         unknown.map(|name| format!("segment.events names an unknown event: {name}")).collect();
+    let access = secret.get("webhook").and_then(|section| WebhookAccess::read(section).ok());
+    if access.and_then(|access| access.max_age).is_some_and(|age| age < SEGMENT_RETRIES) {
+        warnings.push(format!(
+            "webhook.max_age_s is less than {}: what Segment sends again, for four hours, would be refused",
+            SEGMENT_RETRIES.as_secs()
+        ));
+    }
     if let Some(Value::Array(mappings)) = secret.get("mappings") {
         warnings.extend(subscription::read(mappings).problems);
     }
     warnings.extend(unknown_fields(secret));
     warnings
+}
+
+/// The names in `segment.events` that no event has.
+pub fn unknown_events(secret: &Value) -> Vec<&str> {
+    let list = secret.pointer("/segment/events").and_then(Value::as_str).unwrap_or_default();
+    names(list).filter(|name| MessageEvent::parse(name).is_none()).collect()
 }
 
 /// The parts of a secret.
@@ -223,7 +238,7 @@ fn unknown_fields(secret: &Value) -> Vec<String> {
     const PARTS: [(&str, &[&str]); 3] = [
         ("pushwoosh", &["api_token", "base_url"]),
         ("segment", &["write_key", "region", "base_url", "events"]),
-        ("webhook", &["shared_secret"]),
+        ("webhook", &["shared_secret", "signed", "max_age_s"]),
     ];
     let check = |prefix: &str, value: &Value, known: &[&str]| -> Vec<String> {
         let names = value.as_object().into_iter().flat_map(Map::keys);
@@ -270,7 +285,7 @@ mod tests {
         let segment = application.segment.as_ref().unwrap();
         assert_eq!(segment.base_url, SEGMENT_EU_URL);
         assert_eq!(segment.events, Some(vec![MessageEvent::PushSent, MessageEvent::EmailBounced]));
-        assert_eq!(application.webhook_secrets.len(), 2);
+        assert_eq!(application.webhook.secrets.len(), 2);
         assert_eq!(application.subscriptions().len(), 1);
         let warnings = warnings(&secret);
         assert_eq!(warnings.len(), 3);
@@ -283,7 +298,7 @@ mod tests {
     fn one_side_alone_is_enough() {
         let destination =
             Application::read("A", &json!({"pushwoosh": {"api_token": "t"}})).unwrap();
-        assert!(destination.segment.is_none() && destination.webhook_secrets.is_empty());
+        assert!(destination.segment.is_none() && destination.webhook.secrets.is_empty());
         assert_eq!(destination.subscriptions().len(), 2);
         let source =
             Application::read("A", &json!({"segment": {"write_key": "k", "events": " "}})).unwrap();
@@ -356,7 +371,7 @@ mod tests {
         let token = application.pushwoosh.as_ref().unwrap().api_token.expose_secret();
         let key = application.segment.as_ref().unwrap().write_key.expose_secret();
         assert_eq!((token, key), ("t2", "k1"));
-        assert_eq!(application.webhook_secrets[0].expose_secret(), "s1");
+        assert_eq!(application.webhook.secrets[0].expose_secret(), "s1");
         assert!(application.is_current(Section::Pushwoosh));
         for section in [Section::Segment, Section::Webhook, Section::Mappings] {
             assert!(!application.is_current(section) && !application.is_disabled(section));

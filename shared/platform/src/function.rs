@@ -124,6 +124,7 @@ impl<F: Function> Environment<F> {
         let tally = &invocation.tally;
         tally.time(Count::DurationMs, clock.elapsed(invocation.started));
         tally.add(Count::SecretsStale, self.platform.secrets.take_stale());
+        tally.add(Count::UnknownOverBudget, self.platform.secrets.take_over_budget());
         tally.add(Count::SecretsUnusable, self.platform.secrets.take_unusable().min(1));
         (result, invocation)
     }
@@ -133,6 +134,7 @@ impl<F: Function> Environment<F> {
 pub async fn run<F: Function>() -> Result<(), Error> {
     telemetry::init();
     let settings = Settings::from_env()?;
+    telemetry::salt_hashes(&settings.log_salt);
     let clock = Clock::system();
     let platform = Platform::new(settings, clock.clone(), transport::system(clock)?).await;
     let environment = Arc::new(Environment::<F>::new(platform));

@@ -10,6 +10,8 @@
 //! * [`upstream`]: how an answer is read, and what follows from a failure.
 //! * [`queues`]: the SQS queues for retries and rejects; [`message`]: their messages.
 //! * [`ledger`]: what must not be forgotten while something is undelivered.
+//! * [`networks`]: addresses from which requests are accepted.
+//! * [`bucket`]: how often something may be done that strangers can cause.
 //! * [`clock`], [`transport`]: the seams: the only time, and the only way to other machines.
 //! * [`aws`]: AWS's SDK on these seams.
 //! * [`telemetry`]: logs and metrics; `otel`: traces over OTLP, behind a feature.
@@ -17,6 +19,7 @@
 
 pub mod application;
 pub mod aws;
+pub mod bucket;
 pub mod circuit;
 pub mod clock;
 pub mod function;
@@ -24,6 +27,7 @@ pub mod gate;
 pub mod invocation;
 pub mod ledger;
 pub mod message;
+pub mod networks;
 #[cfg(feature = "otel")]
 mod otel;
 pub mod queues;

@@ -46,6 +46,7 @@ use self::slot::{Slot, State};
 use self::snapshot::Found;
 use self::time::passed;
 use crate::application::{self, Application, Problems};
+use crate::bucket::Bucket;
 use crate::clock::{Clock, Instant};
 use crate::settings::Settings;
 
@@ -80,7 +81,7 @@ const SETTLING: Duration = Duration::from_secs(15);
 const MAX_ENTRIES: usize = 10_000;
 
 /// Longest application code; Pushwoosh's have eleven characters.
-const MAX_CODE: usize = 64;
+pub const MAX_CODE_CHARS: usize = 64;
 
 /// Why an application's settings cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,7 +117,8 @@ pub struct Secrets {
     previous_key_grace: Duration,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
     pause: pause::Pause,
-    budget: budget::Budget,
+    budget: Bucket,
+    over_budget: AtomicU64,
     stale: AtomicU64,
     unusable: AtomicU64,
 }
@@ -175,7 +177,8 @@ impl Secrets {
             previous_key_grace,
             slots: Mutex::default(),
             pause: pause::Pause::default(),
-            budget: budget::Budget::default(),
+            budget: Bucket::new(UNKNOWN_BURST, UNKNOWN_INTERVAL),
+            over_budget: AtomicU64::new(0),
             stale: AtomicU64::new(0),
             unusable: AtomicU64::new(0),
         }
@@ -255,12 +258,17 @@ impl Secrets {
         self.unusable.swap(0, Ordering::Relaxed)
     }
 
+    /// How often an unknown code was not looked up since this was asked last, because too many were.
+    pub fn take_over_budget(&self) -> u64 {
+        self.over_budget.swap(0, Ordering::Relaxed)
+    }
+
     /// The secret of an application; nothing where no application can have this code.
     fn key(&self, code: &str, previous: bool) -> Option<Key> {
         // The code becomes part of a secret's id: it must not be able to name another secret.
         // Pushwoosh's are like `XXXXX-XXXXX`.
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        let shape = !code.is_empty() && code.len() <= MAX_CODE && code.bytes().all(allowed);
+        let shape = !code.is_empty() && code.len() <= MAX_CODE_CHARS && code.bytes().all(allowed);
         shape.then(|| Key { id: self.id_template.replace(APP_CODE, code), previous })
     }
 
@@ -354,6 +362,7 @@ impl Secrets {
         };
         let counts = !serves && !key.previous;
         if counts && !self.budget.take(asked) {
+            self.over_budget.fetch_add(1, Ordering::Relaxed);
             return Err(SecretError::Unavailable("too many unknown codes were looked up"));
         }
         if !self.pause.allows(asked) {

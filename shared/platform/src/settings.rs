@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use mapping::tracking_log::OptionalProperty;
 
+use crate::networks::Networks;
+
 /// Prefix of every variable of the functions.
 pub const PREFIX: &str = "PWSEG_";
 
@@ -39,6 +41,8 @@ pub enum Expected {
     Number(u64, u64),
     /// A comma-separated list of [`OptionalProperty`] names, or nothing.
     TrackProperties,
+    /// A comma-separated list of addresses and networks, or nothing.
+    Networks,
 }
 
 impl fmt::Display for Expected {
@@ -48,6 +52,9 @@ impl fmt::Display for Expected {
             Self::AnyText => f.write_str("any text"),
             Self::Flag => f.write_str("true or false"),
             Self::Number(min, max) => write!(f, "a whole number from {min} to {max}"),
+            Self::Networks => f.write_str(
+                "empty or a comma-separated list of addresses and networks in CIDR notation",
+            ),
             Self::TrackProperties => {
                 let names: Vec<_> = OptionalProperty::ALL.iter().map(|one| one.name()).collect();
                 write!(f, "empty or a comma-separated list of {}", names.join(", "))
@@ -108,6 +115,8 @@ settings! {
         "Milliseconds within which the destination answers, whatever Pushwoosh does. No call starts in the last two seconds or so: they are kept for answers and for parking. Of a smaller budget it is a part.";
     concurrency: usize = size("PWSEG_CONCURRENCY", Some("64"), Expected::Number(1, 1_000)),
         "Items of one request that are sent to Pushwoosh at the same time.";
+    allowed_addresses: Networks = networks("PWSEG_ALLOWED_ADDRESSES", Some(""), Expected::Networks),
+        "Addresses and networks from which the destination accepts requests; empty: all.";
     partial_batch_response: bool = flag("PWSEG_PARTIAL_BATCH_RESPONSE", Some("false"), Expected::Flag),
         "Whether the event source mapping reads the source's partial-batch response (provisioned pollers only). Without it a failed record fails the whole batch, and Lambda sends all of it again.";
     segment_gzip: bool = flag("PWSEG_SEGMENT_GZIP", Some("false"), Expected::Flag),
@@ -116,6 +125,8 @@ settings! {
         "Batches that are sent to Segment at the same time.";
     stack_name: String = text("PWSEG_STACK_NAME", Some(""), Expected::AnyText),
         "Name of the stack, which the `messageId` of Track calls depends on: Segment removes repeats over a whole workspace, and two stacks must not share ids.";
+    log_salt: String = text("PWSEG_LOG_SALT", Some(""), Expected::AnyText),
+        "Key of the hashes that stand for ids in logs: the stack's ARN, so that the same id has another hash in another stack.";
     track_properties: Vec<OptionalProperty> = track_properties("PWSEG_TRACK_PROPERTIES", Some(""), Expected::TrackProperties),
         "Properties that Track calls carry beyond `message_type`, `campaign_code` and `device_type`.";
     retry_first_delay: Duration = seconds("PWSEG_RETRY_FIRST_DELAY_S", Some("30"), Expected::Number(0, 900)),
@@ -222,6 +233,14 @@ impl Reader<'_> {
         }
     }
 
+    fn networks(&mut self, variable: &Variable) -> Networks {
+        let list = self.value(variable).unwrap_or_default();
+        Networks::parse(&list).unwrap_or_else(|| {
+            self.problem(variable);
+            Networks::default()
+        })
+    }
+
     fn track_properties(&mut self, variable: &Variable) -> Vec<OptionalProperty> {
         let names = self.value(variable).unwrap_or_default();
         track_properties(&names).unwrap_or_else(|| {
@@ -269,6 +288,7 @@ mod tests {
             ("PWSEG_CONCURRENCY".to_owned(), "0".to_owned()),
             ("PWSEG_SEGMENT_GZIP".to_owned(), "yes".to_owned()),
             ("PWSEG_TRACK_PROPERTIES".to_owned(), "payload".to_owned()),
+            ("PWSEG_ALLOWED_ADDRESSES".to_owned(), "192.0.2.0/33".to_owned()),
             ("PWSEG_REJECTS_QUEUE_URL".to_owned(), " ".to_owned()),
         ]);
         let problems = Settings::read(&environment).unwrap_err().0;
@@ -280,6 +300,7 @@ mod tests {
                 "PWSEG_DEAD_QUEUE_URL is required: set it to a non-empty string",
                 "PWSEG_LEDGER_TABLE is required: set it to a non-empty string",
                 "PWSEG_CONCURRENCY must be a whole number from 1 to 1000",
+                "PWSEG_ALLOWED_ADDRESSES must be empty or a comma-separated list of addresses and networks in CIDR notation",
                 "PWSEG_SEGMENT_GZIP must be true or false",
                 "PWSEG_TRACK_PROPERTIES must be empty or a comma-separated list of message_code, campaign_id",
             ]

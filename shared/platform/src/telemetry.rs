@@ -17,7 +17,7 @@ mod report;
 mod tally;
 
 pub use emf::{NAMESPACE, WAITING};
-pub use hash::hashed;
+pub use hash::{hashed, hashed_with, salt_hashes};
 pub use log::init;
 pub use report::report;
-pub use tally::{Count, Tally};
+pub use tally::{Count, Door, Tally};

@@ -220,7 +220,14 @@ const steps = {
     assert.deepEqual(await received(), [postEvent('One')])
     const batch = ['Two', 'Three'].map((name) => event('track', { event: name }))
     const batched = { ...subscription, mapping: { ...mapping, enable_batching: true } }
-    await webhook.onBatch(batch, { ...settings, subscriptions: [batched] })
+    const send = () => webhook.onBatch(batch, { ...settings, subscriptions: [batched] })
+    // Segment signs the first event of a batch only, which is not enough unless the secret says so.
+    await send().catch(() => {})
+    assert.deepEqual(await received(), [])
+    const secret = { pushwoosh: { api_token: 'demo-token' }, webhook: { shared_secret: 'demo-secret', signed: 'first_element' } }
+    await sandbox('secrets/BATCH-00001', { method: 'PUT', body: JSON.stringify(secret) })
+    batched.mapping.url = new URL('/webhook/BATCH-00001', base).href
+    await send()
     assert.deepEqual((await received()).map(([, call]) => call.event).sort(), ['Three', 'Two'])
     const wrong = await failure(webhook.onEvent(event('track', { event: 'E' }), { sharedSecret: 'wrong', subscriptions: [subscription] }))
     assert.equal(wrong.response.status, 401)

@@ -12,6 +12,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     methods: POST,
     credential: Credential::ApiKey,
     kind: Some(ItemKind::Deletion),
+    max_items: 1,
     split: |body| Ok(Body::One(body)),
     respond: |_, results| respond_to_one(results.first(), "delete user"),
 };

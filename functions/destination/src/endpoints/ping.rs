@@ -9,6 +9,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     methods: POST,
     credential: Credential::ApiKey,
     kind: None,
+    max_items: 0,
     split: |_| Ok(Body::List(Vec::new())),
     respond: |_, _| HttpResponse::ok(),
 };

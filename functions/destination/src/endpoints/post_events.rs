@@ -12,18 +12,23 @@ use crate::split::list_in_object;
 
 const ACTION: &str = "post event";
 
+/// Most events of a batch: twice what Segment's own destination sends in one (1,000 events).
+/// <https://github.com/segmentio/action-destinations#batching-requests>
+const MAX_ITEMS: usize = 2_000;
+
 /// The body holds the events.
 pub(super) const ENDPOINT: Endpoint = Endpoint {
     path: "/integration-segment/v1/post-events",
     methods: POST,
     credential: Credential::ApiKey,
     kind: Some(ItemKind::Event),
+    max_items: MAX_ITEMS,
     split,
     respond,
 };
 
 fn split(body: &[u8]) -> Result<Body<'_>, HttpResponse> {
-    list_in_object(body, "events")
+    list_in_object(body, "events", MAX_ITEMS)
         .ok_or_else(|| HttpResponse::failure(ACTION, "an object with a list of events is expected"))
 }
 

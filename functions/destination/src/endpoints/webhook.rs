@@ -16,6 +16,10 @@ use crate::split::list;
 /// Segment's client hangs on larger responses. Messages are left out of them first, then statuses.
 const MAX_RESPONSE_BYTES: usize = 8_000;
 
+/// Most events of a list: the largest `batch_size` that Segment's Webhook destination can be set to.
+/// <https://github.com/segmentio/action-destinations/tree/main/packages/destination-actions/src/destinations/webhook>
+const MAX_ITEMS: usize = 4_000;
+
 /// The body is an event or a list of events.
 pub(super) const ENDPOINT: Endpoint = Endpoint {
     path: "/webhook/{app_code}",
@@ -23,6 +27,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     methods: &["POST", "PUT", "PATCH"],
     credential: Credential::Signature,
     kind: Some(ItemKind::RawEvent),
+    max_items: MAX_ITEMS,
     split,
     respond,
 };
@@ -34,7 +39,7 @@ fn split(body: &[u8]) -> Result<Body<'_>, HttpResponse> {
     if *first != b'[' {
         return Ok(Body::One(body));
     }
-    list(body).ok_or_else(expected)
+    list(body, MAX_ITEMS).ok_or_else(expected)
 }
 
 fn respond(body: &Body<'_>, results: &[ItemResult]) -> HttpResponse {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     Application, InPlace, PUSHWOOSH_BASE_URL, PushwooshAccount, SEGMENT_EU_URL, SEGMENT_US_URL,
-    Section, SegmentAccount, names,
+    Section, SegmentAccount, WebhookAccess, names,
 };
 
 /// The application, where anything is known of it, and everything that is wrong with the secret. An
@@ -41,7 +41,7 @@ pub(super) fn read(
     }
     let pushwoosh = section!(Section::Pushwoosh, pushwoosh, pushwoosh);
     let segment = section!(Section::Segment, segment, segment);
-    let webhook_secrets = section!(Section::Webhook, webhook, webhook_secrets);
+    let webhook = section!(Section::Webhook, webhook, webhook);
     let subscriptions = section!(Section::Mappings, mappings, subscriptions);
     let accounts = [Section::Pushwoosh, Section::Segment];
     let unreadable = accounts.iter().any(|section| unusable.contains_key(section));
@@ -52,8 +52,7 @@ pub(super) fn read(
         return (None, reader.0);
     }
     let code = code.to_owned();
-    let application =
-        Application { code, pushwoosh, segment, webhook_secrets, subscriptions, unusable };
+    let application = Application { code, pushwoosh, segment, webhook, subscriptions, unusable };
     (Some(application), reader.0)
 }
 
@@ -96,9 +95,14 @@ impl Reader {
         })
     }
 
-    fn webhook(&mut self, secret: &Value) -> Vec<SecretString> {
-        let section = self.section(secret, Section::Webhook);
-        section.map(|section| self.webhook_secrets(section)).unwrap_or_default()
+    fn webhook(&mut self, secret: &Value) -> WebhookAccess {
+        let Some(section) = self.section(secret, Section::Webhook) else {
+            return WebhookAccess::default();
+        };
+        WebhookAccess::read(section).unwrap_or_else(|problems| {
+            self.0.extend(problems);
+            WebhookAccess::default()
+        })
     }
 
     fn mappings(&mut self, secret: &Value) -> Option<Arc<[Subscription]>> {
@@ -147,20 +151,6 @@ impl Reader {
             Some(_) => self
                 .problem("segment.events must be a string: a comma-separated list of event names"),
         }
-    }
-
-    fn webhook_secrets(&mut self, section: &Value) -> Vec<SecretString> {
-        let one = |value: &Value| {
-            value.as_str().filter(|secret| !secret.is_empty()).map(SecretString::from)
-        };
-        let read = match section.get("shared_secret") {
-            None | Some(Value::Null) => Some(Vec::new()),
-            Some(Value::Array(several)) => several.iter().map(one).collect(),
-            Some(value) => one(value).map(|secret| vec![secret]),
-        };
-        read.unwrap_or_else(|| {
-            self.problem("webhook.shared_secret must be a non-empty string, or a list of them")
-        })
     }
 }
 

@@ -140,12 +140,12 @@ async fn an_unknown_application_is_remembered_for_a_minute() {
 #[tokio::test(start_paused = true)]
 async fn a_code_never_leads_to_another_secret() {
     let world = World::new(&[]);
-    for code in ["../other", "", "X/Y", "A B", "A.B", "A_B", &"A".repeat(MAX_CODE + 1)] {
+    for code in ["../other", "", "X/Y", "A B", "A.B", "A_B", &"A".repeat(MAX_CODE_CHARS + 1)] {
         let error = get(&world, code).await.unwrap_err();
         assert_eq!(error, SecretError::Unknown, "{code}");
     }
     assert_eq!(reads(&world), 0);
-    for code in ["a-b9", &"A".repeat(MAX_CODE)] {
+    for code in ["a-b9", &"A".repeat(MAX_CODE_CHARS)] {
         world.secret(code, &token("t"));
         assert!(get(&world, code).await.is_ok(), "{code}");
     }

@@ -28,13 +28,16 @@ pub(super) fn emf(function: &str, tally: &Tally, now: Timestamp) -> Value {
         let (name, unit) = count.metric();
         metrics.insert(name, (unit, *number));
     }
-    // A metric per reason, of which there are few, rather than a dimension.
-    let reasons: Vec<(String, u64)> = outcomes
+    // A metric per reason and per kind of denial, of which there are few, rather than a dimension.
+    let reasons = outcomes
         .iter()
-        .filter_map(|(outcome, number)| Some((format!("Reason.{}", outcome.reason()?), *number)))
-        .collect();
-    let reasons = reasons.iter().map(|(name, number)| (name.as_str(), ("Count", *number)));
-    metrics.extend(reasons);
+        .filter_map(|(outcome, number)| Some((format!("Reason.{}", outcome.reason()?), *number)));
+    let denials = tally.denials();
+    let denials = denials
+        .iter()
+        .map(|((door, kind), number)| (format!("Denied.{}.{kind}", door.name()), *number));
+    let named: Vec<(String, u64)> = reasons.chain(denials).collect();
+    metrics.extend(named.iter().map(|(name, number)| (name.as_str(), ("Count", *number))));
     let declared: Vec<Value> =
         metrics.iter().map(|(name, (unit, _))| json!({"Name": name, "Unit": unit})).collect();
     let mut line = json!({
@@ -77,7 +80,7 @@ mod tests {
     use mapping::{Cause, Outcome, Reason};
 
     use super::*;
-    use crate::telemetry::Count;
+    use crate::telemetry::{Count, Door};
 
     #[test]
     fn what_waits_is_counted_by_application_with_the_age_of_the_oldest() {
@@ -103,6 +106,8 @@ mod tests {
         tally.item(Outcome::Parked(Cause::Timeout));
         tally.item(Outcome::Parked(Cause::Http(503)));
         tally.add(Count::UpstreamMs, 12);
+        tally.denied(Door::Webhook, "wrong_signature", Count::DeniedKey, 1);
+        tally.denied(Door::Api, "wrong_key", Count::DeniedKey, 2);
         let line = emf("destination", &tally, Timestamp::UNIX_EPOCH);
         for (metric, number) in [
             ("Items", 7),
@@ -111,11 +116,14 @@ mod tests {
             ("ItemsParked", 2),
             ("UpstreamMs", 12),
             ("Reason.no_platform", 1),
+            ("DeniedKey", 3),
+            ("Denied.webhook.wrong_signature", 1),
+            ("Denied.api.wrong_key", 2),
         ] {
             assert_eq!(line[metric], number, "{metric}");
         }
         let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
-        assert_eq!(metrics.len(), 7);
+        assert_eq!(metrics.len(), 10);
         assert!(metrics.contains(&json!({"Name": "UpstreamMs", "Unit": "Milliseconds"})));
         assert_eq!(
             (&line["Function"], &line["_aws"]["Timestamp"]),

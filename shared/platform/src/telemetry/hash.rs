@@ -1,15 +1,37 @@
 //! How an id appears in logs.
 
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
-use sha2::{Digest, Sha256};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 
 /// Bytes of the hash that stand for an id in logs.
 const HASH_BYTES: usize = 8;
 
-/// The hash that stands for an id in logs: the same id has the same hash, which cannot be reversed.
+/// The salt of the stack that this process belongs to.
+static SALT: OnceLock<String> = OnceLock::new();
+
+/// Sets the salt of this process's hashes, once. Until then they have none.
+pub fn salt_hashes(salt: &str) {
+    SALT.get_or_init(|| salt.to_owned());
+}
+
+/// The hash that stands for an id in the logs of this process.
 pub fn hashed(id: &str) -> String {
-    Sha256::digest(id.as_bytes()).iter().take(HASH_BYTES).fold(String::new(), |mut text, byte| {
+    hashed_with(SALT.get().map_or("", String::as_str), id)
+}
+
+/// The hash that stands for an id in the logs of the stack with this salt: the same id has the same hash there,
+/// and another one elsewhere. HMAC-SHA256, so that operators can compute it by hand too.
+pub fn hashed_with(salt: &str, id: &str) -> String {
+    // A key of any length is taken.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(salt.as_bytes()) else {
+        return String::new();
+    };
+    mac.update(id.as_bytes());
+    let digest = mac.finalize().into_bytes();
+    digest.iter().take(HASH_BYTES).fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.
         write!(text, "{byte:02x}").ok();
         text
@@ -21,10 +43,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_hashed_the_same_way_each_time() {
-        assert_eq!(hashed("u1"), hashed("u1"));
-        assert_ne!(hashed("u1"), hashed("u2"));
-        // `printf u1 | sha256sum`, the first 16 digits: operators compute it by hand too.
-        assert_eq!(hashed("u1"), "bb82030dbc2bcaba");
+    fn an_id_has_its_own_hash_in_every_stack() {
+        assert_eq!(hashed_with("s", "u1"), hashed_with("s", "u1"));
+        assert_ne!(hashed_with("s", "u1"), hashed_with("s", "u2"));
+        assert_ne!(hashed_with("s", "u1"), hashed_with("t", "u1"));
+        // `printf u1 | openssl dgst -sha256 -hmac SALT`, the first 16 digits.
+        assert_eq!(
+            hashed_with("arn:aws:cloudformation:eu-central-1:123456789012:stack/s/1", "u1"),
+            "d93c7ed32525dd6c"
+        );
     }
 }

@@ -36,7 +36,34 @@ counts! {
     UpstreamThrottled, "Count", "Calls that the upstream refused for their rate.";
     SkippedTags, "Count", "Tags that Pushwoosh did not save (spec D7).";
     SecretsStale, "Count", "Settings served after their time because Secrets Manager gave no answer.";
+    DeniedUnknown, "Count", "Requests and records for applications that do not exist, or that have no secret.";
+    DeniedKey, "Count", "Requests without the key or the signature of the application that they name.";
+    DeniedSize, "Count", "Requests with more items than are taken in one.";
+    DeniedAddress, "Count", "Requests from addresses that `AllowedAddresses` leaves out.";
+    UnknownOverBudget, "Count", "Lookups of unknown applications that were not made, because there were too many.";
     SecretsUnusable, "Count", "Invocations that looked up a secret of which the newest version is unusable, in whole or in part.";
+}
+
+/// A way in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Door {
+    /// Segment's Pushwoosh destination: the routes with an API key.
+    Api,
+    /// The route for raw events.
+    Webhook,
+    /// The topic.
+    Topic,
+}
+
+impl Door {
+    /// Its name in metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Webhook => "webhook",
+            Self::Topic => "topic",
+        }
+    }
 }
 
 /// Outcomes and counts of one invocation. Shared by the items that are worked on together.
@@ -49,6 +76,8 @@ pub struct Tally {
 struct Totals {
     outcomes: BTreeMap<Outcome, u64>,
     counts: BTreeMap<Count, u64>,
+    /// What was denied, by door and kind.
+    denied: BTreeMap<(Door, &'static str), u64>,
     /// Applications whose calls an upstream refused.
     refused: BTreeSet<(Count, String)>,
     /// What waits on, by application.
@@ -84,6 +113,20 @@ impl Tally {
             return;
         }
         *self.lock().counts.entry(count).or_default() += number;
+    }
+
+    /// Something was denied at a door, for a reason of this kind.
+    pub fn denied(&self, door: Door, kind: &'static str, count: Count, number: u64) {
+        if number == 0 {
+            return;
+        }
+        self.add(count, number);
+        *self.lock().denied.entry((door, kind)).or_default() += number;
+    }
+
+    /// What was denied, by door and kind.
+    pub fn denials(&self) -> BTreeMap<(Door, &'static str), u64> {
+        self.lock().denied.clone()
     }
 
     /// An upstream refused an application's call, for its key or its rate. The log names the

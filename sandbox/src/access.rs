@@ -1,0 +1,162 @@
+//! Who may talk to the servers on this machine: programs, and the sandbox's own page. Not other web pages: a
+//! browser would let any of them send requests here, and one whose name is made to lead here read the keys.
+//!
+//! The name in `Host` must be `localhost`, an address, or one that `--host` allows: a web page cannot be
+//! served under an address that is not its own. The `Origin` of a page must be the server itself.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::header::{HOST, HeaderMap, ORIGIN};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::http::{self, Response};
+
+/// The page, whose script and style are part of it.
+const PAGE: &str = include_str!("page.html");
+
+/// Names under which a server is reached, beside `localhost` and addresses.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Access {
+    names: Vec<String>,
+}
+
+impl Access {
+    /// Under these names too.
+    pub(crate) fn with_names(names: &[String]) -> Self {
+        Self { names: names.iter().map(|name| name.to_ascii_lowercase()).collect() }
+    }
+
+    /// The response to a request that is refused.
+    pub(crate) fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
+        let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        // Only programs send none.
+        let host = text(HOST)?.to_ascii_lowercase();
+        let name = name_of(&host);
+        if !self.knows(name) {
+            return Some(refused(&format!(
+                "the sandbox does not answer under the name {name}: call it at localhost or its address, or start it with --host {name}"
+            )));
+        }
+        let origin = text(ORIGIN)?.to_ascii_lowercase();
+        let own = ["http://", "https://"].iter().any(|scheme| origin == format!("{scheme}{host}"));
+        (!own).then(|| {
+            refused(&format!(
+                "a page of {origin} may not use the sandbox, which shows keys: use its own page http://{host}/, or a program such as curl"
+            ))
+        })
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        name == "localhost"
+            || name.ends_with(".localhost")
+            || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok()
+            || self.names.iter().any(|known| known == name)
+    }
+}
+
+/// The name in `Host`, without the port.
+fn name_of(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        // An address of version 6 has colons of its own, in brackets.
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+fn refused(message: &str) -> Response {
+    http::json(403, &json!({ "message": message }))
+}
+
+/// The page: nothing but what is part of it runs in it, and it calls nobody but its server.
+pub(crate) fn page() -> Response {
+    let policy = format!(
+        "default-src 'none'; script-src {}; style-src {}; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        source("script"),
+        source("style")
+    );
+    let response = http::answer(200, "text/html; charset=utf-8", PAGE);
+    http::with_header(response, "content-security-policy", &policy)
+}
+
+/// What the policy calls the element of the page with this name: the hash of its text.
+fn source(element: &str) -> String {
+    let text = PAGE.split_once(&format!("<{element}>")).map(|(_, rest)| rest);
+    let text = text.and_then(|rest| rest.split_once(&format!("</{element}>")));
+    let text = text.map_or("", |(text, _)| text);
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())))
+}
+
+/// A response that no other page can read or show.
+pub(crate) fn guarded(response: Response) -> Response {
+    let headers = [
+        ("x-content-type-options", "nosniff"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("referrer-policy", "no-referrer"),
+    ];
+    headers
+        .into_iter()
+        .fold(response, |response, (name, value)| http::with_header(response, name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(access: &Access, host: &str, origin: Option<&str>) -> u16 {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(ORIGIN, origin.parse().unwrap());
+        }
+        access.refusal(&headers).map_or(200, |response| response.status().as_u16())
+    }
+
+    #[test]
+    fn a_server_answers_under_its_own_names_only() {
+        let access = Access::with_names(&["Sandbox.test".to_owned()]);
+        for host in [
+            "localhost",
+            "LOCALHOST:8787",
+            "127.0.0.1:8787",
+            "[::1]:8787",
+            "[::1]",
+            "192.0.2.1:1",
+            "sandbox.test:8787",
+            "a.localhost:1",
+        ] {
+            assert_eq!(status(&access, host, None), 200, "{host}");
+        }
+        for host in ["example.com", "localhost.example.com:8787", "127.0.0.1.example.com", "x", ""]
+        {
+            assert_eq!(status(&access, host, None), 403, "{host}");
+        }
+        assert_eq!(status(&Access::default(), "sandbox.test", None), 403);
+        assert!(access.refusal(&HeaderMap::new()).is_none(), "a program without Host");
+    }
+
+    #[test]
+    fn no_other_page_may_call_it() {
+        let access = Access::default();
+        let host = "127.0.0.1:8787";
+        assert_eq!(status(&access, host, Some("http://127.0.0.1:8787")), 200);
+        for origin in
+            ["http://example.com", "http://127.0.0.1:8788", "null", "http://localhost:8787", "x"]
+        {
+            assert_eq!(status(&access, host, Some(origin)), 403, "{origin}");
+        }
+    }
+
+    /// A browser runs what the policy names: the one script and the one style that the page has.
+    #[test]
+    fn the_policy_allows_the_pages_own_script_and_style() {
+        for element in ["script", "style"] {
+            assert_eq!(PAGE.matches(&format!("<{element}")).count(), 1, "{element}");
+            assert!(!source(element).contains("47DEQpj8HBSa"), "the hash of nothing");
+        }
+        assert!(!PAGE.contains(" style=") && !PAGE.contains(" onclick="));
+        let page = page();
+        let policy = page.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+    }
+}
