@@ -78,6 +78,10 @@ kafka:
 simulate *ARGS:
     cargo run --release -p simulation -- {{ ARGS }}
 
+# Send the sandbox mixed traffic with faults and kills. CI runs two minutes of it.
+soak MINUTES="30":
+    ci/soak {{ MINUTES }}
+
 # Lint and test the feature `otel`.
 otel:
     ci/otel

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use world::faults::Fault;
 use world::pushwoosh::Pushwoosh;
 use world::segment::Segment;
+use world::upstream;
 
 use crate::access;
 use crate::deployed::TOPIC;
@@ -62,12 +63,8 @@ impl Control {
         };
         match (&method, parts) {
             (&Method::POST, ["topics", topic]) if *topic == TOPIC => self.append(&request),
-            (&Method::GET, ["upstream", "pushwoosh"]) => {
-                http::json(200, &self.standins.pushwoosh.calls())
-            }
-            (&Method::GET, ["upstream", "segment"]) => {
-                http::json(200, &self.standins.segment.calls())
-            }
+            (&Method::GET, ["upstream", "pushwoosh"]) => calls(&self.standins.pushwoosh, &request),
+            (&Method::GET, ["upstream", "segment"]) => calls(&self.standins.segment, &request),
             (&Method::DELETE, ["upstream", "pushwoosh"]) => {
                 done(|| self.standins.pushwoosh.clear())
             }
@@ -84,8 +81,8 @@ impl Control {
             (&Method::DELETE, ["secrets", code]) => done(|| self.standins.aws.apps.remove(code)),
             (&Method::POST, ["explain"]) => self.explain(request.body()),
             (&Method::GET, ["state"]) => http::json(200, &self.state()),
-            (&Method::GET, ["logs"]) => http::json(200, &Value::Array(self.logs.lines())),
-            (&Method::GET, ["on-failure"]) => http::json(200, &Value::Array(self.topic.given_up())),
+            (&Method::GET, ["logs"]) => list(self.logs.lines()),
+            (&Method::GET, ["on-failure"]) => list(self.topic.given_up()),
             _ => not_found(),
         }
     }
@@ -212,6 +209,22 @@ impl Control {
 fn done(act: impl FnOnce()) -> Response {
     act();
     http::empty(204)
+}
+
+/// The calls of an upstream; with `?after=NUMBER` those after that one, as lines of a number and JSON.
+fn calls<M: upstream::Upstream + Send + 'static>(
+    upstream: &Upstream<M>,
+    request: &Request,
+) -> Response {
+    let after = request.uri().query().and_then(|query| query.strip_prefix("after=")?.parse().ok());
+    match after {
+        Some(number) => http::answer(200, "application/x-ndjson", upstream.calls_after(number)),
+        None => list(upstream.calls()),
+    }
+}
+
+fn list(text: String) -> Response {
+    http::answer(200, "application/json", text)
 }
 
 fn not_found() -> Response {

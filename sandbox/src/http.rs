@@ -5,7 +5,8 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -24,6 +25,15 @@ const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// A request with its whole body.
 pub(crate) type Request = hyper::Request<Bytes>;
+
+/// In a request's extensions: how long its connection was idle before; nothing where it is new.
+#[derive(Debug, Clone, Copy)]
+struct Idle(Option<Duration>);
+
+/// How long the connection of a request was idle before it; nothing where it is new.
+pub(crate) fn idle(request: &Request) -> Option<Duration> {
+    request.extensions().get::<Idle>().and_then(|idle| idle.0)
+}
 
 /// A response with its whole body.
 pub(crate) type Response = hyper::Response<Full<Bytes>>;
@@ -62,21 +72,27 @@ where
             continue;
         };
         let (handler, access) = (handler.clone(), Arc::clone(&access));
+        // When the connection was used last.
+        let used: Arc<Mutex<Option<Instant>>> = Arc::default();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let (handler, access) = (handler.clone(), Arc::clone(&access));
+            let (handler, access, used) = (handler.clone(), Arc::clone(&access), Arc::clone(&used));
             async move {
-                let (parts, body) = request.into_parts();
+                let idle = lock(&used).map(|used| used.elapsed());
+                let (mut parts, body) = request.into_parts();
                 if let Some(refusal) = access.refusal(&parts.headers) {
                     return Ok(refusal);
                 }
-                match Limited::new(body, MAX_BODY).collect().await {
+                parts.extensions.insert(Idle(idle));
+                let answer = match Limited::new(body, MAX_BODY).collect().await {
                     Ok(body) => {
                         handler(Request::from_parts(parts, body.to_bytes())).await.ok_or(Dropped)
                     }
                     Err(_) => {
                         Ok(json(413, &serde_json::json!({"message": "Request Entity Too Large"})))
                     }
-                }
+                };
+                *lock(&used) = Some(Instant::now());
+                answer
             }
         });
         tokio::spawn(async move {
@@ -87,6 +103,10 @@ where
                 .ok();
         });
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An answer without a body.

@@ -35,23 +35,35 @@ pub(crate) enum Environments {
     /// never frozen.
     Shared,
     /// As in Lambda by default: each works on one invocation at a time, is frozen (SIGSTOP) while it
-    /// waits for the next one, and is killed at the time limit. They are started as load asks for them,
-    /// at most so many.
-    Separate(usize),
+    /// waits for the next one, and is killed at the time limit. They are started as load asks for them, and
+    /// replaced now and then.
+    Separate {
+        /// At most so many.
+        most: usize,
+        /// How long an idle one is kept, least and most.
+        idle: (Duration, Duration),
+    },
 }
 
 impl Environments {
     fn number(self) -> usize {
         match self {
             Self::Shared => 1,
-            Self::Separate(most) => most,
+            Self::Separate { most, .. } => most,
         }
     }
 
     fn concurrency(self) -> usize {
         match self {
             Self::Shared => SHARED_CONCURRENCY,
-            Self::Separate(_) => 1,
+            Self::Separate { .. } => 1,
+        }
+    }
+
+    fn idle(self) -> Option<(Duration, Duration)> {
+        match self {
+            Self::Shared => None,
+            Self::Separate { idle, .. } => Some(idle),
         }
     }
 }
@@ -191,7 +203,10 @@ impl Function {
     ) -> Result<()> {
         let mut environments = JoinSet::new();
         loop {
-            let environment = Arc::new(Environment::new(self.environments.concurrency()));
+            let environment = Arc::new(Environment::new(
+                self.environments.concurrency(),
+                self.environments.idle(),
+            ));
             self.lock().environments.push(Arc::clone(&environment));
             let (function, logs, command) = (Arc::clone(&self), Arc::clone(&logs), command.clone());
             environments.spawn(async move { environment.run(&function, command, &logs).await });

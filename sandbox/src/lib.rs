@@ -1,4 +1,4 @@
-//! The whole system on one machine: the real functions, each in its own process, and around them
+//! The whole system on one machine: the real functions, in processes as Lambda has them, and around them
 //! the models of AWS, Pushwoosh and Segment from the crate `world`, served over HTTP in real time.
 //! Nothing leaves the machine.
 //!
@@ -13,7 +13,7 @@
 //! * `apps`: the applications' secrets.
 //! * `control`: the routes below `/_sandbox`, and the page.
 //! * `access`: who may talk to the servers on this machine.
-//! * `logs`: what the functions write.
+//! * `logs`: what the functions write; `recent`: the newest entries of a list, bounded.
 
 #![expect(
     clippy::disallowed_methods,
@@ -29,6 +29,7 @@ mod http;
 mod lambda;
 mod logs;
 mod options;
+mod recent;
 mod serve;
 mod standin;
 mod trigger;

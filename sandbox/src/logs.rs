@@ -2,11 +2,13 @@
 //!
 //! EMF lines become totals, as CloudWatch would make metrics of them; the last log lines are kept.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use operator::terminal::say;
 use serde_json::{Value, json};
+
+use crate::recent::{self, Recent};
 
 /// Log lines that are kept for the page.
 const KEPT: usize = 500;
@@ -15,15 +17,22 @@ const KEPT: usize = 500;
 const ITEMS: &str = "Items";
 
 /// Totals and the last lines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Logs {
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     totals: BTreeMap<String, BTreeMap<String, u64>>,
-    lines: VecDeque<Value>,
+    lines: Recent,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        let inner = Inner { totals: BTreeMap::new(), lines: Recent::new(KEPT) };
+        Self { inner: Mutex::new(inner) }
+    }
 }
 
 impl Logs {
@@ -36,10 +45,7 @@ impl Logs {
         let mut inner = self.lock();
         let Some(emf) = line.get("_aws") else {
             line.insert("function".to_owned(), function.into());
-            inner.lines.push_back(Value::Object(line));
-            if inner.lines.len() > KEPT {
-                inner.lines.pop_front();
-            }
+            inner.lines.push(recent::text(&line));
             return;
         };
         let metrics = emf.pointer("/CloudWatchMetrics/0/Metrics").and_then(Value::as_array);
@@ -51,9 +57,9 @@ impl Logs {
         }
     }
 
-    /// The last lines, oldest first.
-    pub(crate) fn lines(&self) -> Vec<Value> {
-        self.lock().lines.iter().cloned().collect()
+    /// The last lines, oldest first, as a JSON list.
+    pub(crate) fn lines(&self) -> String {
+        self.lock().lines.list()
     }
 
     /// All metrics per function.

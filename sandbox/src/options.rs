@@ -2,14 +2,23 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::deployed::FUNCTIONS;
+use crate::lambda::Environments;
 
 /// Processes of a function: a bound for the memory of a laptop.
 const MAX_ENVIRONMENTS: usize = 64;
+
+/// Processes of a function unless it is said otherwise: enough that each has its own caches, few enough that
+/// a laptop does not notice.
+const ENVIRONMENTS: usize = 4;
+
+/// How long an idle process is kept, least and most. In AWS: minutes to hours.
+const IDLE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_mins(10));
 
 /// Flags of `serve`.
 #[derive(Debug, Args)]
@@ -39,12 +48,30 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub environment: Option<PathBuf>,
     /// Run each function in up to NUMBER processes as Lambda does: one invocation each, frozen between
-    /// invocations, killed at the time limit. Without it one process takes several invocations at a time
-    #[arg(long, value_name = "NUMBER", value_parser = environments)]
-    pub environments: Option<usize>,
+    /// invocations, killed at the time limit, replaced when idle for long
+    #[arg(long, value_name = "NUMBER", value_parser = environments, default_value_t = ENVIRONMENTS)]
+    pub environments: usize,
+    /// Replace idle processes after SECONDS [default: 60 to 600, by chance]
+    #[arg(long, value_name = "SECONDS")]
+    pub idle: Option<u64>,
+    /// Run each function in one process that takes several invocations at a time, as on Lambda Managed
+    /// Instances
+    #[arg(long, conflicts_with_all = ["environments", "idle"])]
+    pub shared: bool,
     /// Wait between retries as long as in AWS, rather than for seconds
     #[arg(long)]
     pub real_delays: bool,
+}
+
+impl Options {
+    /// What the environments of a function are like.
+    pub(crate) fn environments(&self) -> Environments {
+        if self.shared {
+            return Environments::Shared;
+        }
+        let idle = self.idle.map(Duration::from_secs).map_or(IDLE, |idle| (idle, idle));
+        Environments::Separate { most: self.environments, idle }
+    }
 }
 
 fn environments(text: &str) -> Result<usize> {

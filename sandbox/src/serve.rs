@@ -26,7 +26,7 @@ use crate::deployed::{
     Deployed, FUNCTIONS, RETRY_BATCH_SIZE, RETRY_MAX_RECEIVES, RETRY_VISIBILITY, STACK_NAME, TOPIC,
 };
 use crate::http;
-use crate::lambda::{Environments, Function};
+use crate::lambda::Function;
 use crate::logs::Logs;
 use crate::options::Options;
 use crate::standin::aws::{Aws, LEDGER};
@@ -50,8 +50,11 @@ const SCALED_VISIBILITY: Duration = Duration::from_secs(30);
 /// timeout.
 const SCALED_RETURN: Duration = Duration::from_secs(1);
 
-/// Users, devices, events and records that the upstreams remember.
+/// Users and devices of an application, and ids of events, that the upstreams remember.
 const KEPT: usize = 10_000;
+
+/// Events that the models remember. Nobody looks at them there: the calls are kept as they came.
+const KEPT_EVENTS: usize = 0;
 
 /// Serves until it is stopped.
 pub async fn serve(flags: Options) -> Result<()> {
@@ -77,8 +80,16 @@ pub async fn serve(flags: Options) -> Result<()> {
     let (pushwoosh, segment, aws) = (local().await?, local().await?, local().await?);
     let aws_url = url(&aws)?;
     let models = (
-        Upstream::new(Pushwoosh::new(pushwoosh::Options { kept: KEPT, ..Default::default() })),
-        Upstream::new(Segment::new(segment::Options { kept: KEPT, ..Default::default() })),
+        Upstream::new(Pushwoosh::new(pushwoosh::Options {
+            kept: KEPT,
+            kept_events: KEPT_EVENTS,
+            ..Default::default()
+        })),
+        Upstream::new(Segment::new(segment::Options {
+            kept: KEPT,
+            kept_records: KEPT_EVENTS,
+            ..Default::default()
+        })),
     );
     let queues = Arc::new(Queues::new(RETRY_MAX_RECEIVES));
     let apps = Arc::new(Apps::new(
@@ -138,7 +149,7 @@ fn start(
     tasks: &mut JoinSet<Result<()>>,
 ) -> Result<Vec<Arc<Function>>> {
     let mut functions = Vec::new();
-    let environments = flags.environments.map_or(Environments::Shared, Environments::Separate);
+    let environments = flags.environments();
     for Deployed { name, timeout } in FUNCTIONS {
         let environment = environment(name, aws_url, flags)?;
         let track_properties = environment.get("PWSEG_TRACK_PROPERTIES").cloned();

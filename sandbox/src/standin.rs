@@ -2,6 +2,5 @@
 //! in the crate `world`.
 
 pub(crate) mod aws;
-mod calls;
 pub(crate) mod queues;
 pub(crate) mod upstream;

@@ -25,12 +25,13 @@ fn compare(document: &str, tables: &[(&str, String)]) {
     update(document, tables, true);
 }
 
-/// Writes the tables of a document with `UPDATE_DOCS=1`; otherwise compares them, or only looks for
-/// their places where figures differ from run to run.
+/// Writes the tables of a document with `UPDATE_DOCS=1`; otherwise compares them. Where figures differ from
+/// run to run it only looks for their places, and leaves the document's other tables alone.
 pub(crate) fn update(document: &str, tables: &[(&str, String)], compared: bool) {
     let file = root().join("docs").join(document);
     let text = std::fs::read_to_string(&file).unwrap();
-    let filled = fill(&text, tables).unwrap_or_else(|problem| panic!("{document}: {problem}"));
+    let filled =
+        fill(&text, tables, compared).unwrap_or_else(|problem| panic!("{document}: {problem}"));
     if std::env::var_os("UPDATE_DOCS").is_some() {
         // Replaced as a whole: another test may be reading it.
         let new = file.with_extension("md.new");
@@ -41,19 +42,22 @@ pub(crate) fn update(document: &str, tables: &[(&str, String)], compared: bool) 
     }
 }
 
-/// A document with its tables replaced. Every marker must have its table, every table its marker.
-fn fill(text: &str, tables: &[(&str, String)]) -> Result<String, String> {
+/// A document with its tables replaced. Every table must have its marker, and where they are all of the
+/// document's, every marker its table.
+fn fill(text: &str, tables: &[(&str, String)], all: bool) -> Result<String, String> {
     let mut tables: BTreeMap<&str, &String> =
         tables.iter().map(|(name, table)| (*name, table)).collect();
     let (mut filled, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once("<!-- table: ") {
         let (name, after) = after.split_once(" -->\n").ok_or("a marker does not end")?;
-        let table = tables
-            .remove(name)
-            .ok_or_else(|| format!("the table {name} is unknown, or marked twice"))?;
+        let new = tables.remove(name).map(String::as_str);
+        if all && new.is_none() {
+            return Err(format!("the table {name} is unknown, or marked twice"));
+        }
         let (old, after) = after
             .split_once("<!-- end -->\n")
             .ok_or_else(|| format!("the table {name} does not end"))?;
+        let table = new.unwrap_or(old);
         if old.contains("<!-- table: ") {
             return Err(format!("the table {name} does not end"));
         }
@@ -72,8 +76,10 @@ fn only_the_marked_parts_of_a_document_are_replaced() {
     let text = "a\n<!-- table: x -->\nold\n<!-- end -->\nb\n<!-- table: y -->\n<!-- end -->\n";
     let tables = [("x", "new\n".to_owned()), ("y", "y\n".to_owned())];
     let filled = "a\n<!-- table: x -->\nnew\n<!-- end -->\nb\n<!-- table: y -->\ny\n<!-- end -->\n";
-    assert_eq!(fill(text, &tables).unwrap(), filled);
-    assert_eq!(fill(filled, &tables).unwrap(), filled);
+    assert_eq!(fill(text, &tables, true).unwrap(), filled);
+    assert_eq!(fill(filled, &tables, true).unwrap(), filled);
+    let one = fill(text, &tables[..1], false).unwrap();
+    assert_eq!(fill(&one, &tables[1..], false).unwrap(), filled);
 }
 
 #[test]
@@ -91,7 +97,7 @@ fn unknown_and_missing_markers_are_refused() {
             "the table x is unknown, or marked twice",
         ),
     ] {
-        let refused = fill(text, &table).unwrap_err();
+        let refused = fill(text, &table, true).unwrap_err();
         assert!(refused.contains(problem), "{text}: {refused}");
     }
 }

@@ -1,5 +1,5 @@
-//! With `--environments` the functions run as in Lambda: one invocation per process, frozen between
-//! invocations.
+//! The functions run as in Lambda: one invocation per process, frozen between invocations, replaced now and
+//! then.
 
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -58,6 +58,30 @@ async fn a_frozen_process_that_dies_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_process_that_is_idle_for_long_is_replaced() {
+    let sandbox = Sandbox::with(&["--environments", "1", "--idle", "1"]);
+    let first = all_frozen(&sandbox).await;
+    sandbox
+        .until("another process is frozen", async |sandbox| {
+            let pids = pids(sandbox).await;
+            (pids.len() == 1 && pids != first && frozen(&pids[0])).then_some(())
+        })
+        .await;
+    assert_eq!(sandbox.post("post-events", &event(1)).await.status, 200);
+}
+
+#[tokio::test]
+async fn one_process_takes_several_requests_at_a_time_where_that_is_asked_for() {
+    let sandbox = Sandbox::with(&["--shared"]);
+    sandbox.faults("pushwoosh", &json!([{"delay_ms": 500}])).await;
+    let requests: Vec<Value> = (0..6).map(event).collect();
+    let answers = join_all(requests.iter().map(|body| sandbox.post("post-events", body))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    let pids = pids(&sandbox).await;
+    assert!(pids.len() == 1 && !frozen(&pids[0]), "{pids:?}");
+}
+
+#[tokio::test]
 async fn a_call_that_hangs_is_given_up_and_what_it_carried_arrives_later() {
     let sandbox = Sandbox::start();
     sandbox.faults("pushwoosh", &json!([{"hang": true, "times": 1}])).await;
@@ -69,6 +93,30 @@ async fn a_call_that_hangs_is_given_up_and_what_it_carried_arrives_later() {
         })
         .await;
     assert_eq!(sandbox.calls("pushwoosh").await[0]["status"], 0);
+}
+
+/// A load balancer or a NAT gateway has given the connection up while the process was frozen. The next call
+/// on it hangs or breaks.
+#[tokio::test]
+async fn a_kept_connection_that_was_given_up_costs_no_item() {
+    for given_up in ["reset", "hang"] {
+        let sandbox = Sandbox::with(&["--environments", "1"]);
+        assert_eq!(sandbox.post("post-events", &event(1)).await.status, 200);
+        all_frozen(&sandbox).await;
+        let fault = json!([{"idle_ms": 0, given_up: true, "times": 1}]);
+        sandbox.faults("pushwoosh", &fault).await;
+        assert_eq!(sandbox.post("post-events", &event(2)).await.status, 200);
+        let statuses = sandbox
+            .until("the event arrives", async |sandbox| {
+                let calls = sandbox.calls("pushwoosh").await;
+                let of_user = |call: &&Value| call["body"]["request"]["userId"] == "u2";
+                let statuses: Vec<Value> =
+                    calls.iter().filter(of_user).map(|call| call["status"].clone()).collect();
+                statuses.contains(&json!(200)).then_some(statuses)
+            })
+            .await;
+        assert_eq!(statuses, [0, 200], "{given_up}");
+    }
 }
 
 #[tokio::test]

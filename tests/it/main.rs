@@ -24,6 +24,7 @@ mod reliability;
 mod sandbox;
 mod schema;
 mod secret;
+mod soak;
 mod source;
 mod startup;
 mod surrogates;

@@ -116,6 +116,11 @@ impl Sandbox {
         Self { child, url, client: reqwest::Client::new() }
     }
 
+    /// The sandbox's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a request of the demo application.
     pub(crate) async fn send(
         &self,
@@ -155,11 +160,22 @@ impl Sandbox {
 
     /// Sends raw Segment events with the signature of `signed`.
     pub(crate) async fn webhook(&self, body: &str, secret: &str, signed: &str) -> HttpResponse {
+        self.webhook_as("DEMO0-00001", body, secret, signed).await
+    }
+
+    /// Sends raw Segment events of an application.
+    pub(crate) async fn webhook_as(
+        &self,
+        application: &str,
+        body: &str,
+        secret: &str,
+        signed: &str,
+    ) -> HttpResponse {
         let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).unwrap();
         mac.update(signed.as_bytes());
         let request = self
             .client
-            .post(format!("{}/webhook/DEMO0-00001", self.url))
+            .post(format!("{}/webhook/{application}", self.url))
             .header("x-signature", hex::encode(mac.finalize().into_bytes()))
             .body(body.to_owned());
         let response = request.send().await.unwrap();

@@ -140,6 +140,12 @@ pub fn response(answer: Option<&[u8]>) -> Reply {
     Reply::new(response.status_code, content_type, response.body.unwrap_or_default())
 }
 
+/// The response where the function has not answered within [`MAX_WAIT`]. The function goes on.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
+pub fn timed_out() -> Reply {
+    refused(503, "Service Unavailable")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,5 +209,11 @@ mod tests {
         for wrong in [Some(b"null".as_slice()), Some(b"{}"), None] {
             assert_eq!(response(wrong).status, 500);
         }
+    }
+
+    // http-api-quotas: "Maximum integration timeout", 30 seconds; the answer is 503.
+    #[test]
+    fn the_gateway_waits_for_thirty_seconds() {
+        assert_eq!((MAX_WAIT, timed_out().status), (Duration::from_secs(30), 503));
     }
 }

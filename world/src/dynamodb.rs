@@ -43,6 +43,9 @@ pub struct TableOptions {
     /// How long an expired item is still there: "within a few days".
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html>
     pub expiry_delay: Duration,
+    /// Items that are kept; those that were written longest ago are forgotten. DynamoDB forgets nothing: it
+    /// is for a process that must not grow.
+    pub kept: usize,
 }
 
 impl TableOptions {
@@ -53,6 +56,7 @@ impl TableOptions {
             sort_key: None,
             expiry: None,
             expiry_delay: Duration::from_hours(48),
+            kept: usize::MAX,
         }
     }
 }
@@ -138,6 +142,18 @@ impl Table {
         if row.0.len() == 1 && row.newest().is_none() {
             self.rows.remove(key);
         }
+        if self.rows.len() > self.options.kept {
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets the tenth that was written longest ago.
+    fn forget_oldest(&mut self) {
+        let last = |row: &Row| row.0.last().map_or(Timestamp::MIN, |(since, _)| *since);
+        let mut times: Vec<Timestamp> = self.rows.values().map(last).collect();
+        let (_, newest_old, _) = times.select_nth_unstable(self.options.kept / 10);
+        let newest_old = *newest_old;
+        self.rows.retain(|_, row| last(row) > newest_old);
     }
 }
 

@@ -18,6 +18,10 @@ pub struct Fault {
     /// Only calls of this application.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub application: Option<String>,
+    /// Only calls on a kept connection that was idle for this long before: a peer or a NAT gateway has given
+    /// it up meanwhile (see [`crate::connection`]). 0 concerns every connection that is used again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<u64>,
     /// HTTP status that is answered; without it the call is answered normally.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -107,7 +111,11 @@ impl Fault {
 
 /// The faults of a service, in order.
 #[derive(Debug, Clone, Default)]
-pub struct Faults(Vec<Entry>);
+pub struct Faults {
+    entries: Vec<Entry>,
+    /// How long the connection of the next call was idle; nothing where it is new, or where nobody knows.
+    idle: Option<Duration>,
+}
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -122,17 +130,27 @@ impl Faults {
         let entries = faults
             .into_iter()
             .map(|fault| Entry { choices: fault.seed.map(Rng::with_seed), fault });
-        self.0 = entries.collect();
+        self.entries = entries.collect();
+    }
+
+    /// The next call comes on a kept connection that was idle for this long, or on a new one.
+    pub fn on_connection(&mut self, idle: Option<Duration>) {
+        self.idle = idle;
     }
 
     /// The first fault that applies to a call, counted down. An entry that does not apply by chance is
     /// passed over and keeps its `times`.
     pub fn take(&mut self, path: &str, application: Option<&str>, rng: &mut Rng) -> Option<Fault> {
-        let entry = self.0.iter_mut().find_map(|entry| {
+        let idle = self.idle.take();
+        let entry = self.entries.iter_mut().find_map(|entry| {
             let fault = &entry.fault;
+            let given_up = fault
+                .idle_ms
+                .is_none_or(|limit| idle.is_some_and(|idle| idle >= Duration::from_millis(limit)));
             let meant = fault.path.as_deref().is_none_or(|wanted| wanted == path)
                 && fault.application.as_deref().is_none_or(|wanted| Some(wanted) == application)
-                && fault.times != Some(0);
+                && fault.times != Some(0)
+                && given_up;
             let strikes = meant
                 && fault.probability.is_none_or(|probability| {
                     entry.choices.as_mut().unwrap_or(&mut *rng).f64() < probability
@@ -188,6 +206,18 @@ mod tests {
         let mut faults = list(r#"[{"status":503,"probability":0.0,"times":1},{"status":500}]"#);
         let fault = faults.take("/", None, &mut Rng::with_seed(1)).unwrap();
         assert_eq!(fault.status, Some(500));
+    }
+
+    #[test]
+    fn a_fault_of_idle_connections_spares_new_ones_and_those_in_use() {
+        let mut faults = list(r#"[{"idle_ms":60000,"reset":true}]"#);
+        let mut rng = Rng::with_seed(1);
+        let mut strikes = |idle: Option<u64>| {
+            faults.on_connection(idle.map(Duration::from_secs));
+            faults.take("/", None, &mut rng).is_some()
+        };
+        assert_eq!([None, Some(59), Some(60)].map(&mut strikes), [false, false, true]);
+        assert!(faults.take("/", None, &mut rng).is_none(), "it is told for one call");
     }
 
     #[test]

@@ -41,6 +41,19 @@ pub enum StartingPosition {
     Latest,
 }
 
+/// What becomes of a mapping's place in the topic when the mapping is updated, as by a deployment, where it
+/// starts with [`StartingPosition::Latest`]. The documentation says that it "could miss events during
+/// creation or updates", and not when.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/with-msk-configure.html>
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LatestAtUpdate {
+    /// The group goes on at its committed offsets.
+    #[default]
+    GoesOn,
+    /// The group starts after the newest record again.
+    Misses,
+}
+
 /// One partition, as `/_sandbox/state` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -58,6 +71,7 @@ pub struct Topic {
     partitions: Vec<Partition>,
     /// Where the next record goes, and how many bytes went there.
     sticky: (usize, usize),
+    start: StartingPosition,
     /// The group has not read yet.
     unread: Option<StartingPosition>,
 }
@@ -80,7 +94,16 @@ impl Topic {
     /// An empty topic.
     pub fn new(name: &str, partitions: usize, start: StartingPosition) -> Self {
         let partitions = std::iter::repeat_with(Partition::default).take(partitions).collect();
-        Self { name: name.to_owned(), partitions, sticky: (0, 0), unread: Some(start) }
+        Self { name: name.to_owned(), partitions, sticky: (0, 0), start, unread: Some(start) }
+    }
+
+    /// The mapping stops and polls again, as at a deployment that changes it. A batch that it was delivering
+    /// is not committed, and is read again.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/with-msk-configure.html>
+    pub fn mapping_updated(&mut self, rule: LatestAtUpdate) {
+        if rule == LatestAtUpdate::Misses && self.start == StartingPosition::Latest {
+            self.unread = Some(self.start);
+        }
     }
 
     /// Appends values as one request of a producer, and returns how many. They stay on one partition
@@ -205,6 +228,27 @@ mod tests {
         assert_eq!((topic.lag(), topic.unread().count()), (0, 0));
         topic.append(values(1, 2), Timestamp::UNIX_EPOCH);
         assert_eq!(topic.progress()[0].end, 3);
+    }
+
+    // with-msk-configure: with LATEST "the event source mapping could miss events during creation or updates";
+    // with TRIM_HORIZON "no events are missed".
+    #[test]
+    fn what_an_update_of_the_mapping_misses_depends_on_where_it_starts() {
+        for (start, rule, read) in [
+            (StartingPosition::TrimHorizon, LatestAtUpdate::GoesOn, 2),
+            (StartingPosition::TrimHorizon, LatestAtUpdate::Misses, 2),
+            (StartingPosition::Latest, LatestAtUpdate::GoesOn, 2),
+            (StartingPosition::Latest, LatestAtUpdate::Misses, 0),
+        ] {
+            let mut topic = topic(start);
+            assert_eq!(topic.unread().count(), 0);
+            topic.append(values(1, 2), Timestamp::UNIX_EPOCH);
+            let first: Vec<Record> = topic.unread().cloned().collect();
+            topic.commit(&first);
+            topic.append(values(2, 2), Timestamp::UNIX_EPOCH);
+            topic.mapping_updated(rule);
+            assert_eq!(topic.unread().count(), read, "{start:?} {rule:?}");
+        }
     }
 
     // with-msk-configure: "LATEST can miss records while the mapping is created".

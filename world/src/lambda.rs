@@ -5,7 +5,7 @@
 //! code does not run and its monotonic clock stands, while the wall clock goes on; after a time-out or
 //! a crash it is gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -40,6 +40,10 @@ pub struct Options {
     pub init: (Duration, Duration),
     /// Which idle environment is used.
     pub reuse: Reuse,
+    /// How long a deployment is in progress, least and most. So long invocations still get the version before.
+    /// AWS names no time: none unless it is set.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html>
+    pub rollout: (Duration, Duration),
 }
 
 impl Options {
@@ -51,6 +55,7 @@ impl Options {
             idle: (Duration::from_mins(5), Duration::from_mins(45)),
             init: (Duration::from_millis(15), Duration::from_millis(400)),
             reuse: Reuse::default(),
+            rollout: (Duration::ZERO, Duration::ZERO),
         }
     }
 }
@@ -70,6 +75,8 @@ pub struct Invocation {
     pub begins_at: Timestamp,
     /// When it times out.
     pub deadline: Timestamp,
+    /// Which version of the function it runs: how many deployments were complete when it began.
+    pub version: u64,
 }
 
 /// Too many invocations at the same time: 429 `TooManyRequestsException`.
@@ -88,6 +95,7 @@ enum State {
 #[derive(Debug, Clone)]
 struct Environment {
     state: State,
+    version: u64,
     /// How long it has run, without the times when it was frozen.
     ran: Duration,
 }
@@ -114,12 +122,46 @@ pub struct Lambda {
     environments: BTreeMap<EnvironmentId, Environment>,
     next: u64,
     totals: Totals,
+    /// The version that new invocations get.
+    version: u64,
+    /// When the deployments in progress are complete, in the order in which they began.
+    deployments: VecDeque<Timestamp>,
 }
 
 impl Lambda {
     /// A function without environments.
     pub fn new(options: Options) -> Self {
-        Self { options, environments: BTreeMap::new(), next: 0, totals: Totals::default() }
+        Self {
+            options,
+            environments: BTreeMap::new(),
+            next: 0,
+            totals: Totals::default(),
+            version: 0,
+            deployments: VecDeque::new(),
+        }
+    }
+
+    /// Deploys a new version. The one before serves until the deployment is complete, and what it works on
+    /// then is finished; its idle environments are dropped.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html>
+    pub fn deploy(&mut self, now: Timestamp, rng: &mut Rng) {
+        let complete = after(now, between_chosen(self.options.rollout, rng));
+        // An update is refused while another one is in progress: it begins after it.
+        let complete = self.deployments.back().map_or(complete, |last| complete.max(*last));
+        self.deployments.push_back(complete);
+    }
+
+    /// Completes the deployments that are due, and drops the idle environments of versions before.
+    fn complete_deployments(&mut self, now: Timestamp) {
+        while self.deployments.front().is_some_and(|complete| *complete <= now) {
+            self.deployments.pop_front();
+            self.version += 1;
+        }
+        let (version, before) = (self.version, self.environments.len());
+        self.environments.retain(|_, environment| {
+            environment.version == version || matches!(environment.state, State::Busy { .. })
+        });
+        self.totals.dropped += (before - self.environments.len()) as u64;
     }
 
     /// What happened so far.
@@ -141,6 +183,7 @@ impl Lambda {
     /// Starts an invocation, in an idle environment or in a new one.
     pub fn invoke(&mut self, now: Timestamp, rng: &mut Rng) -> Result<Invocation, Throttled> {
         self.drop_idle(now);
+        self.complete_deployments(now);
         if self.busy() >= self.options.max_concurrency {
             self.totals.throttled += 1;
             return Err(Throttled);
@@ -162,7 +205,14 @@ impl Lambda {
         {
             let deadline = after(now, timeout);
             environment.state = State::Busy { since: now, deadline };
-            return Ok(Invocation { environment: id, cold_start: None, begins_at: now, deadline });
+            let version = environment.version;
+            return Ok(Invocation {
+                environment: id,
+                cold_start: None,
+                begins_at: now,
+                deadline,
+                version,
+            });
         }
         let init = between_chosen(self.options.init, rng);
         let begins_at = after(now, init);
@@ -171,8 +221,9 @@ impl Lambda {
         self.next += 1;
         self.totals.cold_starts += 1;
         let state = State::Busy { since: now, deadline };
-        self.environments.insert(id, Environment { state, ran: Duration::ZERO });
-        Ok(Invocation { environment: id, cold_start: Some(init), begins_at, deadline })
+        let version = self.version;
+        self.environments.insert(id, Environment { state, version, ran: Duration::ZERO });
+        Ok(Invocation { environment: id, cold_start: Some(init), begins_at, deadline, version })
     }
 
     /// The invocation was answered: the environment is frozen and waits for the next one.
@@ -310,6 +361,33 @@ mod tests {
         assert!(lambda.drop_idle(after(start(), 299 * SECOND)).is_empty());
         assert_eq!(lambda.drop_idle(after(start(), HOUR)), [id]);
         assert!(lambda.invoke(after(start(), HOUR), &mut rng).unwrap().cold_start.is_some());
+    }
+
+    // functions-states: "Lambda … invocations use the function's previous code and configuration" until the
+    // update is complete.
+    #[test]
+    fn a_deployment_lets_invocations_end_and_begins_with_new_environments() {
+        for rollout in [Duration::ZERO, 10 * SECOND] {
+            let mut lambda = Lambda::new(Options { rollout: (rollout, rollout), ..options() });
+            let mut rng = rng();
+            let idle = lambda.invoke(start(), &mut rng).unwrap();
+            let busy = lambda.invoke(start(), &mut rng).unwrap();
+            lambda.finished(idle.environment, start(), &mut rng);
+            lambda.deploy(start(), &mut rng);
+            if rollout > Duration::ZERO {
+                let meanwhile = lambda.invoke(after(start(), SECOND), &mut rng).unwrap();
+                assert_eq!((meanwhile.environment, meanwhile.version), (idle.environment, 0));
+                lambda.finished(meanwhile.environment, after(start(), SECOND), &mut rng);
+            }
+            let complete = after(start(), rollout);
+            let next = lambda.invoke(complete, &mut rng).unwrap();
+            assert_eq!((next.version, next.cold_start), (1, Some(SECOND)), "{rollout:?}");
+            let left: Vec<EnvironmentId> = lambda.environments().collect();
+            assert_eq!(left, [busy.environment, next.environment], "what is worked on is finished");
+            lambda.finished(busy.environment, complete, &mut rng);
+            let last = lambda.invoke(complete, &mut rng).unwrap();
+            assert_eq!(last.version, 1, "the environment of the version before is not used again");
+        }
     }
 
     // lambda-concurrency: throttling.

@@ -13,12 +13,14 @@
 //! * [`kafka`]: a topic; [`kafka::mapping`]: the event source mapping from a topic.
 //! * [`lambda`]: execution environments; [`api_gateway`]: HTTP requests as events.
 //! * [`pushwoosh`], [`segment`]: the upstreams.
+//! * [`connection`]: what is left of a kept connection after a pause.
 //! * [`faults`]: what goes wrong, as a list that calls take from.
 //! * [`upstream`], [`aws`]: how a call to an upstream or to an AWS service is answered, faults included.
 //! * [`reply`]: an answer, ready for a connection.
 
 pub mod api_gateway;
 pub mod aws;
+pub mod connection;
 pub mod dynamodb;
 pub mod faults;
 pub mod kafka;

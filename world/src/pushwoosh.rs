@@ -44,8 +44,10 @@ pub struct Options {
     /// A user without devices exists when tags are set for it. The documentation says that a user exists
     /// only while a device is linked; a third party sets tags for new users and gets 200.
     pub users_without_devices: bool,
-    /// Users, devices and events of an application that are kept; older ones are forgotten.
+    /// Users and devices of an application that are kept; older ones are forgotten.
     pub kept: usize,
+    /// Events of an application that are kept for whoever looks at them; older ones are forgotten.
+    pub kept_events: usize,
 }
 
 impl Default for Options {
@@ -56,6 +58,7 @@ impl Default for Options {
             queue_in_order: true,
             users_without_devices: true,
             kept: usize::MAX,
+            kept_events: usize::MAX,
         }
     }
 }
@@ -193,7 +196,7 @@ impl Upstream for Pushwoosh {
                 let attributes = fields.get("attributes").cloned().unwrap_or_default();
                 let timestamp = fields.get("timestampUTC").and_then(Value::as_i64);
                 let event = Event { received_at: now, name, user, hwid, attributes, timestamp };
-                application.post(event, options.kept);
+                application.post(event, options.kept_events);
                 ok(&json!({"code": null}))
             }
             "/api/v2/device-api/deleteUser" => {

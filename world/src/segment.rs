@@ -1,6 +1,10 @@
+//! Segment: [`caller`] is how it sends to a destination; the rest is what it takes.
+//!
 //! Segment's Tracking API as it is documented: 400 for what is not JSON or too large, 200 for nearly
 //! everything else, and removal of repeats by `messageId`.
 //! <https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/>
+
+pub mod caller;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -54,8 +58,10 @@ pub struct Options {
     pub max_batch: usize,
     /// Bytes of an event: "32 KB".
     pub max_event: usize,
-    /// Records and ids that are kept; older ones are forgotten.
+    /// Ids that are kept; older ones are forgotten.
     pub kept: usize,
+    /// Records that are kept for whoever looks at them; older ones are forgotten.
+    pub kept_records: usize,
 }
 
 impl Default for Options {
@@ -67,6 +73,7 @@ impl Default for Options {
             max_batch: 500_000,
             max_event: 32 * 1024,
             kept: usize::MAX,
+            kept_records: usize::MAX,
         }
     }
 }
@@ -161,7 +168,7 @@ impl Segment {
             self.totals.taken += 1;
             let application = application.to_owned();
             self.records.push_back(Record { received_at: now, application, event: event.clone() });
-            while self.records.len() > self.options.kept {
+            while self.records.len() > self.options.kept_records {
                 self.records.pop_front();
             }
         }
@@ -311,11 +318,11 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut segment = segment(Options { kept: 10, ..Options::default() });
+        let mut segment = segment(Options { kept: 10, kept_records: 5, ..Options::default() });
         for number in 0..1_000 {
             post(&mut segment, "key-a", &[track(&number.to_string())], start());
         }
-        assert_eq!(segment.records.len(), 10);
+        assert_eq!(segment.records.len(), 5);
         assert!(segment.seen.len() <= 12 && segment.seen_at.len() <= 12);
     }
 }

@@ -4,9 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use hyper::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -14,6 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 use super::{Answerer, Function, FunctionError, Invocation, STARTS};
 use crate::http::{self, Request, Response};
@@ -22,6 +24,9 @@ use crate::logs::Logs;
 /// Pauses between starts of a process that keeps dying.
 const FIRST_RESTART: Duration = Duration::from_millis(50);
 const MAX_RESTART: Duration = Duration::from_secs(2);
+
+/// How often is looked for idle processes.
+const LOOK_FOR_IDLE: Duration = Duration::from_secs(1);
 
 const BASE: &str = "/2018-06-01/runtime/";
 
@@ -33,6 +38,8 @@ static USES: AtomicU64 = AtomicU64::new(1);
 pub(super) struct Environment {
     /// Invocations that it works on at a time.
     concurrency: usize,
+    /// How long its process is kept when it is frozen, least and most.
+    idle: Option<(Duration, Duration)>,
     state: Mutex<State>,
     /// Something was assigned, or the process ended.
     wake: Notify,
@@ -48,15 +55,33 @@ struct State {
     /// Requests of the process that wait for an invocation.
     asking: usize,
     frozen: bool,
+    /// When its process is dropped, if it stays frozen.
+    kept_until: Option<Instant>,
     assigned: VecDeque<Invocation>,
-    running: HashMap<String, Answerer>,
+    running: HashMap<String, Running>,
     used: u64,
+}
+
+/// An invocation that the process works on. It is dropped with its end, and its time limit with it.
+#[derive(Debug)]
+struct Running {
+    answer: Answerer,
+    time_limit: AbortHandle,
+}
+
+impl Running {
+    /// Ends it.
+    fn end(self, answer: Result<Bytes, FunctionError>) {
+        self.time_limit.abort();
+        // The caller may have given up.
+        self.answer.send(answer).ok();
+    }
 }
 
 impl Environment {
     /// An environment that works on so many invocations at a time.
-    pub(super) fn new(concurrency: usize) -> Self {
-        Self { concurrency, state: Mutex::default(), wake: Notify::new() }
+    pub(super) fn new(concurrency: usize, idle: Option<(Duration, Duration)>) -> Self {
+        Self { concurrency, idle, state: Mutex::default(), wake: Notify::new() }
     }
 
     /// When it was used last, if it can take an invocation now.
@@ -98,7 +123,22 @@ impl Environment {
         });
         tokio::select! {
             () = serve => Ok(()),
+            () = self.drop_idle() => Ok(()),
             ended = self.keep_running(function, &api, command, logs) => ended,
+        }
+    }
+
+    /// Drops its process once it was idle for long, as Lambda does without notice. Another one is started in
+    /// its place, so that the next caller need not wait.
+    async fn drop_idle(&self) {
+        let mut tick = tokio::time::interval(LOOK_FOR_IDLE);
+        loop {
+            tick.tick().await;
+            let state = self.lock();
+            let late = state.kept_until.is_some_and(|until| until <= Instant::now());
+            if state.frozen && late {
+                send(state.pid, Signal::KILL);
+            }
         }
     }
 
@@ -171,10 +211,9 @@ impl Environment {
             "error" => Err(FunctionError(String::from_utf8_lossy(&body).into_owned())),
             _ => return Some(http::empty(404)),
         };
-        let answer = self.lock().running.remove(id);
-        if let Some(answer) = answer {
-            // The caller may have given up.
-            answer.send(result).ok();
+        let running = self.lock().running.remove(id);
+        if let Some(running) = running {
+            running.end(result);
         }
         Some(http::empty(202))
     }
@@ -190,6 +229,7 @@ impl Environment {
             state.assigned.extend(all.waiting.pop_front());
             if self.concurrency == 1 && state.assigned.is_empty() {
                 state.frozen = true;
+                state.kept_until = self.idle.map(|idle| Instant::now() + chosen(idle));
                 send(state.pid, Signal::STOP);
             }
             state.process
@@ -211,8 +251,10 @@ impl Environment {
                     }
                     state.used = USES.fetch_add(1, Ordering::Relaxed);
                     let id = invocation.id;
-                    state.running.insert(id.clone(), invocation.answer);
-                    tokio::spawn(Arc::clone(self).time_out(function.timeout, id.clone()));
+                    let time_out = Arc::clone(self).time_out(function.timeout, id.clone());
+                    let time_limit = tokio::spawn(time_out).abort_handle();
+                    let running = Running { answer: invocation.answer, time_limit };
+                    state.running.insert(id.clone(), running);
                     return Some(response(function, &id, invocation.payload));
                 }
             }
@@ -225,12 +267,12 @@ impl Environment {
     async fn time_out(self: Arc<Self>, limit: Duration, id: String) {
         tokio::time::sleep(limit).await;
         let mut state = self.lock();
-        if let Some(answer) = state.running.remove(&id) {
+        if let Some(running) = state.running.remove(&id) {
             if self.concurrency == 1 {
                 send(state.pid, Signal::KILL);
             }
             let message = format!("Task timed out after {} seconds", limit.as_secs());
-            answer.send(Err(FunctionError(message))).ok();
+            running.end(Err(FunctionError(message)));
         }
     }
 
@@ -247,11 +289,10 @@ impl Environment {
             all.waiting.push_front(invocation);
             function.grow.notify_one();
         }
-        for (_, answer) in state.running.drain() {
+        for (_, running) in state.running.drain() {
             let message = format!("the process ended: {status}");
             let error = json!({"errorType": "Runtime.ExitError", "errorMessage": message});
-            // The caller may have given up.
-            answer.send(Err(FunctionError(error.to_string()))).ok();
+            running.end(Err(FunctionError(error.to_string())));
         }
         drop(state);
         self.wake.notify_waiters();
@@ -278,7 +319,7 @@ fn start(name: &str, api: &str, mut command: Command) -> Result<Child> {
     })
 }
 
-fn response(function: &Function, id: &str, payload: bytes::Bytes) -> Response {
+fn response(function: &Function, id: &str, payload: Bytes) -> Response {
     let deadline = (SystemTime::now() + function.timeout).duration_since(SystemTime::UNIX_EPOCH);
     let deadline = deadline.unwrap_or_default().as_millis().to_string();
     let arn = format!("arn:aws:lambda:eu-central-1:123456789012:function:{}", function.name);
@@ -297,6 +338,11 @@ fn response(function: &Function, id: &str, payload: bytes::Bytes) -> Response {
     headers
         .into_iter()
         .fold(response, |response, (name, value)| http::with_header(response, name, value))
+}
+
+/// A time between the least and the most.
+fn chosen((least, most): (Duration, Duration)) -> Duration {
+    least + most.saturating_sub(least).mul_f64(fastrand::f64())
 }
 
 fn send(pid: Option<u32>, signal: Signal) {

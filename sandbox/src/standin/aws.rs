@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -18,6 +19,9 @@ use crate::http::{self, Request};
 
 /// Name of the table in DynamoDB.
 pub(crate) const LEDGER: &str = "ledger";
+
+/// Items of the ledger that are kept. Each takes a kilobyte or two.
+const KEPT_ITEMS: usize = 20_000;
 
 /// Operations that are counted: more than the services have.
 const MAX_OPERATIONS: usize = 100;
@@ -46,7 +50,8 @@ impl Aws {
         let secrets_faults = Mutex::new((Faults::default(), Rng::new()));
         let mut dynamodb = DynamoDb::default();
         let expiry = Some("expires_at".to_owned());
-        dynamodb.create(LEDGER, TableOptions { expiry, ..TableOptions::new("pk") });
+        dynamodb
+            .create(LEDGER, TableOptions { expiry, kept: KEPT_ITEMS, ..TableOptions::new("pk") });
         let tables = Mutex::new(Tables { dynamodb, faults: Faults::default(), rng: Rng::new() });
         Self { url, apps, queues, secrets_faults, tables, calls: Mutex::default() }
     }
@@ -80,11 +85,13 @@ impl Aws {
         let target = target.and_then(|target| target.to_str().ok()).unwrap_or_default();
         let (service, operation) = aws::target(target);
         self.count(operation);
+        let idle = http::idle(request);
         match (service, operation) {
-            ("AmazonSQS", operation) => self.queues.exchange(operation, request.body()),
-            ("secretsmanager", operation) => self.secrets(operation, request.body()),
+            ("AmazonSQS", operation) => self.queues.exchange(operation, request.body(), idle),
+            ("secretsmanager", operation) => self.secrets(operation, request.body(), idle),
             ("DynamoDB_20120810", operation) => {
                 let Tables { dynamodb, faults, rng } = &mut *lock(&self.tables);
+                faults.on_connection(idle);
                 aws::exchange(dynamodb, faults, operation, request.body(), Timestamp::now(), rng)
             }
             _ => {
@@ -101,8 +108,9 @@ impl Aws {
         }
     }
 
-    fn secrets(&self, operation: &str, body: &[u8]) -> Exchange {
+    fn secrets(&self, operation: &str, body: &[u8], idle: Option<Duration>) -> Exchange {
         let (faults, rng) = &mut *lock(&self.secrets_faults);
+        faults.on_connection(idle);
         self.apps.with_secrets(|secrets| {
             aws::exchange(secrets, faults, operation, body, Timestamp::now(), rng)
         })

@@ -50,9 +50,15 @@ impl Queues {
     }
 
     /// Answers a request.
-    pub(crate) fn exchange(&self, operation: &str, body: &[u8]) -> Exchange {
+    pub(crate) fn exchange(
+        &self,
+        operation: &str,
+        body: &[u8],
+        idle: Option<Duration>,
+    ) -> Exchange {
         let exchange = {
             let State { sqs, faults, rng } = &mut *self.lock();
+            faults.on_connection(idle);
             aws::exchange(sqs, faults, operation, body, Timestamp::now(), rng)
         };
         self.changed.notify_one();

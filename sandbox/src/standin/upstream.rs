@@ -1,22 +1,39 @@
 //! An upstream over HTTP: the model answers, and every call is recorded on arrival.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use world::faults::{Fault, Faults};
 use world::reply::{Connection, Exchange};
 use world::upstream::{self, Call};
 
-use super::calls::Calls;
 use crate::http::{self, Request, Response};
+use crate::recent::{self, Recent};
+
+/// Calls that are kept for the page and `/_sandbox/upstream`.
+const KEPT_CALLS: usize = 10_000;
 
 /// A model, served.
 pub(crate) struct Upstream<M> {
     state: Mutex<State<M>>,
-    calls: Mutex<Calls>,
+    calls: Mutex<Recent>,
+}
+
+/// A call as `/_sandbox/upstream` shows it.
+#[derive(Serialize)]
+struct Received<'a> {
+    at: String,
+    method: &'a str,
+    path: &'a str,
+    headers: Map<String, Value>,
+    body: &'a Value,
+    /// 0 where nothing was answered.
+    status: u16,
 }
 
 struct State<M> {
@@ -29,7 +46,8 @@ impl<M: upstream::Upstream + Send + 'static> Upstream<M> {
     /// Serves this model.
     pub(crate) fn new(model: M) -> Arc<Self> {
         let state = State { model, faults: Faults::default(), rng: Rng::new() };
-        Arc::new(Self { state: Mutex::new(state), calls: Mutex::default() })
+        let calls = Mutex::new(Recent::new(KEPT_CALLS));
+        Arc::new(Self { state: Mutex::new(state), calls })
     }
 
     /// Looks at the model, or changes it.
@@ -42,9 +60,14 @@ impl<M: upstream::Upstream + Send + 'static> Upstream<M> {
         lock(&self.state).faults.set(faults);
     }
 
-    /// The newest calls, oldest first.
-    pub(crate) fn calls(&self) -> Value {
+    /// The newest calls, oldest first, as a JSON list.
+    pub(crate) fn calls(&self) -> String {
         lock(&self.calls).list()
+    }
+
+    /// The calls after the one with this number, as numbered lines.
+    pub(crate) fn calls_after(&self, number: u64) -> String {
+        lock(&self.calls).after(number)
     }
 
     /// Forgets the calls.
@@ -72,7 +95,7 @@ impl<M: upstream::Upstream + Send + 'static> Upstream<M> {
         let exchange = {
             let authorization = header("authorization");
             let call = Call { path: &path, authorization, size: bytes.len(), body: &body };
-            self.exchange(&call, now)
+            self.exchange(&call, http::idle(&request), now)
         };
         let answered = exchange.connection == Connection::Answered;
         let headers: Map<String, Value> = request
@@ -82,16 +105,21 @@ impl<M: upstream::Upstream + Send + 'static> Upstream<M> {
                 (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into())
             })
             .collect();
-        let call = json!({
-            "at": format!("{now:.3}"), "method": method.as_str(), "path": path, "headers": headers,
-            "body": body, "status": if answered { exchange.reply.status } else { 0 },
+        let call = recent::text(&Received {
+            at: format!("{now:.3}"),
+            method: method.as_str(),
+            path: &path,
+            headers,
+            body: &body,
+            status: if answered { exchange.reply.status } else { 0 },
         });
-        lock(&self.calls).push(call, request.body().len());
+        lock(&self.calls).push(call);
         http::exchanged(exchange).await
     }
 
-    fn exchange(&self, call: &Call<'_>, now: Timestamp) -> Exchange {
+    fn exchange(&self, call: &Call<'_>, idle: Option<Duration>, now: Timestamp) -> Exchange {
         let State { model, faults, rng } = &mut *lock(&self.state);
+        faults.on_connection(idle);
         upstream::exchange(model, faults, call, now, rng)
     }
 }

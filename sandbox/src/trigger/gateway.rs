@@ -28,13 +28,17 @@ pub(crate) async fn answer(function: &Function, request: &Request) -> Response {
     );
     let reply = match event {
         Err(refused) => refused,
-        Ok(event) => match function.invoke(Bytes::from(event)).await {
-            Ok(answer) => api_gateway::response(Some(&answer)),
-            Err(error) => {
-                operator::terminal::say(&format!("{}: {}", function.name, error.0));
-                api_gateway::response(None)
+        Ok(event) => {
+            let invoked = function.invoke(Bytes::from(event));
+            match tokio::time::timeout(api_gateway::MAX_WAIT, invoked).await {
+                Ok(Ok(answer)) => api_gateway::response(Some(&answer)),
+                Ok(Err(error)) => {
+                    operator::terminal::say(&format!("{}: {}", function.name, error.0));
+                    api_gateway::response(None)
+                }
+                Err(_) => api_gateway::timed_out(),
             }
-        },
+        }
     };
     http::reply(reply)
 }

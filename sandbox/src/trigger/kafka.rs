@@ -1,6 +1,5 @@
 //! The topic `channels-tracking-log` and its event source mapping, in real time.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use world::kafka::{Record, StartingPosition};
 
 use crate::deployed::{TOPIC, TOPIC_BATCH_SIZE, TOPIC_MAX_RETRIES};
 use crate::lambda::Function;
+use crate::recent::{self, Recent};
 
 const PARTITIONS: usize = 3;
 
@@ -28,7 +28,7 @@ pub(crate) struct Topic {
     mapping: TopicMapping,
     log: Mutex<world::kafka::Topic>,
     /// What the event source mapping gave up, as it would lie in S3.
-    given_up: Mutex<VecDeque<Value>>,
+    given_up: Mutex<Recent>,
     arrived: Notify,
 }
 
@@ -41,7 +41,7 @@ impl Topic {
             TopicMapping::provisioned(TOPIC, "source", TOPIC_BATCH_SIZE, TOPIC_MAX_RETRIES)
         };
         let topic = world::kafka::Topic::new(TOPIC, PARTITIONS, StartingPosition::TrimHorizon);
-        let (log, given_up) = (Mutex::new(topic), Mutex::default());
+        let (log, given_up) = (Mutex::new(topic), Mutex::new(Recent::new(MAX_GIVEN_UP)));
         Self { mapping, log, given_up, arrived: Notify::new() }
     }
 
@@ -62,9 +62,9 @@ impl Topic {
         json!({"name": TOPIC, "partitions": partitions.collect::<Vec<_>>(), "lag": topic.lag()})
     }
 
-    /// What the event source mapping gave up.
-    pub(crate) fn given_up(&self) -> Vec<Value> {
-        lock(&self.given_up).iter().cloned().collect()
+    /// What the event source mapping gave up, as a JSON list.
+    pub(crate) fn given_up(&self) -> String {
+        lock(&self.given_up).list()
     }
 
     /// Feeds the function until the process ends.
@@ -100,10 +100,8 @@ impl Topic {
                 Next::Taken => {}
                 Next::Retry(pause) => tokio::time::sleep(pause).await,
                 Next::GivenUp(object) => {
-                    let mut given_up = lock(&self.given_up);
-                    given_up.extend(object);
-                    while given_up.len() > MAX_GIVEN_UP {
-                        given_up.pop_front();
+                    if let Some(object) = object {
+                        lock(&self.given_up).push(recent::text(&object));
                     }
                 }
             }

@@ -260,6 +260,21 @@ fn a_deletion_removes_the_item_and_returns_it() {
     );
 }
 
+#[test]
+fn what_was_written_longest_ago_is_forgotten_where_that_is_asked_for() {
+    let mut dynamodb = DynamoDb::default();
+    dynamodb.create("ledger", TableOptions { kept: 20, ..TableOptions::new("pk") });
+    for number in 0..100 {
+        let now = after(start(), Duration::from_secs(number));
+        put(&mut dynamodb, &json!({"pk": {"S": number.to_string()}}), now);
+        assert!(dynamodb.items("ledger").count() <= 20);
+    }
+    let end = after(start(), DAY);
+    assert!(get(&mut dynamodb, "99", end).is_object());
+    assert!(get(&mut dynamodb, "50", end).is_null());
+    assert!(dynamodb.items("ledger").count() > 15, "a tenth is forgotten at a time");
+}
+
 proptest! {
     /// In whatever order and however often times are raised, the greatest is left.
     #[test]

@@ -92,9 +92,10 @@ impl Application {
     fn apply(&mut self, write: Write, options: &Options) {
         match write {
             Write::Tags { user: Some(user), tags, .. } => {
+                // The devices are looked through last: there may be many.
                 let linked =
-                    self.devices.values().any(|device| device.user.as_ref() == Some(&user));
-                if linked || options.users_without_devices || self.users.contains_key(&user) {
+                    || self.devices.values().any(|device| device.user.as_ref() == Some(&user));
+                if options.users_without_devices || self.users.contains_key(&user) || linked() {
                     make_room(&mut self.users, options.kept);
                     tags::set(&mut self.users.entry(user).or_default().tags, tags);
                 }

@@ -185,7 +185,7 @@ fn whether_unknown_events_are_taken_is_an_option() {
 
 #[test]
 fn memory_is_bounded() {
-    let mut pushwoosh = pushwoosh(Options { kept: 20, ..Options::default() });
+    let mut pushwoosh = pushwoosh(Options { kept: 20, kept_events: 10, ..Options::default() });
     for number in 0..1_000 {
         let user = number.to_string();
         let event = json!({"userId": user, "event": "E", "attributes": {}});
@@ -194,6 +194,6 @@ fn memory_is_bounded() {
         post(&mut pushwoosh, SET_TAGS, &json!({"hwid": user, "tags": {}}), start());
     }
     assert!(pushwoosh.users(CODE).count() <= 20);
-    assert_eq!(pushwoosh.events(CODE).count(), 20);
+    assert_eq!(pushwoosh.events(CODE).count(), 10);
     assert!(pushwoosh.user(CODE, "999").is_some());
 }
