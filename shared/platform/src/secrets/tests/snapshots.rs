@@ -127,8 +127,9 @@ async fn an_unusable_section_keeps_its_last_good_value_and_is_counted() {
 async fn a_map_of_the_wrong_shape_is_an_error_and_the_last_good_one_stays_in_use() {
     for wrong in ["[]", "\"text\"", "no JSON", "5", "null", ""] {
         let (logs, _guard) = Logs::capture();
-        let errors =
-            || logs.with_message("the secret of all applications cannot be used: correct it").len();
+        let errors = || {
+            logs.with_message("the secret of several applications cannot be used: correct it").len()
+        };
         let world = World::new(&[("PWSEG_SECRET_ID", "segment-pushwoosh/all")]);
         world.secret_text("all", wrong);
         for code in ["A", "B"] {
