@@ -183,12 +183,13 @@ mod tests {
     /// An answer of CloudFormation, as
     /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html> has it.
     fn described(status: &str, outputs: &[(&str, String)]) -> ResponseTemplate {
-        let outputs: String = outputs
+        let outputs: Vec<String> = outputs
             .iter()
             .map(|(name, value)| {
                 format!("<member><OutputKey>{name}</OutputKey><OutputValue>{value}</OutputValue></member>")
             })
             .collect();
+        let outputs = outputs.concat();
         let body = format!(
             "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>s</StackName>\
              <CreationTime>2026-01-31T12:00:00Z</CreationTime><StackStatus>{status}</StackStatus>\

@@ -412,8 +412,14 @@ impl Secrets {
                 state.learn_gone(asked);
                 return Ok(());
             }
-            // Without the right to list, this is how a missing secret is answered.
-            Some(Reading::Denied(_)) if !state.serves() => {
+            // This is how a secret outside of what may be read is answered, missing or not. It is no outage,
+            // but somebody should know if it is the policy that is wrong.
+            Some(Reading::Denied(error)) if !state.serves() => {
+                tracing::warn!(
+                    app.code = code,
+                    error,
+                    "Secrets Manager refuses access to the secret: the application counts as unknown"
+                );
                 state.learn_gone(asked);
                 return Ok(());
             }
