@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use operator::check::{self, CheckSecret};
+use operator::check_secret::{self, CheckSecret};
+use operator::check_stack::{self, Check};
 use operator::erase::{self, Erase};
 use operator::explain::{self, Explain};
 use operator::hash_id::{self, HashId};
@@ -25,6 +26,8 @@ enum Command {
     Serve(Options),
     /// Show what an event or a record would do, field by field; nothing is sent
     Explain(Explain),
+    /// Check a deployed stack: its state, its route, its queues; sends nothing to people
+    Check(Check),
     /// Look at an application's secret: what is wrong with it, and what each function will do with it
     CheckSecret(CheckSecret),
     /// Show how a user or device id appears in logs
@@ -45,7 +48,10 @@ impl Cli {
             None => serve_until_stopped(self.serve),
             Some(Command::Serve(flags)) => serve_until_stopped(flags),
             Some(Command::Explain(flags)) => explain::explain(&flags),
-            Some(Command::CheckSecret(flags)) => check::check(&flags),
+            Some(Command::Check(flags)) => {
+                tokio::runtime::Runtime::new()?.block_on(check_stack::check(&flags))
+            }
+            Some(Command::CheckSecret(flags)) => check_secret::check(&flags),
             Some(Command::HashId(flags)) => {
                 hash_id::hash_id(&flags);
                 Ok(())

@@ -27,6 +27,7 @@ const SANDBOX_LEDGER: &str = "ledger";
 pub(crate) struct Connection {
     pub(crate) config: SdkConfig,
     pub(crate) clock: Clock,
+    pub(crate) transport: Arc<dyn Transport>,
     /// What the sandbox says of itself, where it is one.
     sandbox: Option<Sandbox>,
 }
@@ -39,8 +40,15 @@ struct Sandbox {
 impl Connection {
     /// To AWS; credentials and region are found as every AWS tool finds them.
     pub(crate) async fn to_aws() -> Result<Self> {
-        let (config, clock, _) = start().await?;
-        Ok(Self { config, clock, sandbox: None })
+        let (config, clock, transport) = start().await?;
+        Ok(Self { config, clock, transport, sandbox: None })
+    }
+
+    /// To stand-ins for AWS's services.
+    #[cfg(test)]
+    pub(crate) async fn to_endpoint(url: &str) -> Result<Self> {
+        let (config, clock, transport) = start().await?;
+        Ok(Self { config: stand_in(config, url), clock, transport, sandbox: None })
     }
 
     /// To a running sandbox. `otherwise`: the flags that name AWS's resources.
@@ -49,14 +57,8 @@ impl Connection {
         let state = state(url, otherwise, &transport).await?;
         let endpoint = state.pointer("/aws/endpoint").and_then(Value::as_str);
         let endpoint = endpoint.context("no sandbox answers at this address")?.to_owned();
-        let credentials = Credentials::new("sandbox", "sandbox", None, None, "sandbox");
-        let config = config
-            .into_builder()
-            .endpoint_url(&endpoint)
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .build();
-        Ok(Self { config, clock, sandbox: Some(Sandbox { endpoint, state }) })
+        let config = stand_in(config, &endpoint);
+        Ok(Self { config, clock, transport, sandbox: Some(Sandbox { endpoint, state }) })
     }
 
     /// The named queue, or the sandbox's.
@@ -83,6 +85,17 @@ impl Connection {
     pub(crate) fn is_sandbox(&self) -> bool {
         self.sandbox.is_some()
     }
+}
+
+/// Leads the SDK to a stand-in.
+fn stand_in(config: SdkConfig, endpoint: &str) -> SdkConfig {
+    let credentials = Credentials::new("sandbox", "sandbox", None, None, "sandbox");
+    config
+        .into_builder()
+        .endpoint_url(endpoint)
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
 }
 
 async fn start() -> Result<(SdkConfig, Clock, Arc<dyn Transport>)> {

@@ -124,6 +124,10 @@ async fn job(flags: &Redrive) -> Result<Job> {
         connection.is_sandbox().then(|| of_sandbox("stack_name").unwrap_or_default().to_owned());
     let (config, clock) = (&connection.config, connection.clock.clone());
     let secret_id = &flags.secret_id;
+    ensure!(
+        settings::is_secret_id(secret_id),
+        "--secret-id must be as PWSEG_SECRET_ID of the functions"
+    );
     Ok(Job {
         client: Client::new(config),
         rejects: connection.queue(flags.rejects_queue_url.as_deref(), "rejects")?,

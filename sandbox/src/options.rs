@@ -38,7 +38,7 @@ pub struct Options {
     /// Read the topic from this broker, rather than from memory
     #[arg(long, value_name = "BROKERS")]
     pub kafka: Option<String>,
-    /// Read the topic as on-demand pollers do: no partial-batch response, no bisection, no end of retries
+    /// Read the topic as on-demand pollers do: no partial-batch response, no bisection
     #[arg(long)]
     pub on_demand: bool,
     /// Seconds after which a parked item goes to the dead-letter queue [default: as deployed]

@@ -80,6 +80,16 @@ fn what_is_unsafe_in_production_is_refused() {
     }
 }
 
+/// Secrets Manager would refuse it.
+#[test]
+fn a_map_that_is_too_large_for_a_secret_is_refused() {
+    let one = json!({"segment": {"write_key": "k".repeat(32)}});
+    let map: serde_json::Map<String, Value> =
+        (0..1_000).map(|n| (format!("AB{n:03}-00001"), one.clone())).collect();
+    let (ok, said) = check("secret-large.json", &Value::Object(map).to_string());
+    assert!(!ok && said.contains("65536 at most"), "{said}");
+}
+
 /// Whoever writes secrets with the schema gets what the functions read.
 #[test]
 fn the_schema_agrees_with_the_code() {

@@ -54,6 +54,25 @@ fn every_alarm_notifies_the_topic() {
     problems.report();
 }
 
+/// On-demand pollers write no metrics: an alarm on one could never be raised.
+#[test]
+fn alarms_on_the_topics_mapping_are_for_provisioned_pollers() {
+    let template = observability();
+    let mut problems = Problems::default();
+    let mut found = 0;
+    for (name, resource) in template.of_type("AWS::CloudWatch::Alarm") {
+        let metrics = of_alarm(&resource["Properties"]);
+        let of_mapping = |metric: &Metric| metric.2.concat().starts_with("EventSourceMappingUUID");
+        if metrics.iter().any(of_mapping) {
+            found += 1;
+            let provisioned = resource["Condition"] == "SourceProvisioned";
+            problems.check(provisioned, format!("{name} can never be raised on demand"));
+        }
+    }
+    problems.equal("the number of alarms on the mapping", &found, &3);
+    problems.report();
+}
+
 #[test]
 fn slow_alarms_follow_the_time_limits() {
     let template = observability();

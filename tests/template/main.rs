@@ -7,7 +7,7 @@
 //! # Layout
 //! * `code`: what the code says; no other file names the code's types.
 //! * `translated`: the templates.
-//! * `alarms`, `api`, `limits`, `permissions`, `queues`, `settings`, `topic`: the checks.
+//! * `alarms`, `api`, `limits`, `outputs`, `permissions`, `queues`, `rollout`, `settings`, `topic`: the checks.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,8 +21,10 @@ mod alarms;
 mod api;
 mod code;
 mod limits;
+mod outputs;
 mod permissions;
 mod queues;
+mod rollout;
 mod settings;
 mod topic;
 mod translated;

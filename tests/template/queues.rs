@@ -83,15 +83,69 @@ fn items_reach_their_age_limit_before_sqs_deletes_them() {
     problems.report();
 }
 
+/// What holds undelivered items and why they are, what must not be undone, and the receipts of deletions.
+const KEPT: [&str; 8] = [
+    "DeadQueue",
+    "DestinationLogs",
+    "FailureBucket",
+    "Ledger",
+    "RejectsQueue",
+    "RetryLogs",
+    "RetryQueue",
+    "SourceLogs",
+];
+
 #[test]
-fn the_ledger_outlives_the_stack_and_forgets_by_itself() {
+fn what_must_not_be_lost_outlives_the_stack() {
     let template = template();
     let mut problems = Problems::default();
-    for (name, table) in template.of_type("AWS::DynamoDB::Table") {
-        for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
-            problems.check(table[policy] == "Retain", format!("{name} has no {policy} Retain"));
+    for name in KEPT {
+        let resource = template.resource(name);
+        // A first deployment that fails leaves nothing behind.
+        for (policy, value) in
+            [("DeletionPolicy", "RetainExceptOnCreate"), ("UpdateReplacePolicy", "Retain")]
+        {
+            problems.check(resource[policy] == value, format!("{name} has no {policy} {value}"));
         }
     }
+    for kind in ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"] {
+        for (name, _) in template.of_type(kind) {
+            problems.check(KEPT.contains(&name), format!("{name} goes with the stack"));
+        }
+    }
+    problems.report();
+}
+
+#[test]
+fn queues_and_bucket_are_reached_with_tls_only() {
+    let template = template();
+    let mut problems = Problems::default();
+    let policies = ["AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"];
+    let policies: Vec<&Value> = policies
+        .into_iter()
+        .flat_map(|kind| template.of_type(kind))
+        .map(|(_, policy)| &policy["Properties"])
+        .collect();
+    for kind in ["AWS::SQS::Queue", "AWS::S3::Bucket"] {
+        for (name, _) in template.of_type(kind) {
+            let of_it = json!({"Ref": name});
+            let denies = policies.iter().any(|policy| {
+                let statement = &policy["PolicyDocument"]["Statement"][0];
+                (policy["Bucket"] == of_it || policy["Queues"] == json!([of_it]))
+                    && statement["Effect"] == "Deny"
+                    && statement["Condition"]["Bool"]["aws:SecureTransport"] == "false"
+                    && statement["Resource"].to_string().contains(name)
+            });
+            problems.check(denies, format!("{name} is reached without TLS"));
+        }
+    }
+    problems.report();
+}
+
+#[test]
+fn the_ledger_forgets_by_itself() {
+    let template = template();
+    let mut problems = Problems::default();
     let ledger = template.properties("Ledger");
     let key = json!([{"AttributeName": "pk", "KeyType": "HASH"}]);
     problems.equal("the key of Ledger", &ledger["KeySchema"], &key);
@@ -129,7 +183,7 @@ fn the_retry_queue_behaves_as_in_the_sandbox() {
     let dead = redrive["deadLetterTargetArn"] == json!({"Fn::GetAtt": ["DeadQueue", "Arn"]});
     problems.check(dead, "RetryQueue has no dead-letter queue");
 
-    let retry = json!({"Ref": "Retry"});
+    let retry = json!({"Ref": "RetryAliaslive"});
     let mappings: Vec<&Value> = template
         .of_type("AWS::Lambda::EventSourceMapping")
         .map(|(_, mapping)| &mapping["Properties"])

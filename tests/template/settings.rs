@@ -113,11 +113,3 @@ fn the_functions_start_with_every_fixed_value() {
     }
     problems.report();
 }
-
-#[test]
-fn the_functions_may_read_the_secrets_that_they_look_for() {
-    let template = template();
-    let default = |name: &str| text(&template.parameters()[name]["Default"]);
-    let (id, prefix) = (default("SecretId"), default("SecretPrefix"));
-    assert!(id.starts_with(&prefix), "SecretId is {id}, SecretPrefix {prefix}");
-}

@@ -55,6 +55,21 @@ impl Template {
             .map(|(name, resource)| (name.as_str(), resource))
     }
 
+    /// Outputs by name.
+    pub(crate) fn outputs(&self) -> &Map<String, Value> {
+        self.0["Outputs"].as_object().unwrap()
+    }
+
+    /// Conditions by name.
+    pub(crate) fn conditions(&self) -> &Value {
+        &self.0["Conditions"]
+    }
+
+    /// A resource; null if there is no such resource.
+    pub(crate) fn resource(&self, name: &str) -> &Value {
+        &self.0["Resources"][name]
+    }
+
     /// Properties of a resource; null if there is no such resource.
     pub(crate) fn properties(&self, name: &str) -> &Value {
         &self.0["Resources"][name]["Properties"]
@@ -81,6 +96,18 @@ pub(crate) fn list(value: &Value) -> Vec<&Value> {
         Value::Null => Vec::new(),
         value => vec![value],
     }
+}
+
+/// One or several values, where one may depend on a condition: `{"Fn::If": [name, value, no value]}`.
+pub(crate) fn list_with_conditional(value: &Value) -> Vec<(&Value, Option<&str>)> {
+    let values = list(value).into_iter();
+    let unpacked = values.map(|value| match value["Fn::If"].as_array().map(Vec::as_slice) {
+        Some([name, then, otherwise]) if otherwise["Ref"] == "AWS::NoValue" => {
+            (then, name.as_str())
+        }
+        _ => (value, None),
+    });
+    unpacked.collect()
 }
 
 /// The value that a property has if the condition holds, provided that the property is absent

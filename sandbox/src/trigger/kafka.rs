@@ -36,7 +36,11 @@ impl Topic {
     /// An empty topic, read with provisioned or with on-demand pollers.
     pub(crate) fn new(on_demand: bool) -> Self {
         let mapping = if on_demand {
-            TopicMapping::on_demand(TOPIC, "source", TOPIC_BATCH_SIZE)
+            // The template has a failure bucket with either kind of pollers.
+            TopicMapping {
+                on_failure: true,
+                ..TopicMapping::on_demand(TOPIC, "source", TOPIC_BATCH_SIZE)
+            }
         } else {
             TopicMapping::provisioned(TOPIC, "source", TOPIC_BATCH_SIZE, TOPIC_MAX_RETRIES)
         };

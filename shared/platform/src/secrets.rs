@@ -9,18 +9,22 @@
 //! Codes come from strangers: their shape is checked, absence is remembered for longer and longer, and
 //! lookups of codes that were never served have a budget.
 //!
-//! The cache is keyed by secret, not by application: one secret may hold a map of applications.
+//! The cache is keyed by secret, not by application: one secret may hold a map of applications, of all of
+//! them or of a shard. So a made-up code costs no lookup where its shard is known.
 //!
 //! # Layout
-//! * `slot`: what is remembered of a secret; `snapshot`: its applications.
+//! * `slots`: the remembered secrets; `slot`: what is remembered of one; `snapshot`: its applications.
+//! * `place`: which secret holds an application.
 //! * `read`: one call of `GetSecretValue`.
 //! * `pause`: leaves Secrets Manager alone while it fails; `budget`: lookups of unknown codes.
 //! * `time`: ages by the wall clock.
 
 mod budget;
 mod pause;
+pub(crate) mod place;
 mod read;
 mod slot;
+mod slots;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -40,18 +44,17 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub use self::budget::{UNKNOWN_BURST, UNKNOWN_INTERVAL};
+use self::place::Place;
 use self::read::Reading;
 pub use self::slot::ABSENT_LONGEST;
 use self::slot::{Slot, State};
+use self::slots::{Key, Slots};
 use self::snapshot::Found;
 use self::time::passed;
 use crate::application::{self, Application, Problems};
 use crate::bucket::Bucket;
 use crate::clock::{Clock, Instant};
 use crate::settings::Settings;
-
-/// Stands for the application's code in the secret's id.
-const APP_CODE: &str = "{app_code}";
 
 /// What was read a moment ago is not read again for a key that does not match: callers with made-up keys
 /// must not cost a call each, and a rotation must be noticed soon.
@@ -77,7 +80,7 @@ const LOOKUPS: usize = 32;
 /// none. How late is not documented.
 const SETTLING: Duration = Duration::from_secs(15);
 
-/// Bound on remembered secrets; ids come from callers.
+/// Remembered secrets above which those that are of no use are forgotten; ids come from callers.
 const MAX_ENTRIES: usize = 10_000;
 
 /// Longest application code; Pushwoosh's have eleven characters.
@@ -112,10 +115,11 @@ pub struct Versions {
 pub struct Secrets {
     client: Client,
     clock: Clock,
-    id_template: String,
+    /// Nothing where the template cannot be meant: no application is found then.
+    place: Option<Place>,
     ttl: Duration,
     previous_key_grace: Duration,
-    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    slots: Mutex<Slots>,
     pause: pause::Pause,
     budget: Bucket,
     over_budget: AtomicU64,
@@ -125,14 +129,8 @@ pub struct Secrets {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secrets").field("id_template", &self.id_template).finish_non_exhaustive()
+        f.debug_struct("Secrets").field("place", &self.place).finish_non_exhaustive()
     }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
-    id: String,
-    previous: bool,
 }
 
 /// How fresh a value must be.
@@ -160,7 +158,7 @@ impl Secrets {
     /// Secrets whose ids follow the template; see `PWSEG_SECRET_ID`.
     pub fn new(
         config: &aws_config::SdkConfig,
-        id_template: impl Into<String>,
+        id_template: &str,
         ttl: Duration,
         previous_key_grace: Duration,
         clock: Clock,
@@ -172,7 +170,7 @@ impl Secrets {
         Self {
             client: Client::from_conf(config),
             clock,
-            id_template: id_template.into(),
+            place: Place::parse(id_template),
             ttl,
             previous_key_grace,
             slots: Mutex::default(),
@@ -269,7 +267,7 @@ impl Secrets {
         // Pushwoosh's are like `XXXXX-XXXXX`.
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         let shape = !code.is_empty() && code.len() <= MAX_CODE_CHARS && code.bytes().all(allowed);
-        shape.then(|| Key { id: self.id_template.replace(APP_CODE, code), previous })
+        shape.then_some(Key { id: self.place.as_ref()?.of(code), previous })
     }
 
     async fn get(
@@ -423,8 +421,14 @@ impl Secrets {
                 state.learn_gone(asked);
                 return Ok(());
             }
-            // Without the right to list, this is how a missing secret is answered.
-            Some(Reading::Denied(_)) if !state.serves() => {
+            // This is how a secret outside of what may be read is answered, missing or not. It is no outage,
+            // but somebody should know if it is the policy that is wrong.
+            Some(Reading::Denied(error)) if !state.serves() => {
+                tracing::warn!(
+                    app.code = code,
+                    error,
+                    "Secrets Manager refuses access to the secret: the application counts as unknown"
+                );
                 state.learn_gone(asked);
                 return Ok(());
             }
@@ -449,23 +453,31 @@ impl Secrets {
         is_new: bool,
     ) -> Result<Vec<(String, Value)>, Problems> {
         let value = serde_json::from_str(text).unwrap_or(Value::Null);
-        let entries = if self.id_template.contains(APP_CODE) {
-            vec![(code.to_owned(), value)]
-        } else if let Value::Object(applications) = value {
-            applications.into_iter().collect()
-        } else {
-            let problem = "the secret must be a JSON object of applications by their codes";
-            if is_new {
-                tracing::error!(
-                    error = problem,
-                    "the secret of all applications cannot be used: correct it"
-                );
+        let is_map = self.place.as_ref().is_some_and(Place::is_map);
+        let entries: Vec<(String, Value)> = match value {
+            value if !is_map => vec![(code.to_owned(), value)],
+            Value::Object(applications) => applications.into_iter().collect(),
+            _ => {
+                let problem = "the secret must be a JSON object of applications by their codes";
+                if is_new {
+                    tracing::error!(
+                        app.code = code,
+                        error = problem,
+                        "the secret of several applications cannot be used: correct it"
+                    );
+                }
+                return Err(Problems(vec![problem.to_owned()]));
             }
-            return Err(Problems(vec![problem.to_owned()]));
         };
         if is_new {
-            for (code, secret) in &entries {
-                report(code, secret);
+            for (entry, secret) in &entries {
+                report(entry, secret);
+                if !self.place.as_ref().is_some_and(|place| place.is_same(entry, code)) {
+                    tracing::warn!(
+                        app.code = entry,
+                        "the application is in a secret where nobody looks for it: move it to that of its first characters"
+                    );
+                }
             }
         }
         Ok(entries)
@@ -473,15 +485,7 @@ impl Secrets {
 
     fn slot(&self, key: &Key) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() >= MAX_ENTRIES && !slots.contains_key(key) {
-            // Made-up application codes fill the cache. Applications that exist are kept.
-            let now = self.clock.wall();
-            slots.retain(|_, slot| slot.is_of_use(self.ttl, now));
-            if slots.len() >= MAX_ENTRIES {
-                slots.retain(|_, slot| slot.is_in_use());
-            }
-        }
-        Arc::clone(slots.entry(key.clone()).or_default())
+        slots.get(key, MAX_ENTRIES, self.ttl, self.clock.wall())
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use mapping::tracking_log::OptionalProperty;
 
 use crate::networks::Networks;
+use crate::secrets::place::Place;
 
 /// Prefix of every variable of the functions.
 pub const PREFIX: &str = "PWSEG_";
@@ -43,6 +44,8 @@ pub enum Expected {
     TrackProperties,
     /// A comma-separated list of addresses and networks, or nothing.
     Networks,
+    /// The name of secrets; see [`crate::secrets`].
+    SecretId,
 }
 
 impl fmt::Display for Expected {
@@ -51,6 +54,9 @@ impl fmt::Display for Expected {
             Self::Text => f.write_str("a non-empty string"),
             Self::AnyText => f.write_str("any text"),
             Self::Flag => f.write_str("true or false"),
+            Self::SecretId => f.write_str(
+                "a name with at most one of {app_code} and {app_code:1} to {app_code:5}",
+            ),
             Self::Number(min, max) => write!(f, "a whole number from {min} to {max}"),
             Self::Networks => f.write_str(
                 "empty or a comma-separated list of addresses and networks in CIDR notation",
@@ -97,8 +103,8 @@ macro_rules! settings {
 }
 
 settings! {
-    secret_id: String = text("PWSEG_SECRET_ID", Some(DEFAULT_SECRET_ID), Expected::Text),
-        "Name or ARN of the secret in AWS Secrets Manager. `{app_code}` stands for the application's code; without it, one secret holds a map of all applications.";
+    secret_id: String = secret_id("PWSEG_SECRET_ID", Some(DEFAULT_SECRET_ID), Expected::SecretId),
+        "Name or ARN of the secret in AWS Secrets Manager. `{app_code}` stands for the application's code, `{app_code:2}` for its first two characters (1 to 5): then a secret holds a map of the applications whose codes begin so. Without either, one secret holds a map of all applications.";
     secret_ttl: Duration = seconds("PWSEG_SECRET_TTL_S", Some("300"), Expected::Number(1, 86_400)),
         "Seconds for which a secret is used before it is read again.";
     previous_key_grace: Duration = seconds("PWSEG_PREVIOUS_KEY_GRACE_S", Some("86400"), Expected::Number(0, 604_800)),
@@ -195,6 +201,14 @@ impl Reader<'_> {
         self.value(variable).unwrap_or_default()
     }
 
+    fn secret_id(&mut self, variable: &Variable) -> String {
+        let id = self.text(variable);
+        if !is_secret_id(&id) {
+            self.problem(variable);
+        }
+        id
+    }
+
     fn number(&mut self, variable: &Variable) -> u64 {
         let Some(value) = self.value(variable) else {
             return 0;
@@ -250,6 +264,11 @@ impl Reader<'_> {
     }
 }
 
+/// Whether it may be the value of `PWSEG_SECRET_ID`.
+pub fn is_secret_id(id: &str) -> bool {
+    !id.is_empty() && Place::parse(id).is_some()
+}
+
 /// Reads the value of `PWSEG_TRACK_PROPERTIES`; nothing where it names an unknown property.
 pub fn track_properties(names: &str) -> Option<Vec<OptionalProperty>> {
     let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
@@ -287,6 +306,7 @@ mod tests {
         let environment = BTreeMap::from([
             ("PWSEG_CONCURRENCY".to_owned(), "0".to_owned()),
             ("PWSEG_SEGMENT_GZIP".to_owned(), "yes".to_owned()),
+            ("PWSEG_SECRET_ID".to_owned(), "all/{app_code:9}".to_owned()),
             ("PWSEG_TRACK_PROPERTIES".to_owned(), "payload".to_owned()),
             ("PWSEG_ALLOWED_ADDRESSES".to_owned(), "192.0.2.0/33".to_owned()),
             ("PWSEG_REJECTS_QUEUE_URL".to_owned(), " ".to_owned()),
@@ -295,6 +315,7 @@ mod tests {
         assert_eq!(
             problems,
             [
+                "PWSEG_SECRET_ID must be a name with at most one of {app_code} and {app_code:1} to {app_code:5}",
                 "PWSEG_RETRY_QUEUE_URL is required: set it to a non-empty string",
                 "PWSEG_REJECTS_QUEUE_URL is required: set it to a non-empty string",
                 "PWSEG_DEAD_QUEUE_URL is required: set it to a non-empty string",

@@ -87,6 +87,7 @@ async fn a_secret_that_is_scheduled_for_deletion_is_gone_at_once() {
 #[tokio::test(start_paused = true)]
 async fn denied_is_unknown_only_where_it_was_never_served() {
     let world = World::new(&[]);
+    let (logs, _guard) = Logs::capture();
     get(&world, "A").await.unwrap();
     for code in ["A", "B"] {
         world.secrets_manager(code, aws_error("AccessDeniedException"));
@@ -95,6 +96,8 @@ async fn denied_is_unknown_only_where_it_was_never_served() {
     get(&world, "A").await.unwrap();
     assert!(is_unavailable(&versions(&world, "A").await));
     assert_eq!(get(&world, "B").await.unwrap_err(), SecretError::Unknown);
+    let message = "Secrets Manager refuses access to the secret: the application counts as unknown";
+    assert_eq!(logs.with_message(message).len(), 1);
     // The key of a secret is none of a caller's business, and it exists.
     let kms = json!({"__type": "AccessDeniedException", "Message": "Access to KMS is not allowed"});
     world.secrets_manager("C", Reply::Status(400, kms));
@@ -127,8 +130,9 @@ async fn an_unusable_section_keeps_its_last_good_value_and_is_counted() {
 async fn a_map_of_the_wrong_shape_is_an_error_and_the_last_good_one_stays_in_use() {
     for wrong in ["[]", "\"text\"", "no JSON", "5", "null", ""] {
         let (logs, _guard) = Logs::capture();
-        let errors =
-            || logs.with_message("the secret of all applications cannot be used: correct it").len();
+        let errors = || {
+            logs.with_message("the secret of several applications cannot be used: correct it").len()
+        };
         let world = World::new(&[("PWSEG_SECRET_ID", "segment-pushwoosh/all")]);
         world.secret_text("all", wrong);
         for code in ["A", "B"] {

@@ -12,6 +12,10 @@ use crate::explain::read_input;
 use crate::terminal::print;
 use crate::unsafe_secret::refusals;
 
+/// Largest secret
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>).
+const MAX_BYTES: usize = 65_536;
+
 /// Flags of `check-secret`.
 #[derive(Debug, Args)]
 pub struct CheckSecret {
@@ -31,6 +35,13 @@ pub fn check(flags: &CheckSecret) -> Result<()> {
     let secret: Value = serde_json::from_str(&text)
         .with_context(|| format!("{file} is not JSON: the secret must be a JSON object"))?;
     let mut wrong = 0;
+    if text.len() > MAX_BYTES {
+        wrong += 1;
+        let bytes = text.len();
+        print(&format!(
+            "wrong: it has {bytes} bytes, and a secret {MAX_BYTES} at most: divide it, docs/SCALE.md#secrets"
+        ));
+    }
     for (code, secret) in applications(&secret) {
         wrong += usize::from(!check_one(code, secret));
     }

@@ -1,0 +1,57 @@
+//! What a deployed stack says of itself: its state and its outputs.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use aws_config::SdkConfig;
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::types::StackStatus;
+
+/// States in which a stack serves what was deployed last.
+const SETTLED: [StackStatus; 3] =
+    [StackStatus::CreateComplete, StackStatus::UpdateComplete, StackStatus::ImportComplete];
+
+/// A deployed stack.
+pub(crate) struct Stack {
+    name: String,
+    /// As CloudFormation names it.
+    pub(crate) status: StackStatus,
+    outputs: BTreeMap<String, String>,
+}
+
+impl Stack {
+    /// Asks CloudFormation.
+    pub(crate) async fn read(config: &SdkConfig, name: &str) -> Result<Self> {
+        let answer = Client::new(config).describe_stacks().stack_name(name).send().await;
+        let answer = answer.map_err(|error| {
+            anyhow::anyhow!("{}", aws_sdk_cloudformation::error::DisplayErrorContext(&error))
+        });
+        let answer = answer.with_context(|| {
+            format!("CloudFormation does not describe the stack {name}: check the name, the region and the permission cloudformation:DescribeStacks")
+        })?;
+        let stack = answer.stacks().first().with_context(|| format!("there is no stack {name}"))?;
+        let status =
+            stack.stack_status().with_context(|| format!("the stack {name} has no status"))?;
+        let outputs = stack.outputs().iter().filter_map(|output| {
+            Some((output.output_key()?.to_owned(), output.output_value()?.to_owned()))
+        });
+        Ok(Self { name: name.to_owned(), status: status.clone(), outputs: outputs.collect() })
+    }
+
+    /// Whether it serves what was deployed last.
+    pub(crate) fn is_settled(&self) -> bool {
+        SETTLED.contains(&self.status)
+    }
+
+    /// An output that depends on what is deployed.
+    pub(crate) fn output(&self, name: &str) -> Option<&str> {
+        self.outputs.get(name).map(String::as_str)
+    }
+
+    /// An output that every stack has.
+    pub(crate) fn needed(&self, name: &str) -> Result<&str> {
+        self.output(name).with_context(|| {
+            format!("the stack {} has no output {name}: is it the outermost stack, and deployed from this template?", self.name)
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! Which secret holds an application: its own, that of all applications, or a shard, which holds those whose
+//! codes begin alike.
+
+/// Begins what stands for an application's code, or for its first characters.
+const OPEN: &str = "{app_code";
+
+/// Ends it.
+const CLOSE: char = '}';
+
+/// Characters of a code that may name a shard: a Pushwoosh code has five before its dash.
+const LONGEST_SHARD: usize = 5;
+
+/// Where secrets are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    before: String,
+    whose: Whose,
+    after: String,
+}
+
+/// The applications of one secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// All that there are: the secret is a map.
+    All,
+    /// One: the secret is its settings.
+    One,
+    /// Those whose codes have the same first characters: the secret is a map.
+    Shard(usize),
+}
+
+impl Place {
+    /// Reads a template such as `segment-pushwoosh/{app_code}`; nothing where it cannot be meant.
+    pub(crate) fn parse(template: &str) -> Option<Self> {
+        let of = |before: &str, whose, after: &str| {
+            let plain = |text: &str| !text.contains(['{', CLOSE]);
+            let (before_is, after_is) = (plain(before), plain(after));
+            let place = Self { before: before.to_owned(), whose, after: after.to_owned() };
+            (before_is && after_is).then_some(place)
+        };
+        let Some((before, rest)) = template.split_once(OPEN) else {
+            return of(template, Whose::All, "");
+        };
+        let (length, after) = rest.split_once(CLOSE)?;
+        let whose = match length.strip_prefix(':') {
+            None if length.is_empty() => Whose::One,
+            None => return None,
+            Some(length) => {
+                let length = length.parse().ok()?;
+                (1..=LONGEST_SHARD).contains(&length).then_some(Whose::Shard(length))?
+            }
+        };
+        of(before, whose, after)
+    }
+
+    /// Name of the secret that holds an application.
+    pub(crate) fn of(&self, code: &str) -> String {
+        let Self { before, after, .. } = self;
+        match self.whose {
+            Whose::All => before.clone(),
+            Whose::One => format!("{before}{code}{after}"),
+            Whose::Shard(length) => {
+                format!("{before}{}{after}", code.get(..length).unwrap_or(code))
+            }
+        }
+    }
+
+    /// Whether a secret holds a map of applications by their codes.
+    pub(super) fn is_map(&self) -> bool {
+        self.whose != Whose::One
+    }
+
+    /// Whether one of these codes is looked for where the other is.
+    pub(super) fn is_same(&self, one: &str, other: &str) -> bool {
+        self.of(one) == self.of(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(template: &str, code: &str) -> Option<String> {
+        Place::parse(template).map(|place| place.of(code))
+    }
+
+    #[test]
+    fn a_secret_holds_one_application_some_or_all() {
+        for (template, expected) in [
+            ("a/{app_code}", "a/ABCDE-12345"),
+            ("a/{app_code}/b", "a/ABCDE-12345/b"),
+            ("a/{app_code:2}", "a/AB"),
+            ("a/{app_code:5}/b", "a/ABCDE/b"),
+            ("a/all", "a/all"),
+        ] {
+            assert_eq!(name(template, "ABCDE-12345").as_deref(), Some(expected), "{template}");
+        }
+        assert_eq!(name("a/{app_code:2}", "A").as_deref(), Some("a/A"));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for template in [
+            "a/{app_code:0}",
+            "a/{app_code:6}",
+            "a/{app_code:}",
+            "a/{app_code:x}",
+            "a/{app_code",
+            "a/{app_codes}",
+            "a/{code}",
+            "a/{app_code}{app_code}",
+            "a/}",
+        ] {
+            assert_eq!(Place::parse(template), None, "{template}");
+        }
+    }
+}
