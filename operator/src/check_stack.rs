@@ -73,7 +73,7 @@ async fn look(connection: &Connection, name: &str, app: Option<&str>) -> Result<
     match stack.output("Endpoint") {
         Some(endpoint) => report.push(route(connection, endpoint).await),
         None => {
-            report.push((true, "no destination is deployed: nothing comes from Segment".into()))
+            report.push((true, "no destination is deployed: nothing comes from Segment".into()));
         }
     }
     match stack.output("SourceMapping") {

@@ -74,10 +74,10 @@ impl Options {
             .is_none_or(|status| matches!(status, 408 | 423 | 429 | 500..=599) && status != 501);
         let disputed = matches!(status, Some(410 | 460 | 505));
         // The article says the opposite of the class.
-        if temporary != (disputed && self.disputed == DisputedStatus::ByArticle) {
-            Verdict::Repeated
-        } else {
+        if temporary == (disputed && self.disputed == DisputedStatus::ByArticle) {
             Verdict::Gone
+        } else {
+            Verdict::Repeated
         }
     }
 }
