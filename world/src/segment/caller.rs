@@ -74,10 +74,10 @@ impl Options {
             .is_none_or(|status| matches!(status, 408 | 423 | 429 | 500..=599) && status != 501);
         let disputed = matches!(status, Some(410 | 460 | 505));
         // The article says the opposite of the class.
-        if temporary != (disputed && self.disputed == DisputedStatus::ByArticle) {
-            Verdict::Repeated
-        } else {
+        if temporary == (disputed && self.disputed == DisputedStatus::ByArticle) {
             Verdict::Gone
+        } else {
+            Verdict::Repeated
         }
     }
 }
@@ -270,7 +270,7 @@ mod tests {
         let mut caller = caller(1, 1);
         let sent = run(&mut caller, &mut Rng::with_seed(1), |_, _| Some(503));
         let (last, times) = (sent.last().unwrap().1, sent.len());
-        assert!(last <= REPEATS && last > REPEATS - MAX_PAUSE, "{last:?}");
+        assert!(last <= REPEATS && last + MAX_PAUSE > REPEATS, "{last:?}");
         assert!((15..60).contains(&times), "{times}");
         assert_eq!(caller.totals(), Totals { given_up: 1, ..Totals::default() });
     }
