@@ -17,6 +17,7 @@ use platform::application::{PUSHWOOSH_BASE_URL, SEGMENT_EU_URL, SEGMENT_US_URL};
 use platform::secrets::{ABSENT_LONGEST, UNKNOWN_BURST, UNKNOWN_INTERVAL};
 use platform::settings::VARIABLES;
 use serde_json::{Value, json};
+use simulation::tables;
 
 use crate::sandbox::root;
 
@@ -39,6 +40,18 @@ pub(crate) fn update(document: &str, tables: &[(&str, String)], compared: bool) 
     } else if compared {
         assert_eq!(text, filled, "{document} is out of date: run `just docs`");
     }
+}
+
+/// The tables of `RELIABILITY.md` that come from the simulation.
+pub(crate) fn simulation_tables() -> [(&'static str, String); 2] {
+    [("guarantees", tables::guarantees()), ("sabotages", tables::sabotages())]
+}
+
+/// A table as the document has it.
+fn table_in(text: &str, name: &str) -> String {
+    let marker = format!("<!-- table: {name} -->\n");
+    let (_, after) = text.split_once(&marker).unwrap();
+    after.split_once("<!-- end -->").unwrap().0.to_owned()
 }
 
 /// A document with its tables replaced. Every marker must have its table, every table its marker.
@@ -288,6 +301,15 @@ fn reasons() {
         .unwrap();
     }
     compare("OPERATIONS.md", &[("reasons", table)]);
+}
+
+#[test]
+fn guarantees() {
+    // What arrived under faults differs from run to run: `reliability.rs` writes it.
+    let text = std::fs::read_to_string(root().join("docs/RELIABILITY.md")).unwrap();
+    let [guarantees, sabotages] = simulation_tables();
+    let tables = [("reliability", table_in(&text, "reliability")), guarantees, sabotages];
+    compare("RELIABILITY.md", &tables);
 }
 
 /// What codes cost that are not an application's follows from the limits in the code.

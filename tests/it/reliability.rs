@@ -242,7 +242,9 @@ async fn reliability() {
     row("processes killed with SIGKILL in the middle", &killed);
 
     let header = "| | events | arrived | repeated | records | arrived | repeated |\n|---|---|---|---|---|---|---|\n";
-    docs::update("RELIABILITY.md", &[("reliability", format!("{header}{table}"))], false);
+    let [guarantees, sabotages] = docs::simulation_tables();
+    let tables = [("reliability", format!("{header}{table}")), guarantees, sabotages];
+    docs::update("RELIABILITY.md", &tables, false);
 }
 
 async fn at_once_refused(sandbox: &Sandbox) {
