@@ -13,9 +13,11 @@
 //! * `items`: what was sent and what its senders were told.
 //! * [`shorten`]: leaves out of a story what a breach does not need.
 //! * `guarantee`: what is promised; [`oracle`]: the judge; [`sabotage`]: what it must notice.
+//! * `history`: what the stories found before it was mended; [`tables`]: all of it for the documentation.
 
 mod fleet;
 mod guarantee;
+mod history;
 mod items;
 mod network;
 pub mod oracle;
@@ -25,6 +27,7 @@ mod senders;
 mod services;
 pub mod shorten;
 mod story;
+pub mod tables;
 mod time;
 mod trouble;
 

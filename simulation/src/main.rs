@@ -42,9 +42,6 @@ struct Options {
     /// A deliberate defect, or `list`.
     #[arg(long)]
     sabotage: Option<String>,
-    /// Prints the table in Markdown.
-    #[arg(long)]
-    table: bool,
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
@@ -192,35 +189,22 @@ fn many(options: &Options, seeds: Range<u64>) -> anyhow::Result<(String, bool)> 
     }
     let mut text = String::new();
     let (number, days) = (stories.len(), options.days);
-    if options.table {
-        writeln!(
-            text,
-            "| guarantee | what it says | stories that broke it, of {number} | first |"
-        )?;
-        writeln!(text, "|---|---|---|---|")?;
-    } else {
-        writeln!(text, "{number} stories of {days} days")?;
-    }
+    writeln!(text, "{number} stories of {days} days")?;
     let mut fails = false;
     for guarantee in Guarantee::ALL.iter().copied().filter(|one| options.counts(*one)) {
-        let (name, says) = (guarantee.name(), guarantee.says());
-        let row = rows.get(&guarantee);
-        fails |= row.is_some() && options.counts(guarantee);
-        match (options.table, row) {
-            (true, Some((number, first))) => {
-                writeln!(text, "| `{name}` | {says} | {number} | `--seed {first}` |")?;
-            }
-            (true, None) => writeln!(text, "| `{name}` | {says} | 0 | |")?,
-            (false, Some((number, first))) => {
+        let (name, row) = (guarantee.name(), rows.get(&guarantee));
+        fails |= row.is_some();
+        match row {
+            Some((number, first)) => {
                 writeln!(text, "{name:18} broken by {number:4}, first {first}")?;
             }
-            (false, None) => writeln!(text, "{name:18} held")?,
+            None => writeln!(text, "{name:18} held")?,
         }
     }
     let recoveries = stories.iter().flat_map(|story| &story.recoveries);
     let (waited, soon) = recoveries
         .fold((0_u64, 0_u64), |(waited, soon), time| (waited + 1, soon + u64::from(*time <= SOON)));
-    if waited > 0 && !options.table {
+    if waited > 0 {
         let percent = soon * 100 / waited;
         writeln!(
             text,

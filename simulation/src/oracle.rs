@@ -84,6 +84,8 @@ struct End<'a> {
     /// Messages on queues that hold no marker: deletions.
     unmarked: Vec<String>,
     in_segment: BTreeMap<u64, usize>,
+    /// What was in a request whose invocation died.
+    died: BTreeSet<u64>,
     /// When profiles and deletions of a user were accepted.
     people: BTreeMap<(&'a str, &'a str), Vec<(Duration, What)>>,
 }
@@ -121,13 +123,15 @@ impl<'a> End<'a> {
                 *in_segment.entry(marker).or_default() += 1;
             }
         }
+        let died = state.attempts.iter().filter(|attempt| attempt.died);
+        let died = died.flat_map(|attempt| attempt.markers.iter().copied()).collect();
         let mut people: BTreeMap<(&str, &str), Vec<(Duration, What)>> = BTreeMap::new();
         for (_, item) in state.items.iter() {
             if let (Some(at), What::Profile | What::Deletion) = (item.accepted, item.what) {
                 people.entry((&item.application, &item.user)).or_default().push((at, item.what));
             }
         }
-        Self { state, effects, deletions, of_user, waiting, unmarked, in_segment, people }
+        Self { state, effects, deletions, of_user, waiting, unmarked, in_segment, died, people }
     }
 
     fn first_effect(&self, marker: u64, item: &Item) -> Option<Duration> {
@@ -149,9 +153,7 @@ impl<'a> End<'a> {
     }
 
     fn troubles(&self, application: &str) -> impl Iterator<Item = &'a Trouble> {
-        let troubles: Vec<&Trouble> =
-            self.state.troubles.iter().filter(|trouble| trouble.touches(application)).collect();
-        troubles.into_iter()
+        self.state.troubles.iter().filter(move |trouble| trouble.touches(application))
     }
 
     /// Whether something overlaps this time, its aftermath included.
@@ -229,12 +231,7 @@ impl<'a> End<'a> {
         let Some(calls) = self.effects.get(&marker) else { return };
         for (call, next) in calls.iter().zip(calls.iter().skip(1)) {
             // Also what was parked by an invocation that died comes twice: its caller repeats it.
-            let died = self.state.died.contains(&call.invocation)
-                || self
-                    .state
-                    .attempts
-                    .iter()
-                    .any(|attempt| attempt.died && attempt.markers.contains(&marker));
+            let died = self.state.died.contains(&call.invocation) || self.died.contains(&marker);
             let late = call.abandoned && call.took > HEALTHY_ANSWER;
             if died || late || !call.answered {
                 continue;
@@ -316,12 +313,8 @@ impl<'a> End<'a> {
         let others = self.state.troubles.iter().any(|trouble| {
             !trouble.touches(application) && trouble.overlaps(item.created, delivered)
         });
-        let died = self
-            .state
-            .attempts
-            .iter()
-            .any(|attempt| attempt.died && attempt.markers.contains(&marker));
-        let slow = delivered.saturating_sub(item.created) > NEIGHBOUR_LIMIT && !died;
+        let late = delivered.saturating_sub(item.created) > NEIGHBOUR_LIMIT;
+        let slow = late && !self.died.contains(&marker);
         let calm = self.calm(item);
         let after = delivered.saturating_sub(item.created).as_secs();
         let what = format!("{:?} {marker} took {after} s", item.what);
@@ -468,7 +461,8 @@ impl<'a> End<'a> {
 
 /// Whether one of the messages names the user.
 fn names(bodies: &[String], user: &str) -> bool {
-    bodies.iter().any(|body| body.contains(&format!("\"{user}\"")))
+    let quoted = format!("\"{user}\"");
+    bodies.iter().any(|body| body.contains(&quoted))
 }
 
 fn campaign(event: &Value) -> &str {

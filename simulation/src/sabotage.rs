@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use crate::guarantee::Guarantee;
-use crate::services::State;
+use crate::services::{Service, State};
+use crate::trouble::Concerns;
+
+/// Longer than the functions and the judge are patient: settings are kept for minutes, and after half an hour
+/// nothing of a trouble may be felt.
+const LINGERING: Duration = Duration::from_hours(6);
 
 macro_rules! sabotages {
     ($($variant:ident, $name:literal, $breaks:ident, $does:literal;)*) => {
@@ -70,6 +75,14 @@ sabotages! {
         "The mapping of the retry queue sleeps for three hours after every batch.";
     SpreadingTrouble, "spreading-trouble", Neighbours,
         "What an upstream does to one application it does to all.";
+    RefusedParking, "refused-parking", Taken,
+        "SQS takes nothing for the retry queue.";
+    WaitingTopic, "waiting-topic", TopicMoves,
+        "The topic's mapping waits while Secrets Manager fails.";
+    LingeringAbsence, "lingering-absence", SettingsReturn,
+        "A secret that was away comes back six hours late.";
+    LingeringTrouble, "lingering-trouble", Resumes,
+        "What an upstream does to an application goes on for six hours.";
 }
 
 impl Sabotage {
@@ -89,6 +102,18 @@ impl Sabotage {
             }
             _ => {}
         }
+    }
+
+    /// For how long a trouble goes on after the end that the judge knows.
+    pub(crate) fn lingers(self, concerns: Concerns) -> Duration {
+        let lingers = match self {
+            Self::LingeringAbsence => concerns == Concerns::Secret,
+            Self::LingeringTrouble => {
+                matches!(concerns, Concerns::Service(Service::Pushwoosh | Service::Segment))
+            }
+            _ => false,
+        };
+        if lingers { LINGERING } else { Duration::ZERO }
     }
 
     /// A setting of the functions that it changes; without one a name that is no setting.

@@ -17,7 +17,7 @@ use world::queue_mapping::QueueMapping;
 use crate::fleet::{Ended, Fleet};
 use crate::items::{Attempt, Key, markers};
 use crate::sabotage::Sabotage;
-use crate::services::{TOPIC, World};
+use crate::services::{Service, TOPIC, World};
 use crate::time::{sleep, wall};
 
 /// Segment waits no longer for an answer.
@@ -149,6 +149,9 @@ pub(crate) async fn topic(world: Arc<World>, fleet: Arc<Fleet<Source>>, mapping:
             sleep(Duration::from_millis(500)).await;
             continue;
         }
+        while waits(&world) {
+            sleep(Duration::from_mins(1)).await;
+        }
         let skipped = {
             let mut state = world.state();
             state.sabotage == Some(Sabotage::SkippedBatches) && state.rng.u8(0..20) == 0
@@ -187,6 +190,15 @@ pub(crate) async fn topic(world: Arc<World>, fleet: Arc<Fleet<Source>>, mapping:
             }
         }
     }
+}
+
+/// Whether a sabotage keeps the topic waiting.
+fn waits(world: &World) -> bool {
+    let (now, state) = (world.time.now(), world.state());
+    state.sabotage == Some(Sabotage::WaitingTopic)
+        && state.troubles.iter().any(|trouble| {
+            trouble.service() == Some(Service::SecretsManager) && trouble.overlaps(now, now)
+        })
 }
 
 /// The mapping from the retry queue, for as long as the story lasts.
@@ -238,15 +250,10 @@ pub(crate) async fn retries(world: Arc<World>, fleet: Arc<Fleet<Retry>>) {
                 mapping.settle(&mut state.sqs, &batch, answer, wall(now), &mut state.rng);
                 let mut known = known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 let queue = state.sqs.queue("retry");
-                let left: BTreeSet<String> = queue
-                    .into_iter()
-                    .flat_map(world::sqs::Queue::messages)
-                    .map(|(id, _)| id)
-                    .collect();
                 let text = answer.map(String::from_utf8_lossy).unwrap_or_default();
                 for message in &batch.messages {
                     let reported = answer.is_none() || text.contains(&message.id);
-                    if reported && left.contains(&message.id) {
+                    if reported && queue.is_some_and(|queue| queue.holds(&message.id)) {
                         known.remove(&message.id);
                     }
                 }

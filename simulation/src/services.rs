@@ -274,17 +274,18 @@ impl State {
         self.expire(now);
         let faults = self.faults.entry(request.service).or_default();
         let (body, operation, rng) = (&request.body, request.path.as_str(), &mut self.rng);
+        if self.sabotage == Some(Sabotage::RefusedParking) && parks(operation, body) {
+            let refused = Fault { status: Some(503), ..Fault::default() };
+            return refused.exchange(Reply::json(503, &serde_json::json!({})));
+        }
         let exchange = if request.service == Service::DynamoDb {
             if self.sabotage.is_some_and(|sabotage| forgets(sabotage, operation, body)) {
                 return Fault::default().exchange(Reply::json(200, &serde_json::json!({})));
             }
             aws::exchange(&mut self.dynamodb, faults, operation, body, wall(now), rng)
         } else if request.service == Service::Sqs {
-            if operation.starts_with("SendMessage") {
-                let text = String::from_utf8_lossy(body);
-                if text.contains("/retry\"") {
-                    self.parked.extend(markers(&text));
-                }
+            if parks(operation, body) {
+                self.parked.extend(markers(&String::from_utf8_lossy(body)));
             }
             let exchange = aws::exchange(&mut self.sqs, faults, operation, body, wall(now), rng);
             lose(&mut self.sqs, self.sabotage, &String::from_utf8_lossy(body));
@@ -364,6 +365,11 @@ impl State {
         });
         (exchange, self.calls.len() - 1)
     }
+}
+
+/// Whether something is sent to the retry queue.
+fn parks(operation: &str, body: &[u8]) -> bool {
+    operation.starts_with("SendMessage") && String::from_utf8_lossy(body).contains("/retry\"")
 }
 
 /// Whether the ledger forgets a write.

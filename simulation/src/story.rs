@@ -16,7 +16,8 @@ use crate::plan::{APPLICATIONS, Action, CRASH, CRASH_IN_TROUBLE, Plan, code, use
 use crate::sabotage::Sabotage;
 use crate::senders::{self, Outgoing};
 use crate::services::{Service, World, secret};
-use crate::trouble::Concerns;
+use crate::time::sleep;
+use crate::trouble::{Concerns, Trouble};
 
 impl Plan {
     /// Tells the story, until its last action.
@@ -76,7 +77,7 @@ fn act(world: &Arc<World>, destination: &Arc<Fleet<Destination>>, action: Action
         }
         Action::Records(records, foreign) => produce(world, &records, foreign),
         Action::Begin(index) => change(world, index, true),
-        Action::End(index) => change(world, index, false),
+        Action::End(index) => end(world, index),
         Action::Rotate(application) => {
             rotate(world, application);
             world.tell(&format!("{}: the key is rotated", code(application)));
@@ -210,6 +211,29 @@ fn switch(world: &World, application: usize) {
     }
 }
 
+/// For how long a sabotage lets a trouble go on after its end.
+fn lingers(sabotage: Option<Sabotage>, trouble: &Trouble) -> Duration {
+    sabotage.map(|sabotage| sabotage.lingers(trouble.concerns)).unwrap_or_default()
+}
+
+/// A trouble ends, or lingers.
+fn end(world: &Arc<World>, index: usize) {
+    let lingering = {
+        let state = world.state();
+        state.troubles.get(index).map(|trouble| lingers(state.sabotage, trouble))
+    };
+    match lingering.filter(|lingering| !lingering.is_zero()) {
+        None => change(world, index, false),
+        Some(lingering) => {
+            let world = Arc::clone(world);
+            tokio::spawn(async move {
+                sleep(lingering).await;
+                change(&world, index, false);
+            });
+        }
+    }
+}
+
 /// A trouble begins or ends.
 fn change(world: &World, index: usize, begins: bool) {
     let (now, at) = (world.time.wall(), world.time.now());
@@ -240,7 +264,8 @@ fn change(world: &World, index: usize, begins: bool) {
         Concerns::Service(_) | Concerns::SingleEntries => {
             let mut faults: BTreeMap<Service, Vec<Fault>> = BTreeMap::new();
             for (other, trouble) in state.troubles.iter().enumerate() {
-                let lasts = trouble.from <= at && at < trouble.to;
+                let to = trouble.to.saturating_add(lingers(state.sabotage, trouble));
+                let lasts = trouble.from <= at && at < to;
                 let active = if other == index { begins } else { lasts };
                 if let (true, Some(service)) = (active, trouble.service()) {
                     let spreads = state.sabotage == Some(Sabotage::SpreadingTrouble);

@@ -42,6 +42,14 @@ fn a_dozen_stories_break_nothing() {
 }
 
 #[test]
+fn every_guarantee_has_a_defect_that_breaks_it() {
+    for guarantee in Guarantee::ALL {
+        let broken = Sabotage::ALL.iter().any(|sabotage| sabotage.breaks() == *guarantee);
+        assert!(broken, "{} has no sabotage: the judge may be blind to it", guarantee.name());
+    }
+}
+
+#[test]
 #[ignore = "a minute; ci/simulation runs it"]
 fn the_judge_notices_every_deliberate_defect() {
     for sabotage in Sabotage::ALL {

@@ -17,6 +17,7 @@ use platform::application::{PUSHWOOSH_BASE_URL, SEGMENT_EU_URL, SEGMENT_US_URL};
 use platform::secrets::{ABSENT_LONGEST, UNKNOWN_BURST, UNKNOWN_INTERVAL};
 use platform::settings::VARIABLES;
 use serde_json::{Value, json};
+use simulation::tables;
 
 use crate::sandbox::root;
 
@@ -40,6 +41,13 @@ pub(crate) fn update(document: &str, tables: &[(&str, String)], compared: bool) 
     } else if compared {
         assert_eq!(text, filled, "{document} is out of date: run `just docs`");
     }
+}
+
+/// A table as the document has it.
+fn table_in(text: &str, name: &str) -> String {
+    let marker = format!("<!-- table: {name} -->\n");
+    let (_, after) = text.split_once(&marker).unwrap();
+    after.split_once("<!-- end -->").unwrap().0.to_owned()
 }
 
 /// A document with its tables replaced. Every table must have its marker, and where they are all of the
@@ -296,6 +304,17 @@ fn reasons() {
     }
     let tables = [("reasons", table), ("denials", crate::limits::denials())];
     compare("OPERATIONS.md", &tables);
+}
+
+#[test]
+fn guarantees() {
+    // Figures differ from run to run: `reliability.rs` and `soak.rs` write them.
+    let text = std::fs::read_to_string(root().join("docs/RELIABILITY.md")).unwrap();
+    let figures =
+        ["reliability", "soak-sums", "soak-figures"].map(|name| (name, table_in(&text, name)));
+    let mut tables = vec![("guarantees", tables::guarantees()), ("sabotages", tables::sabotages())];
+    tables.extend(figures);
+    compare("RELIABILITY.md", &tables);
 }
 
 /// What codes cost that are not an application's follows from the limits in the code.

@@ -26,6 +26,9 @@ pub const MAX_VISIBILITY: Duration = Duration::from_hours(12);
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html>
 pub const RECEIVES_WITHOUT_AGE: u32 = 3;
 
+/// What the ids of all messages begin with.
+const ID_PREFIX: &str = "00000000-0000-4000-8000-";
+
 /// Attributes of a queue.
 #[derive(Debug, Clone)]
 pub struct Attributes {
@@ -218,6 +221,11 @@ impl Queue {
     /// The messages with their ids, in the order of the ids.
     pub fn messages(&self) -> impl Iterator<Item = (String, &Message)> {
         self.messages.iter().map(|(id, message)| (message_id(*id), message))
+    }
+
+    /// Whether there is a message of this id.
+    pub fn holds(&self, message: &str) -> bool {
+        number(message).is_some_and(|id| self.messages.contains_key(&id))
     }
 
     /// What became of all messages so far.
@@ -418,8 +426,7 @@ impl Queue {
 
     /// Deletes whatever has this id, as an operator does; returns whether there was one.
     pub fn discard(&mut self, message: &str) -> bool {
-        let found = self.messages.keys().copied().find(|id| message_id(*id) == message);
-        let discarded = found.and_then(|id| self.remove(id)).is_some();
+        let discarded = number(message).and_then(|id| self.remove(id)).is_some();
         self.totals.deleted += u64::from(discarded);
         discarded
     }
@@ -487,5 +494,12 @@ impl Queue {
 
 /// An id in the form that SQS gives them.
 pub(super) fn message_id(number: u64) -> String {
-    format!("00000000-0000-4000-8000-{number:012x}")
+    format!("{ID_PREFIX}{number:012x}")
+}
+
+/// The number in an id.
+fn number(text: &str) -> Option<u64> {
+    let digits = text.strip_prefix(ID_PREFIX)?;
+    let number = u64::from_str_radix(digits, 16).ok()?;
+    (message_id(number) == text).then_some(number)
 }

@@ -64,6 +64,19 @@ fn a_message_is_invisible_until_its_time_and_gone_once_deleted() {
     assert!(sqs.queue("retry").unwrap().is_empty());
 }
 
+#[test]
+fn a_message_is_found_and_discarded_by_its_id_alone() {
+    let mut sqs = sqs(100);
+    let id = send(&mut sqs, "a", start());
+    let queue = sqs.queue_mut("retry").unwrap();
+    for other in ["", "a", "0", "00000000-0000-4000-8000-0", "00000000-0000-4000-8000-000000000001"]
+    {
+        assert!(!queue.holds(other) && !queue.discard(other), "{other}");
+    }
+    assert!(queue.holds(&id) && queue.discard(&id));
+    assert!(!queue.holds(&id) && !queue.discard(&id));
+}
+
 // sqs-dead-letter-queues: "maxReceiveCount".
 #[test]
 fn the_receive_after_max_receive_count_moves_to_the_dead_letter_queue() {
