@@ -204,8 +204,7 @@ fn many(options: &Options, seeds: Range<u64>) -> anyhow::Result<(String, bool)> 
     let recoveries = stories.iter().flat_map(|story| &story.recoveries);
     let (waited, soon) = recoveries
         .fold((0_u64, 0_u64), |(waited, soon), time| (waited + 1, soon + u64::from(*time <= SOON)));
-    if waited > 0 {
-        let percent = soon * 100 / waited;
+    if let Some(percent) = (soon * 100).checked_div(waited) {
         writeln!(
             text,
             "{waited} items waited for the end of their troubles, {percent} % came within 15 minutes of it"

@@ -204,7 +204,7 @@ mod tests {
             let messages = sqs.receive("retry", TEN, now, &mut rng).unwrap();
             received += messages.len();
             for message in messages {
-                assert_eq!(message.group.is_some(), true);
+                assert!(message.group.is_some());
                 sqs.delete("retry", &message.receipt, now, &mut rng).unwrap();
             }
         }
