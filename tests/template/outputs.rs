@@ -33,8 +33,8 @@ fn the_documents_and_the_outputs_name_each_other() {
         let text = std::fs::read_to_string(repository(document)).unwrap();
         // A line may break between the words.
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let names = text.split(OUTPUT).skip(1).filter_map(|rest| rest.split('`').next());
-        named.extend(names.map(str::to_owned));
+        let written = text.split(OUTPUT).skip(1).filter_map(|rest| rest.split('`').next());
+        named.extend(written.map(str::to_owned));
     }
     let outputs: BTreeSet<String> = template.outputs().keys().cloned().collect();
     let mut problems = Problems::default();
