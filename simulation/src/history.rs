@@ -11,7 +11,7 @@ pub(crate) const SEEDS: RangeInclusive<u64> = 1..=100;
 pub(crate) const COMMIT: &str = "f6d6246";
 
 impl Guarantee {
-    /// How many of [`SEEDS`] broke it at [`COMMIT`], and the first of them; nothing where none did.
+    /// How many of `SEEDS` broke it at `COMMIT`, and the first of them; nothing where none did.
     pub fn found(self) -> Option<(usize, u64)> {
         match self {
             Self::Accounted | Self::RecordOnce | Self::Neighbours => None,
