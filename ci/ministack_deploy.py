@@ -1,12 +1,13 @@
 """Deploys the translated templates in ministack, with the built functions, as `sam deploy` does in AWS.
 
-What ministack's CloudFormation refuses is in REFUSED: it is left out of the nested template, and `still_refused` fails
+What ministack's CloudFormation refuses is in REFUSED: it is left out of the templates, and `still_refused` fails
 as soon as the list is longer than it must be. Where else it differs from AWS:
 
 * It ignores an HTTP API's OpenAPI document: `routes` writes its routes out as resources.
 * It asks for an action `sqs:SendMessageBatch`: `allow_batches` adds it. In AWS `sqs:SendMessage` is what allows batches:
   https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 * It takes a reference to a resource that a condition leaves out; cfn-lint finds those.
+* It does not split a text in a condition: `ThroughVpcConnection` is written out for the cluster below.
 * It reads no Kafka topic, and checks nothing of the mapping. The source is invoked directly, with an event as Lambda
   writes it.
 * The functions are processes of this machine, whatever Architecture says, and are not frozen.
@@ -39,7 +40,10 @@ VARIANTS = {
         "DomainName": "segment.example.com",
         "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000-0000-000000000000",
     },
-    "scram": {"ScramSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_demo-000000"},
+    "scram": {
+        "ScramSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_demo-000000",
+        "ScramKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000",
+    },
 }
 
 # What it refuses: how to recognize it among the resources, and a resource that it must refuse for this reason.
@@ -48,6 +52,11 @@ REFUSED = [
         lambda resource: resource["Type"] == "AWS::Logs::QueryDefinition",
         {"Type": "AWS::Logs::QueryDefinition", "Properties": {"Name": "lines", "QueryString": "fields @message"}},
         "Unrecognized resource types: [AWS::Logs::QueryDefinition]",
+    ),
+    (
+        lambda resource: resource["Type"].startswith("AWS::CodeDeploy::"),
+        {"Type": "AWS::CodeDeploy::Application", "Properties": {"ComputePlatform": "Lambda"}},
+        "Unrecognized resource types: [AWS::CodeDeploy::Application]",
     ),
     (
         lambda resource: "Metrics" in resource["Properties"],
@@ -105,6 +114,14 @@ def create(stack, template, parameters):
     return {}, reasons or [state["StackStatus"]]
 
 
+def taken(resources):
+    """The resources that it does not refuse. New versions take over at once: nothing deploys them bit by bit."""
+    kept = {name: resource for name, resource in resources.items() if not any(matches(resource) for matches, _, _ in REFUSED)}
+    for resource in kept.values():
+        resource.pop("UpdatePolicy", None)
+    return kept
+
+
 def still_refused():
     """Fails if ministack takes what REFUSED says it refuses, or refuses it for another reason."""
     for number, (_, resource, expected) in enumerate(REFUSED):
@@ -151,8 +168,8 @@ def routes(api):
 
 def allow_batches(role):
     """Adds the action that ministack asks for to what a role may do."""
-    for policy in role["Properties"]["Policies"]:
-        for statement in policy["PolicyDocument"]["Statement"]:
+    for policy in role["Properties"].get("Policies", []):
+        for statement in map(then, policy["PolicyDocument"]["Statement"]):
             if statement["Action"] == "sqs:SendMessage":
                 statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
 
@@ -169,11 +186,9 @@ def deploy(stack, translated, bootstraps, parameters):
             resource["Properties"]["Code"] = {"S3Bucket": BUCKET, "S3Key": f"{name}.zip"}
         if resource["Type"] == "AWS::IAM::Role":
             allow_batches(resource)
-    nested["Resources"] = {
-        name: resource
-        for name, resource in nested["Resources"].items()
-        if not any(matches(resource) for matches, _, _ in REFUSED)
-    }
+    template["Conditions"]["ThroughVpcConnection"] = {"Fn::Equals": ["cluster", "vpc-connection"]}
+    for part in [template, nested]:
+        part["Resources"] = taken(part["Resources"])
     aws["s3"].put_object(Bucket=BUCKET, Key="observability.json", Body=json.dumps(nested))
     template["Resources"]["Observability"]["Properties"]["TemplateURL"] = f"{aws['s3'].meta.endpoint_url}/{BUCKET}/observability.json"
     template["Resources"] |= routes(template["Resources"]["Api"])
