@@ -14,10 +14,10 @@ const WARM_UP: f64 = 0.4;
 const MAX_SANDBOX_GROWTH: f64 = 20.0;
 const MAX_FUNCTION_GROWTH: f64 = 5.0;
 
-/// In a run of fewer minutes the sandbox's bounded lists still fill, in proportion to the machine's speed, and it may
-/// grow by this: what was not bounded grew by a thousand.
+/// In a run of fewer minutes lists, caches and pools of connections still fill, and the bounds are so many times as
+/// high: what was not bounded grew by a gigabyte a minute.
 const STEADY_MINUTES: f64 = 10.0;
-const MAX_FILLING: f64 = 100.0;
+const FILLING: f64 = 10.0;
 
 /// Descriptors a minute, likewise. Their number changes with the calls that hang.
 const MAX_DESCRIPTORS_GROWTH: f64 = 30.0;
@@ -89,27 +89,20 @@ impl Gauge {
             let warm = self.minutes * WARM_UP;
             series.iter().copied().filter(|(at, _)| (warm..=self.minutes).contains(at)).collect()
         };
-        let row = |name, series: &[Point], bound| Row::new(name, &warm(series), bound);
         let (median, slow) = percentiles(&warm(&inner.latency));
         let rate = per_second(&inner.latency, self.minutes);
-        let steady = self.minutes >= STEADY_MINUTES;
-        let sandbox = if steady { MAX_SANDBOX_GROWTH } else { MAX_FILLING };
+        let allowance = if self.minutes >= STEADY_MINUTES { 1.0 } else { FILLING };
+        let row = |name, series: &[Point], bound: f64| {
+            Row::new(name, &warm(series), Some(bound * allowance))
+        };
         vec![
-            row("memory of the sandbox, MiB", &inner.sandbox_memory, Some(sandbox)),
-            row(
-                "descriptors of the sandbox",
-                &inner.sandbox_descriptors,
-                Some(MAX_DESCRIPTORS_GROWTH),
-            ),
-            row(
-                "memory of a function's process, MiB",
-                &inner.function_memory,
-                Some(MAX_FUNCTION_GROWTH),
-            ),
+            row("memory of the sandbox, MiB", &inner.sandbox_memory, MAX_SANDBOX_GROWTH),
+            row("descriptors of the sandbox", &inner.sandbox_descriptors, MAX_DESCRIPTORS_GROWTH),
+            row("memory of a function's process, MiB", &inner.function_memory, MAX_FUNCTION_GROWTH),
             row(
                 "descriptors of a function's process",
                 &inner.function_descriptors,
-                Some(MAX_DESCRIPTORS_GROWTH),
+                MAX_DESCRIPTORS_GROWTH,
             ),
             Row::new("HTTP requests a second", &warm(&rate), None),
             Row::new("latency, median of ten seconds, ms", &median, None),
