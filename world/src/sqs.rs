@@ -5,6 +5,7 @@
 //! AWS's JSON protocol. Every method first lets time pass: messages expire and move tasks go on.
 
 mod fair;
+mod message;
 pub mod queue;
 pub(crate) mod wire;
 
@@ -14,9 +15,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::Timestamp;
 
-pub use queue::{
-    Attributes, Counts, Message, NewMessage, Queue, Receive, Received, RedrivePolicy, Totals,
-};
+pub use message::{Message, NewMessage, Receive, Received};
+pub use queue::{Attributes, Counts, Queue, RedrivePolicy, Totals};
 pub use wire::md5;
 
 use crate::aws::ServiceError;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
-use super::queue::{NewMessage, Receive, Received};
+use super::message::{NewMessage, Receive, Received};
 use super::{MAX_ENTRIES, MAX_MESSAGE, MoveTask, Sqs, missing};
 use crate::aws::{ACCOUNT, REGION, Service, ServiceError, list, text};
 use crate::faults::Fault;
