@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::Method;
 use mapping::tracking_log::OptionalProperty;
-use operator::explain::{self, DEMO_APPLICATION, Question};
+use operator::bad_input::BadInput;
+use operator::explain::{self, Question};
 use platform::settings;
 use serde_json::{Map, Value, json};
 use world::faults::Fault;
@@ -117,30 +118,27 @@ impl Control {
         http::json(202, &json!({"appended": self.topic.append(values)}))
     }
 
-    /// `{"input", "mapping", "application"}`: the input may be text of one item per line; the mapping
-    /// and the application may be missing.
+    /// `{"input", "mapping", "application"}`: the input is JSON, or the text of anything that `explain`
+    /// knows; the mapping and the application may be missing.
     fn explain(&self, body: &[u8]) -> Response {
-        let asked: Value = mapping::json::read(body).unwrap_or_default();
-        let code = asked.get("application").and_then(Value::as_str).unwrap_or(DEMO_APPLICATION);
-        let application = self.standins.aws.apps.application(code);
-        let mapping = asked.get("mapping").filter(|mapping| !mapping.is_null());
-        let items = match asked.get("input") {
-            Some(Value::String(text)) => explain::items(text),
-            Some(input) => Ok(mapping::explain::items(input.clone())),
-            None => Err(anyhow::anyhow!("input is required")),
-        };
+        let mut asked: Value = mapping::json::read(body).unwrap_or_default();
+        let input = asked.get_mut("input").map(Value::take);
         let question = Question {
             kind: None,
-            code,
-            application: application.as_ref(),
-            mapping,
+            code: asked.get("application").and_then(Value::as_str),
+            settings: &|code| self.standins.aws.apps.application(code),
+            mapping: asked.get("mapping").filter(|mapping| !mapping.is_null()),
             track_properties: &self.track_properties(),
             stack: self.stack_name(),
         };
-        let explained = items.and_then(|items| explain::all(&items, &question));
+        let explained = match input {
+            Some(Value::String(text)) => explain::of_text(&text, &question),
+            Some(input) => explain::of_json(input, &question),
+            None => Err(BadInput("input is required".to_owned())),
+        };
         match explained {
             Ok(explained) => http::json(200, &json!(explained)),
-            Err(error) => http::json(400, &json!({ "message": format!("{error:#}") })),
+            Err(BadInput(message)) => http::json(400, &json!({ "message": message })),
         }
     }
 
