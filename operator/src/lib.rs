@@ -2,6 +2,7 @@
 //! to send rejected items again. Against AWS, or against a running sandbox.
 //!
 //! # Layout
+//! * [`bad_input`]: input that a command cannot use.
 //! * [`check_secret`]: what is wrong with an application's secret; `unsafe_secret`: what it must not hold in production.
 //! * [`check_stack`]: whether a deployed stack works.
 //! * [`erase`]: removes what the queues keep of a person.
@@ -13,6 +14,7 @@
 //! * `stack`: what a deployed stack says of itself.
 //! * `connection`: where these commands work: in AWS, or in a sandbox.
 
+pub mod bad_input;
 pub mod check_secret;
 pub mod check_stack;
 mod connection;

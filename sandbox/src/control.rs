@@ -82,7 +82,7 @@ impl Control {
             (&Method::GET, ["items", id]) => self.item(id),
             (&Method::GET, ["events"]) => self.events(&request),
             (&Method::POST, ["explain"]) => self.explain(request.body()),
-            (&Method::GET, ["presets"]) => list(explanations::PRESETS.to_owned()),
+            (&Method::GET, ["presets"]) => Self::presets(),
             (&Method::GET, ["state"]) => http::json(200, &self.state()),
             (&Method::GET, ["metrics"]) => {
                 http::answer(200, "text/plain; version=0.0.4", metrics::text(self))

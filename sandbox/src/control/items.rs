@@ -42,18 +42,12 @@ impl Control {
 }
 
 impl Around for Control {
-    fn explain(&self, code: &str, item: &Value, kind: ItemKind) -> anyhow::Result<Explained> {
-        let application = self.standins.aws.apps.application(code);
-        let track_properties = self.track_properties();
-        let question = Question {
-            kind: Some(kind),
-            code,
-            application: application.as_ref(),
-            mapping: None,
-            track_properties: &track_properties,
-            stack: self.stack_name(),
-        };
-        explain::all(std::slice::from_ref(item), &question)
+    fn explain(&self, code: &str, item: &Value, kind: ItemKind) -> Option<Explained> {
+        let explained = self.with_question(|question| {
+            let question = Question { kind: Some(kind), code: Some(code), ..*question };
+            explain::of_json(item.clone(), &question)
+        });
+        explained.ok()
     }
 
     fn calls(&self, upstream: &str, wanted: &dyn Fn(&str) -> bool) -> Vec<String> {

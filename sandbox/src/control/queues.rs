@@ -11,12 +11,6 @@ use super::{Control, not_found};
 use crate::http::{self, Request, Response};
 use crate::items::pairs;
 
-/// A message that was not sent again, and why.
-struct Stays {
-    message_id: String,
-    why: String,
-}
-
 impl Control {
     pub(super) fn queues(&self, method: &Method, parts: &[&str], request: &Request) -> Response {
         let queues = &self.standins.aws.queues;
@@ -43,20 +37,19 @@ impl Control {
         let queues = &self.standins.aws.queues;
         let (mut moved, mut stay) = (0_usize, Vec::new());
         let Some(messages) = queues.waiting(queue, ids) else { return not_found() };
-        for (message_id, body) in messages {
+        for message in messages {
             let again = match queue {
-                "rejects" => self.corrected(&body),
-                _ => Ok(body),
+                "rejects" => self.corrected(&message.body),
+                _ => Ok(message.body.clone()),
             };
-            match again.and_then(|body| queues.move_to_retry(queue, &message_id, body)) {
+            match again.and_then(|body| queues.move_to_retry(queue, &message, body)) {
                 Ok(()) => moved += 1,
-                Err(why) => stay.push(Stays { message_id, why: format!("{why:#}") }),
+                Err(why) => {
+                    stay.push(json!({ "message_id": message.id, "why": format!("{why:#}") }))
+                }
             }
         }
-        let stay = stay
-            .into_iter()
-            .map(|Stays { message_id, why }| json!({ "message_id": message_id, "why": why }));
-        http::json(200, &json!({ "moved": moved, "stay": stay.collect::<Vec<Value>>() }))
+        http::json(200, &json!({ "moved": moved, "stay": stay }))
     }
 
     /// What a reject would send if it came in now, as a message of the retry queue.

@@ -20,7 +20,7 @@ const MAX_CALLS: usize = 50;
 /// What is asked of the rest of the sandbox.
 pub(crate) trait Around {
     /// With what the application's items are explained, handed to `act`.
-    fn explain(&self, code: &str, item: &Value, kind: ItemKind) -> anyhow::Result<Explained>;
+    fn explain(&self, code: &str, item: &Value, kind: ItemKind) -> Option<Explained>;
 
     /// The calls of an upstream that may be meant, as text, oldest first.
     fn calls(&self, upstream: &str, wanted: &dyn Fn(&str) -> bool) -> Vec<String>;
@@ -34,7 +34,7 @@ pub(crate) fn detail(kept: &Kept, around: &impl Around) -> Value {
     let kind = ItemKind::ALL.into_iter().find(|kind| kind.name() == row.kind);
     let code = row.app.as_deref().unwrap_or(explain::DEMO_APPLICATION);
     let explained = match (kind, &value, cut) {
-        (Some(kind), Some(value), false) => around.explain(code, value, kind).ok(),
+        (Some(kind), Some(value), false) => around.explain(code, value, kind),
         _ => None,
     };
     let explanation = explained.and_then(|explained| {

@@ -26,6 +26,13 @@ pub(crate) struct Queues {
     changed: Notify,
 }
 
+/// A message that can be sent again.
+pub(crate) struct Waiting {
+    pub(crate) id: String,
+    pub(crate) body: String,
+    group: Option<String>,
+}
+
 struct State {
     sqs: Sqs,
     faults: Faults,
@@ -84,12 +91,8 @@ impl Queues {
         self.lock().faults.list()
     }
 
-    /// Id and body of messages that no function has at the moment; of all, or of these.
-    pub(crate) fn waiting(
-        &self,
-        queue: &str,
-        ids: Option<&[String]>,
-    ) -> Option<Vec<(String, String)>> {
+    /// The messages that no function has at the moment; all, or those of these.
+    pub(crate) fn waiting(&self, queue: &str, ids: Option<&[String]>) -> Option<Vec<Waiting>> {
         let now = Timestamp::now();
         let mut state = self.lock();
         state.sqs.advance(now);
@@ -97,21 +100,28 @@ impl Queues {
             let in_flight = message.visible_at > now && message.receives_here > 0;
             !in_flight && ids.is_none_or(|ids| ids.contains(id))
         });
-        Some(messages.map(|(id, message)| (id, message.body.clone())).collect())
+        let waiting = messages.map(|(id, message)| Waiting {
+            id,
+            body: message.body.clone(),
+            group: message.group.clone(),
+        });
+        Some(waiting.collect())
     }
 
     /// Sends a message to `retry`, due now, in place of one that leaves its queue.
-    pub(crate) fn move_to_retry(&self, queue: &str, id: &str, body: String) -> anyhow::Result<()> {
+    pub(crate) fn move_to_retry(
+        &self,
+        queue: &str,
+        waiting: &Waiting,
+        body: String,
+    ) -> anyhow::Result<()> {
         {
             let mut state = self.lock();
-            let group = state
-                .sqs
-                .queue(queue)
-                .and_then(|queue| queue.messages().find(|(own, _)| own == id)?.1.group.clone());
             let gone = || anyhow::anyhow!("it is not on the queue any more");
-            let left = state.sqs.queue_mut(queue).ok_or_else(gone)?.discard(id);
+            let left = state.sqs.queue_mut(queue).ok_or_else(gone)?.discard(&waiting.id);
             anyhow::ensure!(left, gone());
-            let message = NewMessage { body, delay: Some(Duration::ZERO), group };
+            let message =
+                NewMessage { body, delay: Some(Duration::ZERO), group: waiting.group.clone() };
             let sent = state.sqs.send("retry", message, Timestamp::now());
             sent.map_err(|error| anyhow::anyhow!("{}", error.message))?;
         }
