@@ -51,10 +51,13 @@ export const json = (value, label) => {
   return shown
 }
 
-/** A table; cells are texts or elements. */
-export const table = (label, heads, rows) => el('div', { class: 'table' }, el('table', { 'aria-label': label },
-  el('thead', {}, el('tr', {}, heads.map((head) => el('th', { scope: 'col' }, head)))),
-  el('tbody', {}, rows.map((cells) => el('tr', {}, cells.map((cell) => el('td', { class: 'mono' }, cell)))))))
+/** A table; cells are texts or elements. A column's style is that of its head, in small letters. */
+export const table = (label, heads, rows) => {
+  const styles = heads.map((head) => head.toLowerCase().replaceAll(' ', '-'))
+  return el('div', { class: 'table' }, el('table', { 'aria-label': label },
+    el('thead', {}, el('tr', {}, heads.map((head, index) => el('th', { scope: 'col', class: styles[index] }, head)))),
+    el('tbody', {}, rows.map((cells) => el('tr', {}, cells.map((cell, index) => el('td', { class: `mono ${styles[index]}` }, cell)))))))
+}
 
 let toasting
 export const toast = (text) => {

@@ -46,7 +46,7 @@ const make = (row) => {
   const detail = el('div', { class: 'detail', id: `item-${row.id}`, hidden: true })
   const button = el('button', { type: 'button', class: 'row', 'aria-expanded': 'false', 'aria-controls': detail.id, onclick: () => toggle(row.id) },
     cell('time', clock(row.at)), el('span', { class: 'outcome' }, outcome), cell('kind', KINDS[row.kind] ?? row.kind),
-    cell('name', row.name ?? '–'), cell('user', person(row) || '–'), cell('app', row.app ?? '–'), reason)
+    cell('name', row.name ?? KINDS[row.kind] ?? '–'), cell('user', person(row) || '–'), cell('app', row.app ?? '–'), reason)
   const node = { item: el('li', { class: 'item', 'data-id': row.id }, button, detail), button, detail, parts: { outcome, reason } }
   write(node, row)
   return node
