@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::Items;
 
 /// Rows of one write.
-const MOST: usize = 1_000;
+const MOST: usize = 200;
 
 /// Changes that follow each other within this time are sent together.
 const TOGETHER: Duration = Duration::from_millis(100);

@@ -44,13 +44,14 @@ const set = async (service, list) => {
   await read()
 }
 
-/** Whether a fault is in force: `times` counts down. */
-const isOn = (service, list) => {
-  const found = active[service] ?? []
-  const key = (fault) => JSON.stringify({ ...fault, times: undefined }, Object.keys({ ...fault }).sort())
-  const plain = (fault) => Object.fromEntries(Object.entries(fault).filter(([name, value]) => name !== 'times' && value !== false && value !== 0 && value !== null))
-  return found.length === list.length && list.every((fault, index) => key(plain(fault)) === key(plain(found[index])))
-}
+/** A fault as it was given: without what is nothing, and with `times` only as far as there is a limit. */
+const plain = (fault) => Object.entries(fault)
+  .filter(([, value]) => value !== false && value !== 0 && value !== null)
+  .map(([name, value]) => name === 'times' ? [name, 'some'] : [name, value])
+  .sort(([left], [right]) => left < right ? -1 : 1)
+
+/** Whether a list of faults is in force: its `times` count down. */
+const isOn = (service, list) => JSON.stringify((active[service] ?? []).map(plain)) === JSON.stringify(list.map(plain))
 
 const curlOf = (service, list) => {
   const command = curl('PUT', path(service), { body: JSON.stringify(list) })

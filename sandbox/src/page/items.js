@@ -10,6 +10,9 @@ import { KINDS, OUTCOMES, person, why } from './words.js'
 /** Rows in the document at a time. */
 const SHOWN = 200
 
+/** Rows that are made in one frame; the others follow with the next ones, so that no frame takes long. */
+const MADE = 30
+
 const filter = { q: '', outcome: '', kind: '', reason: '' }
 const nodes = new Map()
 const reasons = new Set()
@@ -101,6 +104,7 @@ const draw = () => {
     node.item.remove()
     nodes.delete(id)
   }
+  let made = 0
   let next = list.firstElementChild
   const newestShown = Number(next?.dataset.id ?? 0)
   for (const id of ids) {
@@ -112,6 +116,11 @@ const draw = () => {
         more += 1
         continue
       }
+      if (made >= MADE) {
+        schedule()
+        continue
+      }
+      made += 1
       node = make(row)
       nodes.set(id, node)
       while (next && Number(next.dataset.id) > id) next = next.nextElementSibling

@@ -11,16 +11,16 @@ const secret = { pushwoosh: { api_token: 'own-token' }, segment: { write_key: 'o
 writeFileSync(file, JSON.stringify({ 'OWNAP-00001': secret, 'OWNAP-00002': { segment: { write_key: 'second' } } }))
 
 export const apps = async ({ page }) => {
-  await page.getByRole('link', { name: 'Send' }).click()
+  await page.getByRole('link', { name: 'Send', exact: true }).click()
   assert.deepEqual(await page.locator('#send-app option').allTextContents(), ['OWNAP-00001', 'OWNAP-00002'])
   for (const example of ['An event', 'A profile with a device and tags', 'A deletion', 'A raw track event', 'A raw identify event', 'A record of a sent push']) {
-    await page.getByLabel('Example', { exact: true }).selectOption({ label: example })
+    await page.locator('#send-example').selectOption({ label: example })
     await page.locator('#send-result .badge').first().evaluate((old) => old.remove()).catch(() => {})
     await page.getByRole('button', { name: 'Send', exact: true }).click()
     await page.locator('#send-result .badge', { hasText: /^20/ }).waitFor()
   }
   // The curl is accepted as well.
-  await page.getByLabel('Example', { exact: true }).selectOption({ label: 'A raw identify event' })
+  await page.locator('#send-example').selectOption({ label: 'A raw identify event' })
   const command = page.locator('#send-result .curl pre')
   await command.filter({ hasText: 'x-signature' }).waitFor()
   assert.match(execFileSync('sh', ['-c', await command.textContent()], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }), /^HTTP\/1.1 200/)
@@ -29,7 +29,7 @@ export const apps = async ({ page }) => {
   await page.locator('#send-app').selectOption('OWNAP-00002')
   await page.getByText('The secret of OWNAP-00002 has no webhook.shared_secret').waitFor()
 
-  await page.getByRole('link', { name: 'Items' }).click()
+  await page.getByRole('link', { name: 'Items', exact: true }).click()
   await page.locator('.tile[data-outcome=delivered] .number', { hasText: '6' }).waitFor()
   await page.locator('.item', { hasText: 'OWNAP-00001' }).first().waitFor()
   assert.equal(await page.locator('.item', { hasText: 'refused' }).count(), 0)

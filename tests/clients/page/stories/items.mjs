@@ -5,7 +5,7 @@ import { event, record } from '../sandbox.mjs'
 
 const choose = async (page, example) => {
   await page.goto(`${new URL(page.url()).origin}/#/send`)
-  await page.getByLabel('Example', { exact: true }).selectOption({ label: example })
+  await page.locator('#send-example').selectOption({ label: example })
   await page.getByRole('button', { name: 'Send', exact: true }).click()
   await page.locator('#send-result .badge').first().waitFor()
 }
@@ -17,7 +17,7 @@ export const items = async ({ page, sandbox }) => {
 
   // Everything that can be chosen can be sent.
   for (const example of ['Two events, one of them without a platform', 'An event with a time that cannot be read', 'A profile with a device and tags', 'A request with a wrong key', 'A raw track event', 'A raw event with a wrong signature', 'A record of a sent push']) await choose(page, example)
-  await page.getByRole('link', { name: 'Items' }).click()
+  await page.getByRole('link', { name: 'Items', exact: true }).click()
 
   // Each has its outcome and its reason, newest first.
   for (const [outcome, text] of [['disregarded', 'no_platform'], ['rejected', 'bad_timestamp'], ['delivered', 'profile'], ['refused', 'wrong_key'], ['delivered', 'Order Completed'], ['refused', 'wrong_signature'], ['delivered', 'Push Sent']]) {

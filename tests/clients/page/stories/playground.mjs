@@ -87,8 +87,8 @@ export const playground = async ({ page, sandbox, context, binary }) => {
   await page.getByRole('button', { name: 'Use for this application' }).click()
   await page.locator('dialog').getByRole('button', { name: 'Use it' }).click()
   await page.getByText('uses it').waitFor()
-  await page.getByRole('link', { name: 'Send' }).click()
-  await page.getByLabel('Example', { exact: true }).selectOption({ label: 'A raw track event' })
+  await page.getByRole('link', { name: 'Send', exact: true }).click()
+  await page.locator('#send-example').selectOption({ label: 'A raw track event' })
   await until('the functions have read it', async () => {
     await page.getByRole('button', { name: 'Send', exact: true }).click()
     const calls = await sandbox.get('upstream/pushwoosh')
@@ -96,7 +96,7 @@ export const playground = async ({ page, sandbox, context, binary }) => {
   })
 
   // A record over several lines is one record.
-  await page.getByLabel('Example', { exact: true }).selectOption({ label: 'A record of a sent push' })
+  await page.locator('#send-example').selectOption({ label: 'A record of a sent push' })
   await page.getByRole('button', { name: 'Send', exact: true }).click()
   await page.locator('#send-result').getByText('"appended"').waitFor()
   assert.match(await page.locator('#send-result').textContent(), /"appended": 1/)

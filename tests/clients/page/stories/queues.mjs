@@ -15,7 +15,7 @@ export const queues = async ({ page, sandbox }) => {
 
   // Items are parked; the row says why, and each attempt.
   await sandbox.events([event(1), event(2)])
-  await page.getByRole('link', { name: 'Items' }).click()
+  await page.getByRole('link', { name: 'Items', exact: true }).click()
   const parked = page.locator('.item', { hasText: 'user-1' })
   await parked.filter({ hasText: 'parked' }).waitFor()
   await parked.locator('.row').click()
@@ -33,7 +33,7 @@ export const queues = async ({ page, sandbox }) => {
   await page.getByRole('link', { name: 'Faults' }).click()
   await page.getByRole('button', { name: 'Clear all' }).click()
   await page.locator('.fault.on').waitFor({ state: 'detached' })
-  await page.getByRole('link', { name: 'Items' }).click()
+  await page.getByRole('link', { name: 'Items', exact: true }).click()
   await parked.locator('.row .badge', { hasText: 'delivered' }).waitFor()
   await parked.locator('.steps li', { hasText: 'delivered' }).waitFor()
   assert.ok(await parked.locator('.steps li').count() >= 3, 'came in, parked, delivered')
