@@ -8,7 +8,7 @@
 //! * [`erase`]: removes what the queues keep of a person.
 //! * [`explain`]: what an event, a request body or a record would do.
 //! * [`hash_id`]: how a user or device id appears in logs.
-//! * [`redrive`]: sends rejected items again.
+//! * [`redrive`]: sends rejected items again; [`resend`]: what is sent for one of them.
 //! * [`track_properties`]: the flag for the optional properties of Track calls.
 //! * [`terminal`]: lines for people, and lines for programs.
 //! * `stack`: what a deployed stack says of itself.
@@ -22,6 +22,7 @@ pub mod erase;
 pub mod explain;
 pub mod hash_id;
 pub mod redrive;
+pub mod resend;
 mod stack;
 pub mod terminal;
 pub mod track_properties;

@@ -36,7 +36,7 @@ use tokio::sync::watch;
 use self::arrival::Arrivals;
 pub(crate) use self::filter::{Filter, pairs};
 use self::line::ItemLine;
-use self::row::Refused;
+use self::row::{REFUSED, Refused};
 use self::store::{Kept, Store};
 use crate::lambda::FunctionError;
 use crate::recent::Recent;
@@ -108,10 +108,19 @@ impl Items {
         self.change(|inner| {
             // The line of an item may come before the answer to its request.
             let invocation = line.origin.split(' ').next().unwrap_or_default();
-            if let Some(arrivals) = inner.running.get(invocation) {
-                inner.store.arrive(arrivals);
+            match inner.running.get_mut(invocation) {
+                Some(arrivals) if line.step.outcome == REFUSED => {
+                    arrivals.reason_of_refusal = line.step.reason;
+                    return;
+                }
+                Some(arrivals) => inner.store.arrive(arrivals),
+                None => {}
             }
-            inner.store.line(line);
+            if line.step.outcome == REFUSED {
+                inner.store.refused_because(&line);
+            } else {
+                inner.store.line(line);
+            }
         });
     }
 

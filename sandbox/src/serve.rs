@@ -224,8 +224,6 @@ fn environment(name: &str, aws: &str, flags: &Options) -> Result<BTreeMap<String
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
         ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
-        // The page shows every item.
-        ("PWSEG_LOG_ITEMS", "all".to_owned()),
         ("AWS_REGION", "eu-central-1".to_owned()),
         // The SDK signs requests; the stand-in does not look at it.
         ("AWS_ACCESS_KEY_ID", "sandbox".to_owned()),

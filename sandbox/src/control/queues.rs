@@ -3,7 +3,8 @@
 
 use hyper::Method;
 use jiff::Timestamp;
-use mapping::{Cause, Item, ItemKind, Origin, Parked, Rules};
+use mapping::{Item, ItemKind, Origin, Rules};
+use operator::resend;
 use platform::message::{self, Reject};
 use serde_json::{Value, json};
 
@@ -56,14 +57,9 @@ impl Control {
     fn corrected(&self, body: &str) -> anyhow::Result<String> {
         let reject: Reject = message::decode(body)
             .ok_or_else(|| anyhow::anyhow!("it is not a message that a function made"))?;
-        anyhow::ensure!(
-            reject.cut.is_none(),
-            "it was too large for the queue and is not whole: send it again from where it came from"
-        );
-        let (bytes, now) = (reject.raw(), Timestamp::now());
-        let (code, work) = if reject.kind == ItemKind::Parked {
-            let Parked { application, work, .. } = Parked::read(&bytes)?;
-            (application, work)
+        let (bytes, now) = (resend::whole(&reject)?, Timestamp::now());
+        let parked = if reject.kind == ItemKind::Parked {
+            resend::of_work(&reject, &bytes, now)?
         } else {
             let named: Value = mapping::json::read(&bytes).unwrap_or_default();
             let named = named.get("application_code").and_then(Value::as_str);
@@ -78,14 +74,11 @@ impl Control {
                     ..Rules::of_presets(code)
                 },
             };
+            let rules = Rules { stack: self.stack_name(), ..rules };
             let origin = Origin::Message(&reject.origin);
             let item = Item { kind: reject.kind, application: Some(code), origin, bytes: &bytes };
-            let planned = item.plan(&Rules { stack: self.stack_name(), ..rules })?;
-            (code.to_owned(), planned.work)
+            resend::of_item(&item, &rules, reject.at, now)?
         };
-        let parked = Parked::new(&code, work, Cause::Redriven, reject.at);
-        let parked = Parked { attempts: 0, redriven: Some(now), ..parked };
-        let parked = parked.known_as(format!("redrive {now} {}", reject.origin));
         message::encode(&parked)
             .ok_or_else(|| anyhow::anyhow!("it is larger than a message may be"))
     }

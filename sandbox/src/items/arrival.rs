@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use destination::denial::Denial;
+use destination::denial::{BAD_BODY, Denial, NO_ROUTE};
 use destination::endpoints::Route;
 use jiff::Timestamp;
 use mapping::{ItemKind, Origin};
@@ -25,6 +25,8 @@ pub(super) struct Arrivals {
     /// Of a request: its path, its application and its body, in case it is refused.
     request: Option<(String, String, Vec<u8>)>,
     invocation: String,
+    /// Of a request that is refused: why, in the function's own words.
+    pub(super) reason_of_refusal: Option<String>,
     pub(super) items: Vec<Arrival>,
 }
 
@@ -78,6 +80,7 @@ impl Arrivals {
             function,
             request: None,
             invocation: invocation.to_owned(),
+            reason_of_refusal: None,
             items: Vec::new(),
         };
         match function {
@@ -153,15 +156,15 @@ impl Arrivals {
         });
         let reason = match (denial, answer.status) {
             (Some(denial), _) => denial.code(),
-            (None, 404 | 405) => "no_route",
-            (None, 400..500) if self.items.is_empty() => "unreadable_body",
+            (None, 404 | 405) => NO_ROUTE,
+            (None, 400..500) if self.items.is_empty() => BAD_BODY,
             _ => return None,
         };
         Some(Refused {
             at: self.at,
             path: path.clone(),
             app: app.clone(),
-            reason: reason.to_owned(),
+            reason: self.reason_of_refusal.clone().unwrap_or_else(|| reason.to_owned()),
             detail: format!("{}: {message}", answer.status),
             origin: self.invocation.clone(),
             body: body.clone(),

@@ -8,6 +8,9 @@ use super::row::{short, shown};
 /// `message` of such a line.
 const MESSAGE: &str = "item";
 
+/// `message` of the line of a request that was not worked on. It says why, where the answer must not.
+const REFUSED: &str = "refused";
+
 /// A line, read. Ids in it are hashed: they are not used here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ItemLine {
@@ -37,7 +40,8 @@ pub(super) struct Step {
 impl ItemLine {
     /// Reads a log line; nothing where it is about something else.
     pub(super) fn read(function: &str, line: &Map<String, Value>) -> Option<Self> {
-        if line.get("message").and_then(Value::as_str) != Some(MESSAGE) {
+        let message = line.get("message").and_then(Value::as_str)?;
+        if ![MESSAGE, REFUSED].contains(&message) {
             return None;
         }
         let text = |name: &str| match line.get(name)? {

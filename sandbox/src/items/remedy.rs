@@ -92,7 +92,7 @@ const DENIALS: &[(&str, &str)] = &[
     ("webhook_closed", "Add `webhook.shared_secret` to the application's secret."),
     ("too_many_items", "Send them in several requests."),
     ("no_route", "Correct the URL and the method: docs/openapi.yaml has the routes."),
-    ("unreadable_body", "The body must be what the route expects: docs/openapi.yaml has it."),
+    ("bad_body", "The body must be what the route expects: docs/openapi.yaml has it."),
     ("headers_too_large", "Send fewer and shorter headers."),
     ("request_too_large", "Send the items in several requests."),
 ];

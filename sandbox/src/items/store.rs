@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::arrival::{Arrival, Arrivals};
 use super::filter::Filter;
 use super::line::{ItemLine, Step};
-use super::row::{REQUEST, Refused, Row};
+use super::row::{Refused, Row};
 use crate::recent::text;
 
 /// Rows that are kept. With what is kept of their inputs they take about 30 MB.
@@ -85,6 +85,15 @@ impl Store {
     pub(super) fn refuse(&mut self, refused: Refused) {
         let row = refused.row();
         self.add(row, &refused.body);
+    }
+
+    /// Why a request was refused: the function says more than its answer.
+    pub(super) fn refused_because(&mut self, line: &ItemLine) {
+        let Some(id) = self.by_origin.get(&line.origin).copied() else { return };
+        if let Some(entry) = self.entry_mut(id) {
+            entry.row.reason.clone_from(&line.step.reason);
+            self.changed(id);
+        }
     }
 
     /// An invocation gave no answer: what is not known to have ended failed.
@@ -170,8 +179,7 @@ impl Store {
         if row.is_undelivered() {
             self.undelivered.insert(row.id);
         }
-        // A refused request has the id of an invocation, which no item has.
-        if !row.origin.is_empty() && row.kind != REQUEST {
+        if !row.origin.is_empty() {
             self.by_origin.insert(row.origin.clone(), row.id);
         }
         let input = bytes.get(..MAX_INPUT).unwrap_or(bytes).to_vec();

@@ -40,7 +40,11 @@ fn rows(items: &Items, query: &str) -> Vec<Value> {
 fn two_events() -> Items {
     let items = Items::default();
     let body = r#"{"events":[{"user_id":"u1","device_id":"d1","name":"E"},{"user_id":"u2"}]}"#;
-    items.invoked("destination", "r-1", request("/integration-segment/v1/post-events", body).as_bytes());
+    items.invoked(
+        "destination",
+        "r-1",
+        request("/integration-segment/v1/post-events", body).as_bytes(),
+    );
     items.line("destination", &line("r-1 0", json!({"outcome": "delivered", "attempts": 1})));
     items.answered("r-1", &answer(200, ""));
     items.line("destination", &line("r-1 1", json!({"outcome": "rejected", "reason": "no_event_name", "words": "name: text is expected"})));
@@ -109,6 +113,18 @@ fn a_refused_request_is_one_row_whatever_it_held() {
         assert_eq!(found[0]["outcome"], "refused");
         assert_eq!(found[0]["detail"], format!("{status}: {message}"));
     }
+    items.line(
+        "destination",
+        json!({"message": "refused", "timestamp": "2026-01-31T12:00:00Z",
+        "origin": "r-2", "outcome": "refused", "reason": "no_destination"})
+        .as_object()
+        .unwrap(),
+    );
+    assert_eq!(
+        rows(&items, "reason=no_destination").len(),
+        1,
+        "the answer does not tell them apart"
+    );
     items.invoked("destination", "r-4", request("/elsewhere", "").as_bytes());
     items.answered("r-4", &answer(404, "{}"));
     assert_eq!(rows(&items, "reason=no_route").len(), 1);
@@ -120,8 +136,15 @@ fn a_refused_request_is_one_row_whatever_it_held() {
 #[test]
 fn a_rejected_item_is_not_a_refused_request() {
     let items = Items::default();
-    items.invoked("destination", "r-1", request("/integration-segment/v1/track-user", "no json").as_bytes());
-    items.answered("r-1", &answer(400, r#"{"status":"failure","error":{"message":"JSON is expected"}}"#));
+    items.invoked(
+        "destination",
+        "r-1",
+        request("/integration-segment/v1/track-user", "no json").as_bytes(),
+    );
+    items.answered(
+        "r-1",
+        &answer(400, r#"{"status":"failure","error":{"message":"JSON is expected"}}"#),
+    );
     items.line("destination", &line("r-1 0", json!({"outcome": "rejected", "reason": "not_json"})));
     let found = rows(&items, "");
     assert_eq!((found.len(), &found[0]["reason"]), (1, &json!("not_json")));
@@ -137,7 +160,10 @@ fn a_record_keeps_its_row_through_redeliveries_and_retries() {
     items.answered("s-1", &Err(FunctionError("Task timed out".to_owned())));
     assert_eq!(rows(&items, "outcome=failed")[0]["detail"], "Task timed out");
     items.invoked("source", "s-2", event.as_bytes());
-    items.line("source", &line("t-0-0", json!({"outcome": "parked", "cause": "http_503", "status": 503})));
+    items.line(
+        "source",
+        &line("t-0-0", json!({"outcome": "parked", "cause": "http_503", "status": 503})),
+    );
     items.answered("s-2", &Ok(Bytes::from("{}")));
     items.line("retry", &line("t-0-0", json!({"outcome": "delivered", "attempts": 3})));
     let found = rows(&items, "");
@@ -147,7 +173,10 @@ fn a_record_keeps_its_row_through_redeliveries_and_retries() {
     let steps: Vec<&str> = kept.steps.iter().map(|step| step.outcome.as_str()).collect();
     assert_eq!(steps, ["failed", "parked", "delivered"]);
     let counts = items.counts();
-    assert_eq!((counts.now["delivered"], counts.now["parked"], counts.entered["parked"]), (1, 0, 1));
+    assert_eq!(
+        (counts.now["delivered"], counts.now["parked"], counts.entered["parked"]),
+        (1, 0, 1)
+    );
     assert_eq!(counts.oldest_undelivered, None);
 }
 
@@ -156,7 +185,10 @@ fn lines_about_other_things_and_of_items_that_were_forgotten_are_taken_as_they_a
     let items = Items::default();
     items.line("retry", json!({"message": "invocation"}).as_object().unwrap());
     assert!(rows(&items, "").is_empty());
-    items.line("retry", &line("r-9 0", json!({"outcome": "delivered", "kind": "event", "app.code": "A"})));
+    items.line(
+        "retry",
+        &line("r-9 0", json!({"outcome": "delivered", "kind": "event", "app.code": "A"})),
+    );
     let found = rows(&items, "app=A");
     assert_eq!((&found[0]["kind"], &found[0]["user"]), (&json!("event"), &Value::Null));
 }
@@ -177,7 +209,11 @@ fn memory_is_bounded_and_forgotten_rows_still_count() {
     assert_eq!(items.counts().now["pending"], number as u64 * 500);
     assert!(items.find(1).is_none());
     let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(400_000));
-    items.invoked("destination", "l", request("/integration-segment/v1/track-user", &large).as_bytes());
+    items.invoked(
+        "destination",
+        "l",
+        request("/integration-segment/v1/track-user", &large).as_bytes(),
+    );
     items.answered("l", &answer(200, ""));
     let id = rows(&items, "kind=profile")[0]["id"].as_u64().unwrap();
     let kept = items.find(id).unwrap();

@@ -67,7 +67,7 @@ export const explanationParts = (one) => {
     ...(one.notes ?? []).map(note),
     ...(one.mappings ?? []).map(mapping),
     ...one.calls.map(call),
-    one.decisive.length > 0 && el('div', {}, el('h4', {}, 'Decides whether it is sent'), chips(one.decisive)),
-    one.unused.length > 0 && el('div', {}, el('h4', {}, 'Went nowhere'), chips(one.unused)),
+    one.decisive.length > 0 && el('div', {}, el('h3', { class: 'label' }, 'Decides whether it is sent'), chips(one.decisive)),
+    one.unused.length > 0 && el('div', {}, el('h3', { class: 'label' }, 'Went nowhere'), chips(one.unused)),
   ].filter(Boolean)
 }

@@ -63,13 +63,13 @@ const card = ([service, title, text, list]) => {
   const left = el('span', { class: 'soft' })
   const made = el('section', { class: 'card fault', 'data-service': service, 'aria-label': `${SERVICES[service]}: ${title}` }, el('header', {}, el('h3', {}, title), button),
     el('p', { class: 'soft' }, text, ' ', left), el('details', {}, el('summary', {}, 'curl'), curlOf(service, list)))
-  button.setAttribute('aria-label', `${SERVICES[service]}: ${title}`)
   cards.push(() => {
     const on = isOn(service, list)
     made.classList.toggle('on', on)
     button.setAttribute('aria-pressed', String(on))
     button.className = on ? 'danger small' : 'quiet small'
     button.textContent = on ? 'Stop' : 'Break it'
+    button.setAttribute('aria-label', `${button.textContent}: ${SERVICES[service]}: ${title}`)
     const times = on ? active[service][0].times : undefined
     left.textContent = times === undefined ? '' : `${times} left.`
   })

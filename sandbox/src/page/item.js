@@ -47,10 +47,10 @@ const shown = (item) => [
   whatToDo(item),
   facts(item),
   actions(item),
-  el('div', {}, el('h4', {}, `Input: ${KINDS[item.kind] ?? item.kind}`), json(item.input ?? '', 'Input'), item.input_cut && el('p', { class: 'soft' }, 'The input is longer: only its beginning is kept.')),
-  el('div', {}, el('h4', {}, 'Attempts'), steps(item)),
-  el('div', { class: 'wide' }, el('h4', {}, 'Calls and answers'), item.calls.length > 0 ? item.calls.map(call) : el('p', { class: 'soft' }, 'The upstream received no call of it.')),
-  item.explanation && el('div', { class: 'wide' }, el('h4', {}, 'Field by field, with the settings of now'), el('div', { class: 'explained' }, explanationParts(item.explanation)))
+  el('div', {}, el('h3', { class: 'label' }, `Input: ${KINDS[item.kind] ?? item.kind}`), json(item.input ?? '', 'Input'), item.input_cut && el('p', { class: 'soft' }, 'The input is longer: only its beginning is kept.')),
+  el('div', {}, el('h3', { class: 'label' }, 'Attempts'), steps(item)),
+  el('div', { class: 'wide' }, el('h3', { class: 'label' }, 'Calls and answers'), item.calls.length > 0 ? item.calls.map(call) : el('p', { class: 'soft' }, 'The upstream received no call of it.')),
+  item.explanation && el('div', { class: 'wide' }, el('h3', { class: 'label' }, 'Field by field, with the settings of now'), el('div', { class: 'explained' }, explanationParts(item.explanation)))
 ]
 
 /** Opened parts and the focus stay when an open row is drawn anew. */

@@ -26,8 +26,17 @@ const lets = (row) => (!filter.outcome || row.outcome === filter.outcome) &&
 
 const isFiltered = () => Object.values(filter).some(Boolean)
 
-/** Whether new rows wait. */
-const isHeld = () => paused || pinned.size > 0
+/** Rows after this one wait. */
+let heldFrom = Infinity
+
+const newest = () => Math.max(0, ...rows.keys())
+
+/** New rows wait while the list is paused or a row is open. */
+const hold = () => {
+  const held = paused || pinned.size > 0
+  if (!held) heldFrom = Infinity
+  else if (heldFrom === Infinity) heldFrom = newest()
+}
 
 /* One row */
 
@@ -56,7 +65,7 @@ const make = (row) => {
 }
 
 /** Opens or closes a row. */
-export const toggle = (id, open = !pinned.has(id)) => {
+const toggle = (id, open = !pinned.has(id)) => {
   const node = nodes.get(id)
   if (!node) return
   node.button.setAttribute('aria-expanded', String(open))
@@ -68,6 +77,7 @@ export const toggle = (id, open = !pinned.has(id)) => {
   } else {
     pinned.delete(id)
   }
+  hold()
   schedule()
 }
 
@@ -94,7 +104,7 @@ const draw = () => {
   drawTiles()
   if (byId('view-items').hidden) return
   const ids = wanted()
-  const held = isHeld()
+  const held = heldFrom !== Infinity
   const shown = new Set(ids)
   more = 0
   const list = byId('items')
@@ -106,13 +116,12 @@ const draw = () => {
   }
   let made = 0
   let next = list.firstElementChild
-  const newestShown = Number(next?.dataset.id ?? 0)
   for (const id of ids) {
     const row = rows.get(id)
     remember(row)
     let node = nodes.get(id)
     if (!node) {
-      if (held && nodes.size > 0 && id > newestShown) {
+      if (id > heldFrom) {
         more += 1
         continue
       }
@@ -151,28 +160,9 @@ const draw = () => {
 
 /** Lets the rows in that wait, above the open ones. */
 const showNew = () => {
-  const open = [...pinned]
-  const was = paused
-  pinned.clear()
-  paused = false
-  for (const id of open) nodes.get(id).item.classList.add('open')
-  // Open rows stay: they are pinned again before anything is removed.
-  const ids = wanted()
-  const list = byId('items')
-  let next = list.firstElementChild
-  for (const id of ids) {
-    if (nodes.has(id)) {
-      if (next === nodes.get(id).item) next = next.nextElementSibling
-      continue
-    }
-    const node = make(rows.get(id))
-    nodes.set(id, node)
-    while (next && Number(next.dataset.id) > id) next = next.nextElementSibling
-    list.insertBefore(node.item, next)
-  }
-  for (const id of open) pinned.add(id)
-  paused = was
-  list.querySelector('.row')?.focus()
+  heldFrom = newest()
+  byId('items').querySelector('.row')?.focus({ preventScroll: true })
+  scrollTo({ top: 0 })
   schedule()
 }
 
@@ -194,6 +184,7 @@ export const setFilter = (changes) => {
   byId('by-reason').value = filter.reason
   byId('unfilter').hidden = !isFiltered()
   pressTile(filter.outcome)
+  if (heldFrom !== Infinity) heldFrom = newest()
   if (isFiltered()) look()
   schedule()
 }
@@ -244,6 +235,7 @@ export const startItems = () => {
     paused = !paused
     byId('pause').setAttribute('aria-pressed', String(paused))
     byId('pause').textContent = paused ? 'Go on' : 'Pause'
+    hold()
     schedule()
   })
   byId('fresh').addEventListener('click', showNew)
@@ -267,6 +259,8 @@ export const openItem = async (id) => {
     list.insertBefore(node.item, next ?? null)
   }
   toggle(row.id, true)
+  // What came in before the link was opened is shown too.
+  heldFrom = Infinity
   nodes.get(row.id).item.scrollIntoView({ block: 'center' })
   nodes.get(row.id).button.focus({ preventScroll: true })
 }
