@@ -96,6 +96,17 @@ impl Items {
         });
     }
 
+    /// Nobody waits for the answer of its invocation any more. Without an effect where it was answered.
+    pub(crate) fn unanswered(&self, id: &str) {
+        if self.lock().running.contains_key(id) {
+            self.change(|inner| {
+                if let Some(arrivals) = inner.running.remove(id) {
+                    inner.store.arrive(&arrivals);
+                }
+            });
+        }
+    }
+
     /// The gateway refused a request, so that no function saw it.
     pub(crate) fn refused_by_gateway(&self, path: &str, app: &str, status: u16) {
         let refused = Refused::by_gateway(path, app, status, Timestamp::now());

@@ -145,9 +145,9 @@ impl Function {
     /// Invokes the function and waits for its answer.
     pub(crate) async fn invoke(&self, payload: Bytes) -> Result<Bytes, FunctionError> {
         let id = format!("{}-{:08}", self.name, self.ids.fetch_add(1, Ordering::Relaxed));
-        self.items.invoked(self.name, &id, &payload);
+        let watched = Watched::begin(&self.items, self.name, &id, &payload);
         let answer = self.invoke_as(&id, payload).await;
-        self.items.answered(&id, &answer);
+        watched.end(&answer);
         answer
     }
 
@@ -255,6 +255,30 @@ impl Function {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An invocation that the items are told of. It may be dropped: a client that closes its connection waits for
+/// no answer.
+struct Watched<'a> {
+    items: &'a Items,
+    id: &'a str,
+}
+
+impl<'a> Watched<'a> {
+    fn begin(items: &'a Items, function: &'static str, id: &'a str, payload: &[u8]) -> Self {
+        items.invoked(function, id, payload);
+        Self { items, id }
+    }
+
+    fn end(self, answer: &Result<Bytes, FunctionError>) {
+        self.items.answered(self.id, answer);
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.items.unanswered(self.id);
     }
 }
 

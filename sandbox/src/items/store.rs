@@ -154,10 +154,12 @@ impl Store {
             entry.steps.pop_front();
         }
         let undelivered = entry.row.is_undelivered();
-        if let Some(number) = self.now.get_mut(&before) {
-            *number = number.saturating_sub(1);
+        if before != step.outcome {
+            if let Some(number) = self.now.get_mut(&before) {
+                *number = number.saturating_sub(1);
+            }
+            self.count(&step.outcome);
         }
-        self.count(&step.outcome);
         if undelivered {
             self.undelivered.insert(id);
         } else {

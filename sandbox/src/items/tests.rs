@@ -151,6 +151,17 @@ fn a_rejected_item_is_not_a_refused_request() {
 }
 
 #[test]
+fn what_nobody_waits_for_counts_all_the_same() {
+    let items = Items::default();
+    let path = "/integration-segment/v1/track-user";
+    items.invoked("destination", "r-1", request(path, r#"{"user_id":"u1"}"#).as_bytes());
+    items.unanswered("r-1");
+    items.unanswered("r-1");
+    assert_eq!(rows(&items, "user=u1&outcome=pending").len(), 1);
+    assert!(items.lock().running.is_empty());
+}
+
+#[test]
 fn a_record_keeps_its_row_through_redeliveries_and_retries() {
     let items = Items::default();
     let event = records(&[r#"{"event_name":"Push Sent","application_code":"A","hwid":"d1"}"#]);

@@ -8,9 +8,16 @@ import { showPlayground, startPlayground } from './playground.js'
 import { showQueues, startQueues } from './queues.js'
 import { showSend, startSend } from './send.js'
 
+/** A link may name what `/_sandbox/items` knows: `#/items?user=u1&outcome=parked`. */
+const filterOf = (asked) => {
+  const [outcome, kind, reason] = ['outcome', 'kind', 'reason'].map((name) => asked.get(name) ?? '')
+  const search = ['q', 'user', 'device', 'app'].map((name) => asked.get(name)).find(Boolean) ?? ''
+  return { outcome, kind, reason, q: search.toLowerCase() }
+}
+
 const VIEWS = {
   items: async (rest) => {
-    if (rest.startsWith('?')) setFilter(Object.fromEntries(new URLSearchParams(rest)))
+    if (rest.startsWith('?')) setFilter(filterOf(new URLSearchParams(rest)))
     else if (rest) await openItem(Number(rest))
   },
   send: showSend,

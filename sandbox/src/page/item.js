@@ -12,7 +12,7 @@ const asked = new WeakMap()
 
 const facts = (row) => {
   const pairs = [['user', row.user], ['device', row.device], ['messageId', row.message_id], ['origin', row.origin], ['attempts', String(row.attempts)]]
-  return el('dl', { class: 'facts' }, pairs.filter(([, value]) => value).map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))))
+  return el('dl', { class: 'facts wide' }, pairs.filter(([, value]) => value).map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))))
 }
 
 const whatToDo = (item) => el('div', { class: 'note wide what-to-do', 'data-tone': item.outcome },

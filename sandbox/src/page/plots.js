@@ -12,9 +12,16 @@ const SHOWN_OUTCOMES = ['delivered', 'disregarded', 'parked', 'rejected', 'faile
 
 const tiles = new Map()
 
+/** Points of the shortest plot: so that the first seconds do not look like an hour. */
+const LEAST = 30
+
+/** Where a plot of so many values begins, from 0 to 100. */
+const start = (values) => 100 - (values.length - 1) * step(values)
+const step = (values) => 100 / (Math.max(LEAST, values.length) - 1)
+
 const path = (values) => {
   const most = Math.max(1, ...values)
-  const points = values.map((value, index) => `${(index + SHOWN - values.length) * 100 / (SHOWN - 1)} ${28 - 26 * value / most}`)
+  const points = values.map((value, index) => `${start(values) + index * step(values)} ${28 - 26 * value / most}`)
   return points.length > 1 ? `M${points.join('L')}` : ''
 }
 
@@ -26,7 +33,7 @@ const plot = () => {
     draw: (values) => {
       const outline = path(values)
       line.setAttribute('d', outline)
-      area.setAttribute('d', outline ? `${outline}L100 30L${(SHOWN - values.length) * 100 / (SHOWN - 1)} 30Z` : '')
+      area.setAttribute('d', outline ? `${outline}L100 30L${start(values)} 30Z` : '')
     }
   }
 }
@@ -47,7 +54,7 @@ export const makeTiles = (onOutcome) => {
   byId('tiles').append(
     ...SHOWN_OUTCOMES.map((outcome) => tile(outcome, outcome, outcome, OUTCOMES[outcome], onOutcome)),
     tile('lag', 'accent', 'topic lag', 'Records on the topic that are not read yet'),
-    tile('oldest', 'parked', 'oldest waiting', 'Age of the oldest item that is pending or parked')
+    tile('oldest', 'parked', 'oldest', 'Age of the oldest item that is pending or parked')
   )
 }
 

@@ -18,11 +18,11 @@ export const traffic = async (sandbox) => {
 }
 
 /** Opens a view with something to see in it. */
-export const show = async (page, sandbox, view) => {
+export const show = async (page, sandbox, view, opened = 'bad_timestamp') => {
   await page.goto(`${sandbox.url}/#/${view}`)
   await page.locator(`#view-${view}`).waitFor()
   if (view === 'items') {
-    const row = page.locator('.item', { hasText: 'bad_timestamp' })
+    const row = page.locator('.item', { hasText: opened }).first()
     if (await row.locator('.row').getAttribute('aria-expanded') === 'false') await row.locator('.row').click()
     await row.getByText('came in').waitFor()
   }

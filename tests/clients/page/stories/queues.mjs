@@ -20,7 +20,7 @@ export const queues = async ({ page, sandbox }) => {
   await parked.filter({ hasText: 'parked' }).waitFor()
   await parked.locator('.row').click()
   await parked.getByText('What to do:').waitFor()
-  await page.locator('.tile', { hasText: 'oldest waiting' }).locator('.number', { hasText: ' s' }).waitFor()
+  await page.locator('.tile', { hasText: 'oldest' }).locator('.number', { hasText: ' s' }).waitFor()
 
   // The queue shows them.
   await page.getByRole('link', { name: /Queues/ }).click()
