@@ -87,7 +87,7 @@ impl Items {
         self.change(|inner| {
             let Some(arrivals) = inner.running.remove(id) else { return };
             match arrivals.refused(answer) {
-                Some(refused) => inner.store.refuse(refused),
+                Some(refused) => inner.store.refuse(&refused),
                 None => inner.store.arrive(&arrivals),
             }
             if let Err(error) = answer {
@@ -110,7 +110,7 @@ impl Items {
     /// The gateway refused a request, so that no function saw it.
     pub(crate) fn refused_by_gateway(&self, path: &str, app: &str, status: u16) {
         let refused = Refused::by_gateway(path, app, status, Timestamp::now());
-        self.change(|inner| inner.store.refuse(refused));
+        self.change(|inner| inner.store.refuse(&refused));
     }
 
     /// Takes a log line of a function, if it is one about an item.

@@ -50,11 +50,8 @@ mod tests {
         for (path, _, text) in FILES {
             for part in text.split(['"', '\'']) {
                 let name = part.strip_prefix("./").or_else(|| part.strip_prefix("/page/"));
-                let Some(name) =
-                    name.filter(|name| name.ends_with(".js") || name.ends_with(".css"))
-                else {
-                    continue;
-                };
+                let is_file = |name: &&str| [".js", ".css"].iter().any(|end| name.ends_with(end));
+                let Some(name) = name.filter(is_file) else { continue };
                 assert!(file(&format!("/page/{name}")).is_some(), "{path} names {name}");
             }
             for forbidden in [" style=", " onclick=", "<style", "innerHTML", "http://", "eval("] {

@@ -46,7 +46,7 @@ impl Control {
             match again.and_then(|body| queues.move_to_retry(queue, &message, body)) {
                 Ok(()) => moved += 1,
                 Err(why) => {
-                    stay.push(json!({ "message_id": message.id, "why": format!("{why:#}") }))
+                    stay.push(json!({ "message_id": message.id, "why": format!("{why:#}") }));
                 }
             }
         }

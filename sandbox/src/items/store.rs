@@ -82,7 +82,7 @@ impl Store {
     }
 
     /// A request came in, and was not worked on.
-    pub(super) fn refuse(&mut self, refused: Refused) {
+    pub(super) fn refuse(&mut self, refused: &Refused) {
         let row = refused.row();
         self.add(row, &refused.body);
     }
@@ -111,7 +111,7 @@ impl Store {
                     words: super::row::short(error),
                     ..Step::default()
                 };
-                self.step(id, step);
+                self.step(id, &step);
             }
         }
     }
@@ -139,10 +139,10 @@ impl Store {
             row.name = row.name.take().or(line.name);
             row.message_id = row.message_id.take().or(line.message_id);
         }
-        self.step(id, line.step);
+        self.step(id, &line.step);
     }
 
-    fn step(&mut self, id: u64, step: Step) {
+    fn step(&mut self, id: u64, step: &Step) {
         let Some(entry) = self.entry_mut(id) else { return };
         let before = std::mem::replace(&mut entry.row.outcome, step.outcome.clone());
         entry.row.reason.clone_from(&step.reason);

@@ -43,12 +43,12 @@ impl Items {
         let (first, change) = {
             let inner = self.lock();
             // A number of an earlier run of the sandbox may be too high.
-            match last_event.filter(|change| *change <= inner.store.change()) {
-                Some(change) => (String::new(), change),
-                None => {
-                    let (rows, change) = inner.store.start(rows);
-                    (rows.iter().fold(String::new(), |text, row| text + &item(change, row)), change)
-                }
+            let known = last_event.filter(|change| *change <= inner.store.change());
+            if let Some(change) = known {
+                (String::new(), change)
+            } else {
+                let (rows, change) = inner.store.start(rows);
+                (rows.iter().fold(String::new(), |text, row| text + &item(change, row)), change)
             }
         };
         // The comment makes browsers say that they are connected.

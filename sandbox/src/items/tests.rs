@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn answer(status: u16, body: &str) -> Result<Bytes, FunctionError> {
-    Ok(Bytes::from(json!({"statusCode": status, "body": body}).to_string()))
+fn answer(status: u16, body: &str) -> Bytes {
+    Bytes::from(json!({"statusCode": status, "body": body}).to_string())
 }
 
 /// An event of the HTTP API.
@@ -25,7 +25,7 @@ fn records(values: &[&str]) -> String {
     json!({"records": {"t-0": records.collect::<Vec<_>>()}}).to_string()
 }
 
-fn line(origin: &str, more: Value) -> serde_json::Map<String, Value> {
+fn line(origin: &str, more: &Value) -> serde_json::Map<String, Value> {
     let mut line = json!({"message": "item", "timestamp": "2026-01-31T12:00:00.123456Z",
         "origin": origin, "user": "b4f1hashed"});
     line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -45,9 +45,9 @@ fn two_events() -> Items {
         "r-1",
         request("/integration-segment/v1/post-events", body).as_bytes(),
     );
-    items.line("destination", &line("r-1 0", json!({"outcome": "delivered", "attempts": 1})));
-    items.answered("r-1", &answer(200, ""));
-    items.line("destination", &line("r-1 1", json!({"outcome": "rejected", "reason": "no_event_name", "words": "name: text is expected"})));
+    items.line("destination", &line("r-1 0", &json!({"outcome": "delivered", "attempts": 1})));
+    items.answered("r-1", &Ok(answer(200, "")));
+    items.line("destination", &line("r-1 1", &json!({"outcome": "rejected", "reason": "no_event_name", "words": "name: text is expected"})));
     items
 }
 
@@ -107,7 +107,7 @@ fn a_refused_request_is_one_row_whatever_it_held() {
     ] {
         items.invoked("destination", id, request(path, body).as_bytes());
         assert!(rows(&items, &format!("q={id}")).is_empty(), "it may be refused");
-        items.answered(id, &answer(status, &json!({ "message": message }).to_string()));
+        items.answered(id, &Ok(answer(status, &json!({ "message": message }).to_string())));
         let found = rows(&items, &format!("reason={reason}"));
         assert_eq!(found.len(), 1, "{reason}");
         assert_eq!(found[0]["outcome"], "refused");
@@ -126,7 +126,7 @@ fn a_refused_request_is_one_row_whatever_it_held() {
         "the answer does not tell them apart"
     );
     items.invoked("destination", "r-4", request("/elsewhere", "").as_bytes());
-    items.answered("r-4", &answer(404, "{}"));
+    items.answered("r-4", &Ok(answer(404, "{}")));
     assert_eq!(rows(&items, "reason=no_route").len(), 1);
     items.refused_by_gateway(path, "A", 413);
     assert_eq!(rows(&items, "reason=request_too_large")[0]["app"], "A");
@@ -143,9 +143,10 @@ fn a_rejected_item_is_not_a_refused_request() {
     );
     items.answered(
         "r-1",
-        &answer(400, r#"{"status":"failure","error":{"message":"JSON is expected"}}"#),
+        &Ok(answer(400, r#"{"status":"failure","error":{"message":"JSON is expected"}}"#)),
     );
-    items.line("destination", &line("r-1 0", json!({"outcome": "rejected", "reason": "not_json"})));
+    items
+        .line("destination", &line("r-1 0", &json!({"outcome": "rejected", "reason": "not_json"})));
     let found = rows(&items, "");
     assert_eq!((found.len(), &found[0]["reason"]), (1, &json!("not_json")));
 }
@@ -173,10 +174,10 @@ fn a_record_keeps_its_row_through_redeliveries_and_retries() {
     items.invoked("source", "s-2", event.as_bytes());
     items.line(
         "source",
-        &line("t-0-0", json!({"outcome": "parked", "cause": "http_503", "status": 503})),
+        &line("t-0-0", &json!({"outcome": "parked", "cause": "http_503", "status": 503})),
     );
     items.answered("s-2", &Ok(Bytes::from("{}")));
-    items.line("retry", &line("t-0-0", json!({"outcome": "delivered", "attempts": 3})));
+    items.line("retry", &line("t-0-0", &json!({"outcome": "delivered", "attempts": 3})));
     let found = rows(&items, "");
     assert_eq!(found.len(), 1);
     assert_eq!((&found[0]["outcome"], &found[0]["attempts"]), (&json!("delivered"), &json!(3)));
@@ -198,7 +199,7 @@ fn lines_about_other_things_and_of_items_that_were_forgotten_are_taken_as_they_a
     assert!(rows(&items, "").is_empty());
     items.line(
         "retry",
-        &line("r-9 0", json!({"outcome": "delivered", "kind": "event", "app.code": "A"})),
+        &line("r-9 0", &json!({"outcome": "delivered", "kind": "event", "app.code": "A"})),
     );
     let found = rows(&items, "app=A");
     assert_eq!((&found[0]["kind"], &found[0]["user"]), (&json!("event"), &Value::Null));
@@ -214,7 +215,7 @@ fn memory_is_bounded_and_forgotten_rows_still_count() {
         let body = format!(r#"{{"events":[{events}]}}"#);
         let path = "/integration-segment/v1/post-events";
         items.invoked("destination", &id, request(path, &body).as_bytes());
-        items.answered(&id, &answer(200, ""));
+        items.answered(&id, &Ok(answer(200, "")));
     }
     assert_eq!(rows(&items, "limit=1000000").len(), store::KEPT);
     assert_eq!(items.counts().now["pending"], number as u64 * 500);
@@ -225,7 +226,7 @@ fn memory_is_bounded_and_forgotten_rows_still_count() {
         "l",
         request("/integration-segment/v1/track-user", &large).as_bytes(),
     );
-    items.answered("l", &answer(200, ""));
+    items.answered("l", &Ok(answer(200, "")));
     let id = rows(&items, "kind=profile")[0]["id"].as_u64().unwrap();
     let kept = items.find(id).unwrap();
     assert!(kept.cut && kept.input.len() < large.len());
@@ -240,7 +241,7 @@ async fn events_begin_with_the_newest_rows_and_go_on_where_a_reader_was() {
     let first = std::str::from_utf8(&first).unwrap();
     assert_eq!(first.matches("event: item").count(), 1, "{first}");
     assert!(first.contains(r#""origin":"r-1 1""#));
-    items.line("retry", &line("r-1 1", json!({"outcome": "delivered"})));
+    items.line("retry", &line("r-1 1", &json!({"outcome": "delivered"})));
     items.sample(&json!({"lag": 0}));
     let next = stream.next().await.unwrap();
     let next = std::str::from_utf8(&next).unwrap();
@@ -260,7 +261,7 @@ fn every_cause_and_refusal_has_a_remedy() {
     use destination::denial::Denial;
     for denial in Denial::ALL {
         let reason = Some(denial.code().to_owned());
-        let row = row::Row { outcome: row::REFUSED.to_owned(), reason, ..row::Row::default() };
+        let row = row::Row { outcome: REFUSED.to_owned(), reason, ..row::Row::default() };
         assert!(!remedy::of(&row).1.is_empty(), "{denial:?}");
     }
     for cause in ["timeout", "http_503", "http_429", "http_400", "status_code_500", "new"] {

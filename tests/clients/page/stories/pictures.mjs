@@ -9,7 +9,7 @@ import { VIEWS, show, traffic } from './accessibility.mjs'
 const mapped = async (page) => {
   await page.locator('#play-example').selectOption('A raw event without a device')
   await page.locator('#play-own').evaluate((own) => { own.open = true })
-  const mapping = [{ name: 'Pages', subscribe: 'type = "page" and properties.path contains "pric"', action: 'trackEvent', mapping: { external_id: { '@path': '$.userId' }, device_platfrom: 'web', device_platform: 'web', name: { '@template': 'Viewed {{name}}' }, timestamp: { '@path': '$.timestamp' }, properties: { '@path': '$.properties' } } }]
+  const mapping = [{ name: 'Pages', subscribe: 'type = "page" and contains(properties.path, "pric")', action: 'trackEvent', mapping: { external_id: { '@path': '$.userId' }, device_platfrom: 'web', device_platform: 'web', name: { '@template': 'Viewed {{name}}' }, timestamp: { '@path': '$.timestamp' }, properties: { '@path': '$.properties' } } }]
   await page.locator('#play-mapping').fill(JSON.stringify(mapping, null, 2))
   await page.locator('#play-result').getByText('Viewed Pricing').first().waitFor()
 }
