@@ -82,7 +82,7 @@ simulate *ARGS:
 soak MINUTES="30":
     ci/soak {{ MINUTES }}
 
-# Lint and test the feature `otel`.
+# Test the feature `otel`.
 otel:
     ci/otel
 
