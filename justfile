@@ -94,9 +94,9 @@ api:
 fuzz MILLISECONDS="15000":
     ci/fuzz {{ MILLISECONDS }}
 
-# Check licences, bans and sources of the dependencies.
-deny:
-    ci/deny
+# Check the dependencies' licences and sources, and that each is used; list them in target/sbom.
+supply-chain:
+    ci/supply-chain
 
 # Change the code in small ways and look whether tests notice: `just mutants --package mapping`, `just mutants --changed`.
 mutants *ARGS:
