@@ -12,6 +12,7 @@ const mapped = async (page) => {
   const mapping = [{ name: 'Pages', subscribe: 'type = "page" and contains(properties.path, "pric")', action: 'trackEvent', mapping: { external_id: { '@path': '$.userId' }, device_platfrom: 'web', device_platform: 'web', name: { '@template': 'Viewed {{name}}' }, timestamp: { '@path': '$.timestamp' }, properties: { '@path': '$.properties' } } }]
   await page.locator('#play-mapping').fill(JSON.stringify(mapping, null, 2))
   await page.locator('#play-result').getByText('Viewed Pricing').first().waitFor()
+  await page.locator('#play-mapping').evaluate((own) => { own.scrollTop = 0 })
 }
 
 export const pictures = async ({ page, sandbox, images }) => {
