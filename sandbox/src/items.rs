@@ -48,6 +48,8 @@ const KEPT_SAMPLES: usize = 300;
 #[derive(Debug)]
 pub(crate) struct Items {
     inner: Mutex<Inner>,
+    /// When the sandbox was started, in milliseconds: numbers of rows and changes begin again with it.
+    run: i64,
     /// Counts changes of rows and samples.
     changed: watch::Sender<u64>,
 }
@@ -64,7 +66,8 @@ impl Default for Items {
     fn default() -> Self {
         let samples = Recent::new(KEPT_SAMPLES);
         let inner = Inner { store: Store::default(), running: HashMap::new(), samples };
-        Self { inner: Mutex::new(inner), changed: watch::Sender::new(0) }
+        let run = Timestamp::now().as_millisecond();
+        Self { inner: Mutex::new(inner), run, changed: watch::Sender::new(0) }
     }
 }
 

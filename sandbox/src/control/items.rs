@@ -36,7 +36,7 @@ impl Control {
         let recent = query.iter().find(|(name, _)| name == "recent");
         let recent = recent.and_then(|(_, number)| number.parse().ok()).unwrap_or(RECENT);
         let last = request.headers().get("last-event-id");
-        let last = last.and_then(|last| last.to_str().ok()?.parse().ok());
+        let last = last.and_then(|last| last.to_str().ok());
         http::events(Arc::clone(&self.items).stream(recent, last))
     }
 }

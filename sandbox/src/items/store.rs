@@ -265,11 +265,6 @@ impl Store {
         (newest.collect(), self.change)
     }
 
-    /// The number of the newest change.
-    pub(super) fn change(&self) -> u64 {
-        self.change
-    }
-
     /// Items in numbers.
     pub(super) fn counts(&self) -> Counts {
         let oldest = self.undelivered.first().and_then(|id| self.entry(*id));

@@ -1,4 +1,5 @@
-//! Rows as server-sent events: `item` for each row that came or changed, `sample` once a second.
+//! Rows as server-sent events: `item` for each row that came or changed, `sample` once a second, and first `run`, which
+//! says when the sandbox was started.
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 //!
 //! A row that changes several times while nobody reads is sent once, as it is then. So a slow reader costs no
@@ -38,21 +39,21 @@ impl Items {
     pub(crate) fn stream(
         self: Arc<Self>,
         rows: usize,
-        last_event: Option<u64>,
+        last_event: Option<&str>,
     ) -> impl Stream<Item = Bytes> + Send + 'static {
+        let run = self.run;
         let (first, change) = {
             let inner = self.lock();
-            // A number of an earlier run of the sandbox may be too high.
-            let known = last_event.filter(|change| *change <= inner.store.change());
+            let known = last_event.and_then(|event| known(event, run));
             if let Some(change) = known {
                 (String::new(), change)
             } else {
                 let (rows, change) = inner.store.start(rows);
-                (rows.iter().fold(String::new(), |text, row| text + &item(change, row)), change)
+                let rows = rows.iter().map(|row| item(run, change, row));
+                (rows.collect::<String>(), change)
             }
         };
-        // The comment makes browsers say that they are connected.
-        let first = Some(format!(": connected\n\n{first}"));
+        let first = Some(format!("event: run\ndata: {run}\n\n{first}"));
         let reader =
             Reader { changed: self.changed.subscribe(), items: self, change, sample: 0, first };
         stream::unfold(reader, |mut reader| async move {
@@ -85,7 +86,7 @@ impl Reader {
         let mut text = String::new();
         for (change, row) in inner.store.after(self.change, MOST) {
             self.change = change;
-            text.push_str(&item(change, &row));
+            text.push_str(&item(self.items.run, change, &row));
         }
         for line in inner.samples.after(self.sample).lines() {
             if let Some((number, sample)) = line.split_once(' ') {
@@ -98,6 +99,13 @@ impl Reader {
     }
 }
 
-fn item(change: u64, row: &str) -> String {
-    format!("id: {change}\nevent: item\ndata: {row}\n\n")
+/// The id of an event names the run too: the browser sends the last one to whatever sandbox is there then.
+fn item(run: i64, change: u64, row: &str) -> String {
+    format!("id: {run}-{change}\nevent: item\ndata: {row}\n\n")
+}
+
+/// The change that an event of this run told of.
+fn known(event: &str, run: i64) -> Option<u64> {
+    let (of, change) = event.split_once('-')?;
+    (of.parse() == Ok(run)).then(|| change.parse().ok())?
 }

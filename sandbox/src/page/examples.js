@@ -1,4 +1,4 @@
-// Things to send. `{{n}}` becomes 1, 2, 3 … when several copies are sent.
+// Things to send. `{{n}}` becomes a new number each time.
 
 const when = '2026-01-31T12:00:00Z'
 const device = { device_id: 'device-{{n}}', device_platform: 'ios' }

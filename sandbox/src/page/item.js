@@ -39,6 +39,7 @@ const actions = (item) => {
   return el('div', { class: 'actions wide' },
     item.explanation && el('button', { type: 'button', class: 'quiet small', onclick: async () => { location.hash = await playgroundLink({ input: text, app: item.app ?? '', mapping: '' }) } }, 'Open in the playground'),
     item.kind !== 'request' && item.kind !== 'parked' && el('button', { type: 'button', class: 'quiet small', onclick: () => sendThis(item.kind, item.input, item.app) }, 'Edit and send again'),
+    ['parked', 'rejected'].includes(item.outcome) && el('a', { class: 'button', href: '#/queues' }, 'See the queues'),
     copyButton('Copy the input', () => text, 'Input'),
     copyButton('Copy a link', () => `${location.origin}/#/items/${item.id}`, 'Link'))
 }

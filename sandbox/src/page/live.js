@@ -60,11 +60,25 @@ export const fetchRows = async (query) => {
   schedule()
 }
 
+/** Of which run of the sandbox the rows are. */
+let run
+
+/** A sandbox that was started anew numbers its items from one. */
+const begin = (newRun) => {
+  if (run !== undefined && run !== newRun) {
+    rows.clear()
+    pinned.clear()
+    samples.length = 0
+  }
+  run = newRun
+}
+
 /** Connects, and again when the connection is lost. */
 export const connect = (onState) => {
   const source = new EventSource(`/_sandbox/events?recent=${RECENT}`)
   source.addEventListener('open', () => onState(true))
   source.addEventListener('error', () => onState(false))
+  source.addEventListener('run', (event) => begin(event.data))
   source.addEventListener('item', (event) => {
     take(JSON.parse(event.data))
     schedule()

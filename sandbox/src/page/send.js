@@ -49,13 +49,18 @@ const asked = () => ({
   copies: Math.min(Math.max(Number(parts.copies.value) || 1, 1), MOST)
 })
 
-/** So that records of one request are several, and ids are new each time. */
-let numbered = 0
+/** `{{n}}` is a new number each time, also after the page was loaded anew: the same `messageId` would be a duplicate. */
+const NUMBERED = 'numbered'
+const nextNumber = () => {
+  const number = Number(localStorage.getItem(NUMBERED) ?? 0) + 1
+  localStorage.setItem(NUMBERED, String(number))
+  return number
+}
 
 const requests = async ({ way, app, body, wrong, copies }) => {
   const secret = await secretOf(app)
   const key = wrong ? 'a-key-that-is-not-right' : undefined
-  const bodies = Array.from({ length: copies }, () => filled(body, ++numbered, app))
+  const bodies = Array.from({ length: copies }, () => filled(body, nextNumber(), app))
   if (way !== 'topic' || copies === 1) return bodies.map((one) => () => requestOf(way, one, app, secret, key))
   // A record is a line where there are several.
   const lines = bodies.map((one) => {
@@ -158,7 +163,7 @@ export const startSend = async () => {
     el('div', { class: 'row-of' }, parts.send, el('label', { for: 'send-copies' }, 'copies'), parts.copies,
       el('span', {}, parts.wrong, ' ', el('label', { for: 'send-wrong' }, 'with a wrong key')),
       el('button', { type: 'button', class: 'quiet', onclick: async () => { location.hash = await playgroundLink({ input: filled(parts.body.value, 1, parts.app.value), app: parts.app.value, mapping: '' }) } }, 'Explain in the playground')),
-    el('p', { class: 'soft foot' }, '{{n}} becomes 1, 2, 3 …, and {{app}} the application’s code.'))
+    el('p', { class: 'soft foot' }, '{{n}} becomes a new number each time, and {{app}} the application’s code.'))
   byId('send-result').append(el('h3', {}, 'Answer'), el('p', { class: 'soft' }, 'Nothing was sent yet.'), ...shownCurl())
   parts.example.addEventListener('change', () => fill(Number(parts.example.value)))
   parts.app.addEventListener('change', () => {

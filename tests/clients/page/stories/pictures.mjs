@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { event, record, until } from '../sandbox.mjs'
 import { VIEWS, show, traffic } from './accessibility.mjs'
 
+/** Views whose picture the README shows in the reader's colours. */
+const DARK = ['items', 'playground']
+
 /** A mapping of one's own, with a misspelt field, for an event that lacks something. */
 const mapped = async (page) => {
   await page.locator('#play-example').selectOption('A raw event without a device')
@@ -30,7 +33,7 @@ export const pictures = async ({ page, sandbox, images }) => {
   await samples(28)
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme })
-    for (const view of VIEWS) {
+    for (const view of colorScheme === 'dark' ? DARK : VIEWS) {
       await page.setViewportSize({ width: 1280, height: 860 })
       await show(page, sandbox, view, 'user-parked')
       if (view === 'playground') await mapped(page)
