@@ -77,7 +77,9 @@ const node = (queue, message) => {
   details.addEventListener('toggle', () => {
     if (details.open && details.children.length === 1) details.append(json(message.body, 'Message'))
   })
+  const origin = message.body.origin ?? message.body.origins?.[0] ?? message.body.id
   const item = el('li', { class: 'message', 'data-message': id }, box, details, el('div', { class: 'buttons' },
+    origin && el('a', { class: 'button', href: `#/items?q=${encodeURIComponent(origin)}` }, 'See the item'),
     el('button', { type: 'button', class: 'quiet small', onclick: () => redrive(queue, [id]) }, 'Send again'),
     el('button', { type: 'button', class: 'danger small', onclick: () => discard(queue, [id]) }, 'Discard')))
   nodes[queue].set(id, { item, summary, box })

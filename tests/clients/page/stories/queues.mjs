@@ -29,6 +29,13 @@ export const queues = async ({ page, sandbox }) => {
   await retry.locator('summary').first().click()
   await retry.getByText('"application"').first().waitFor()
 
+  // From a message to its item, and back.
+  await retry.getByRole('link', { name: 'See the item' }).first().click()
+  await page.waitForFunction(() => document.querySelectorAll('.item').length === 1)
+  await page.getByRole('button', { name: 'Clear filters' }).click()
+  await parked.getByRole('link', { name: 'See the queues' }).click()
+  await retry.locator('.message').nth(1).waitFor()
+
   // Once the fault is cleared they are delivered, and the open row says so.
   await page.getByRole('link', { name: 'Faults' }).click()
   await page.getByRole('button', { name: 'Clear all' }).click()
