@@ -37,6 +37,10 @@ clients:
     ci/segment-client
     ci/segment-engine
 
+# Drive the sandbox's page in Chromium (Node 20); `just page pictures` writes docs/images.
+page *ARGS:
+    ci/page {{ ARGS }}
+
 # Install the Python tools into target/venv (Python 3.11).
 tools:
     ci/tools

@@ -24,7 +24,7 @@ use aws_sdk_sqs::types::Message;
 use clap::Args;
 use jiff::Timestamp;
 use mapping::tracking_log::{OptionalProperty, Record};
-use mapping::{About, Cause, Item, ItemKind, Origin, Parked, Rules, Work};
+use mapping::{Item, ItemKind, Origin, Parked, Rules, Work};
 use platform::Application;
 use platform::application::Section;
 use platform::clock::Clock;
@@ -35,6 +35,7 @@ use serde_json::Value;
 use source::event::{MskEvent, RecordValue};
 
 use crate::connection::{Connection, DEFAULT_SANDBOX};
+use crate::resend;
 use crate::terminal::{print, say};
 use crate::track_properties::TrackProperties;
 
@@ -209,37 +210,13 @@ async fn reject(job: &Job, message: &Message) -> Result<bool> {
 
 /// What a reject would send if it came in now.
 async fn plan_reject(job: &Job, reject: &Reject) -> Result<Parked> {
-    let bytes = reject.raw();
-    if let Some(cut) = &reject.cut {
-        bail!(
-            "it was too large for the queue: only the first {} of its {} bytes were kept (SHA-256 of the whole: {}). Send it again from where it came from",
-            bytes.len(),
-            cut.bytes,
-            cut.sha256
-        );
-    }
+    let bytes = resend::whole(reject)?;
     if reject.kind == ItemKind::Parked {
-        let Parked { application, work, kind, message_id, .. } = Parked::read(&bytes)?;
-        let parked = redriven(&application, work, &reject.origin, reject.at, job.clock.wall());
-        return Ok(Parked { kind, message_id, ..parked });
+        return resend::of_work(reject, &bytes, job.clock.wall());
     }
     let (kind, application) = (reject.kind, reject.application.as_deref());
     let origin = Origin::Message(&reject.origin);
     plan(job, Item { kind, application, origin, bytes: &bytes }, reject.at).await
-}
-
-/// An item on its way back, that came in at `accepted`.
-fn redriven(
-    application: &str,
-    work: Work,
-    origin: &str,
-    accepted: Timestamp,
-    now: Timestamp,
-) -> Parked {
-    let parked = Parked::new(application, work, Cause::Redriven, accepted);
-    let origins = vec![origin.to_owned()];
-    let parked = Parked { attempts: 0, redriven: Some(now), origins, ..parked };
-    parked.known_as(format!("redrive {now} {origin}"))
 }
 
 /// What an item would send. It counts as received at `at`, when it came in first.
@@ -282,13 +259,7 @@ async fn plan(job: &Job, item: Item<'_>, at: Timestamp) -> Result<Parked> {
         None => presets,
     };
     let rules = Rules { stack, ..rules };
-    let planned = item.plan(&rules)?;
-    let parked = redriven(&code, planned.work, &item.origin.to_string(), at, job.clock.wall());
-    let message_id = match item.kind {
-        ItemKind::RawEvent => About::item(item.kind, item.bytes).message_id,
-        _ => None,
-    };
-    Ok(Parked { kind: Some(item.kind), message_id, ..parked })
+    resend::of_item(&item, &rules, at, job.clock.wall())
 }
 
 /// The records of a batch that Lambda gave up.
@@ -379,20 +350,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    /// Otherwise the ledger would not know what came since, the age limit would end it at once, and an
-    /// item that is redriven twice would count as done.
-    #[test]
-    fn an_item_comes_back_with_its_time_a_new_life_and_a_new_id() {
-        let [accepted, first, second] =
-            [1, 1_000_000, 1_000_001].map(|at| Timestamp::from_second(at).unwrap());
-        let once = redriven("A", Work::Segment(Vec::new()), "r-1 3", accepted, first);
-        let twice = redriven("A", Work::Segment(Vec::new()), "r-1 3", accepted, second);
-        assert_eq!((once.first_seen, once.since(), once.attempts), (accepted, first, 0));
-        assert_eq!((once.cause, twice.first_seen), (Cause::Redriven, accepted));
-        assert_eq!(once.id, "redrive 1970-01-12T13:46:40Z r-1 3");
-        assert_ne!(once.id, twice.id);
-    }
 
     #[test]
     fn a_batch_counts_as_accepted_when_it_was_given_up() {
