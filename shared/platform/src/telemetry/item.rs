@@ -211,7 +211,20 @@ impl Lines {
         if !is_logged(outcome) {
             return;
         }
-        if self.takes(outcome) { line().write(outcome) } else { self.leave_out(outcome) }
+        if self.items == LogItems::All || self.is_within_limit(outcome) {
+            line().write(outcome);
+        } else {
+            self.leave_out(outcome);
+        }
+    }
+
+    /// Writes the line of an item that had one before, unless there are enough: also where all items have
+    /// lines, since a backlog is tried again and again.
+    pub fn write_again<'l>(&self, outcome: Outcome, line: impl FnOnce() -> ItemLine<'l>) {
+        if !is_logged(outcome) {
+            return;
+        }
+        if self.is_within_limit(outcome) { line().write(outcome) } else { self.leave_out(outcome) }
     }
 
     /// The same for an item that has no line unless all have.
@@ -242,10 +255,7 @@ impl Lines {
         tracing::info!(items, reasons, "further items");
     }
 
-    fn takes(&self, outcome: Outcome) -> bool {
-        if self.items == LogItems::All {
-            return true;
-        }
+    fn is_within_limit(&self, outcome: Outcome) -> bool {
         let takes = |lines: &AtomicU32, limit| {
             let more = |lines: u32| (lines < limit).then_some(lines + 1);
             lines.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
@@ -383,6 +393,16 @@ mod tests {
         lines.finish();
         assert_eq!(logs.with_message("item").len(), 201);
         assert_eq!(logs.with_message("further items"), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn what_is_tried_again_and_again_has_so_many_lines_even_where_all_items_have_one() {
+        let (logs, _guard) = Logs::capture();
+        let lines = Lines::new(LogItems::All);
+        for index in 0..200 {
+            lines.write_again(Outcome::Parked(Cause::Timeout), || ItemLine::item(&item(index)));
+        }
+        assert_eq!(logs.with_message("item").len(), 100);
     }
 
     #[test]
