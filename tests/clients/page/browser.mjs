@@ -35,3 +35,26 @@ export const open = async (context, url) => {
   await page.locator('#live.on').waitFor()
   return page
 }
+
+/**
+ * Records the tasks of the page's main thread until the returned function is called. It gives their lengths in ms, counted in time
+ * of the processor: a machine that is busy with other things makes no task longer.
+ */
+export const tasks = async (page) => {
+  const session = await page.context().newCDPSession(page)
+  const events = []
+  session.on('Tracing.dataCollected', ({ value }) => events.push(...value))
+  await session.send('Tracing.start', {
+    transferMode: 'ReportEvents',
+    traceConfig: { recordMode: 'recordContinuously', includedCategories: ['disabled-by-default-devtools.timeline'], excludedCategories: ['*'] }
+  })
+  return async () => {
+    const complete = new Promise((resolve) => session.once('Tracing.tracingComplete', resolve))
+    await session.send('Tracing.end')
+    await complete
+    const mains = new Set(events.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain').map(({ pid, tid }) => `${pid} ${tid}`))
+    const found = events.filter(({ name, pid, tid, tdur }) => name === 'RunTask' && tdur !== undefined && mains.has(`${pid} ${tid}`))
+    if (found.length === 0) throw new Error('Chromium recorded no task of the page')
+    return found.map(({ tdur }) => tdur / 1000)
+  }
+}
