@@ -128,6 +128,7 @@ fn family<'a>(
 ) {
     write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n").ok();
     for (value, number) in rows {
-        writeln!(text, r#"{name}{{{label}="{value}"}} {number}"#).ok();
+        // Quotation marks and backslashes are escaped, as the format wants it.
+        writeln!(text, "{name}{{{label}={value:?}}} {number}").ok();
     }
 }

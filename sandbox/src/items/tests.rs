@@ -177,13 +177,17 @@ fn a_record_keeps_its_row_through_redeliveries_and_retries() {
         &line("t-0-0", &json!({"outcome": "parked", "cause": "http_503", "status": 503})),
     );
     items.answered("s-2", &Ok(Bytes::from("{}")));
+    items.line(
+        "retry",
+        &line("t-0-0", &json!({"outcome": "parked", "cause": "http_503", "attempts": 2})),
+    );
     items.line("retry", &line("t-0-0", &json!({"outcome": "delivered", "attempts": 3})));
     let found = rows(&items, "");
     assert_eq!(found.len(), 1);
     assert_eq!((&found[0]["outcome"], &found[0]["attempts"]), (&json!("delivered"), &json!(3)));
     let kept = items.find(1).unwrap();
     let steps: Vec<&str> = kept.steps.iter().map(|step| step.outcome.as_str()).collect();
-    assert_eq!(steps, ["failed", "parked", "delivered"]);
+    assert_eq!(steps, ["failed", "parked", "parked", "delivered"]);
     let counts = items.counts();
     assert_eq!(
         (counts.now["delivered"], counts.now["parked"], counts.entered["parked"]),
@@ -247,6 +251,10 @@ async fn events_begin_with_the_newest_rows_and_go_on_where_a_reader_was() {
     let next = std::str::from_utf8(&next).unwrap();
     assert!(next.contains(r#""outcome":"delivered""#) && next.contains("event: sample"), "{next}");
     let id = next.lines().next().unwrap().strip_prefix("id: ").unwrap();
+    items.sample(&json!({"lag": 1}));
+    let third = stream.next().await.unwrap();
+    let third = std::str::from_utf8(&third).unwrap();
+    assert_eq!(third, "event: sample\ndata: {\"lag\":1}\n\n", "nothing is sent twice");
     let mut again = Box::pin(Arc::clone(&items).stream(0, Some(id)));
     let text = again.next().await.unwrap();
     let begin = format!("event: run\ndata: {}\n\n", items.run);

@@ -36,6 +36,7 @@ export const curl = (method, path, { headers = {}, body, options = '' } = {}) =>
 
 /** As Segment signs webhooks: HMAC-SHA1 of the body, in hexadecimal digits. */
 export const sign = async (body, secret) => {
+  if (!globalThis.crypto?.subtle) throw new Error(`browsers sign only on pages of this machine: open the page at localhost:${location.port}`)
   const bytes = (text) => new TextEncoder().encode(text)
   const key = await crypto.subtle.importKey('raw', bytes(secret), { name: 'HMAC', hash: 'SHA-1' }, false, ['sign'])
   const digest = new Uint8Array(await crypto.subtle.sign('HMAC', key, bytes(body)))
