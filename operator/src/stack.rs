@@ -14,6 +14,8 @@ const SETTLED: [StackStatus; 3] =
 /// A deployed stack.
 pub(crate) struct Stack {
     name: String,
+    /// Its ARN.
+    pub(crate) id: String,
     /// As CloudFormation names it.
     pub(crate) status: StackStatus,
     outputs: BTreeMap<String, String>,
@@ -35,7 +37,8 @@ impl Stack {
         let outputs = stack.outputs().iter().filter_map(|output| {
             Some((output.output_key()?.to_owned(), output.output_value()?.to_owned()))
         });
-        Ok(Self { name: name.to_owned(), status: status.clone(), outputs: outputs.collect() })
+        let id = stack.stack_id().unwrap_or_default().to_owned();
+        Ok(Self { name: name.to_owned(), id, status: status.clone(), outputs: outputs.collect() })
     }
 
     /// Whether it serves what was deployed last.
