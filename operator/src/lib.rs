@@ -1,5 +1,5 @@
-//! What the people who run the integration need: to see what an input would do, to check settings, and
-//! to send rejected items again. Against AWS, or against a running sandbox.
+//! What the people who run the integration need: to see what an input would do, to check settings, to see
+//! and change what is on the queues. Against AWS, or against a running sandbox.
 //!
 //! # Layout
 //! * [`check_secret`]: what is wrong with an application's secret; `unsafe_secret`: what it must not hold in production.

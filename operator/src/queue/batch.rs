@@ -25,7 +25,7 @@ pub(super) async fn plan(planner: &Planner, text: &str, now: Timestamp) -> Resul
     };
     let event: MskEvent =
         serde_json::from_value(event).context("the payload is not a Kafka event")?;
-    let mut planned = Vec::new();
+    let mut all = Vec::new();
     for (partition, records) in event.records {
         for one in records {
             let origin = Origin::Record(&partition, one.offset);
@@ -37,10 +37,10 @@ pub(super) async fn plan(planner: &Planner, text: &str, now: Timestamp) -> Resul
                 RecordValue::Tombstone => Err(anyhow::anyhow!("it has no value")),
                 RecordValue::NotBase64(_) => Err(anyhow::anyhow!("its value is not base64")),
             };
-            planned.push((origin.to_string(), parked));
+            all.push((origin.to_string(), parked));
         }
     }
-    Ok(planned)
+    Ok(all)
 }
 
 /// When Lambda gave a batch up.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message, QueueAttributeName};
 
-use super::place::{QueueName, Queues};
+use super::place::{QueueName, Queues, failed};
 use crate::terminal::{Progress, say};
 
 /// Messages stay invisible to others for this long while a queue is looked through.
@@ -52,8 +52,7 @@ impl Queues {
         let request = self.client.get_queue_attributes().queue_url(self.url(queue)?);
         let request = request.attribute_names(delayed.clone()).attribute_names(in_flight.clone());
         let answer = request.send().await;
-        let attributes =
-            answer.map_err(|error| self.failed(queue, &error, "GetQueueAttributes"))?;
+        let attributes = answer.map_err(|error| failed(queue, &error, "GetQueueAttributes"))?;
         let attributes = attributes.attributes.unwrap_or_default();
         let number =
             |name| attributes.get(&name).and_then(|number| number.parse().ok()).unwrap_or(0);
@@ -94,8 +93,7 @@ impl Queues {
             let request = request.max_number_of_messages(BATCH).wait_time_seconds(WAIT_SECONDS);
             let request = request.visibility_timeout(i32::try_from(VISIBILITY.as_secs())?);
             let received = request.send().await;
-            let received =
-                received.map_err(|error| self.failed(queue, &error, "ReceiveMessage"))?;
+            let received = received.map_err(|error| failed(queue, &error, "ReceiveMessage"))?;
             empty += 1;
             for message in received.messages.unwrap_or_default() {
                 let id = message.message_id.clone().unwrap_or_default();
@@ -122,7 +120,7 @@ impl Queues {
     async fn delete(&self, queue: QueueName, message: &Message) -> Result<()> {
         let delete = self.client.delete_message().queue_url(self.url(queue)?);
         let answer = delete.set_receipt_handle(message.receipt_handle.clone()).send().await;
-        answer.map_err(|error| self.failed(queue, &error, "DeleteMessage"))?;
+        answer.map_err(|error| failed(queue, &error, "DeleteMessage"))?;
         Ok(())
     }
 

@@ -195,17 +195,21 @@ impl Entry {
         facts
     }
 
-    /// The message whole, for programs and for people.
-    pub(super) fn whole(&self) -> Value {
-        let message = match &self.content {
+    /// The message as it is on the queue.
+    pub(super) fn message(&self) -> Value {
+        match &self.content {
             Content::Parked(parked) => json!(parked),
             Content::Reject(reject, _) => json!(reject),
             Content::Unreadable(body) => json!(body),
-        };
+        }
+    }
+
+    /// The message whole, with what is known of it, for programs.
+    pub(super) fn whole(&self) -> Value {
         let mut whole = self.facts();
         if let Some(whole) = whole.as_object_mut() {
             whole.extend(self.remedy().map(|remedy| ("remedy".to_owned(), remedy.into())));
-            whole.insert("message".to_owned(), message);
+            whole.insert("message".to_owned(), self.message());
         }
         whole
     }

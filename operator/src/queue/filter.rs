@@ -147,7 +147,7 @@ mod tests {
         entry(message::encode(&Reject::new(item, Reason::BadTimestamp, "", now())))
     }
 
-    fn takes(entry: &Entry, filter: Filter) -> bool {
+    fn takes(entry: &Entry, filter: &Filter) -> bool {
         filter.takes(entry, now(), "salt")
     }
 
@@ -173,7 +173,7 @@ mod tests {
             (Filter::of_origin("t-0-3"), [false, true]),
             (Filter::of_origin("sqs-1"), [true, true]),
         ] {
-            assert_eq!([takes(&parked, filter.clone()), takes(&reject, filter)], found);
+            assert_eq!([takes(&parked, &filter), takes(&reject, &filter)], found);
         }
     }
 

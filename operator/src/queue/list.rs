@@ -83,7 +83,7 @@ pub(super) async fn show(flags: &Show) -> Result<()> {
         if let Some(remedy) = entry.remedy() {
             print(&format!("what to do: {remedy}"));
         }
-        print(&serde_json::to_string_pretty(&entry.whole()["message"])?);
+        print(&serde_json::to_string_pretty(&entry.message())?);
         if let Some(reject) = entry.reject() {
             print("the bytes as they came:");
             print(&String::from_utf8_lossy(&reject.raw()));

@@ -93,21 +93,6 @@ impl Queues {
         }
     }
 
-    /// What went wrong with a call about a queue, and what to do.
-    pub(super) fn failed<E, R>(
-        &self,
-        queue: QueueName,
-        error: &SdkError<E, R>,
-        operation: &str,
-    ) -> anyhow::Error
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: fmt::Debug,
-    {
-        let trouble = trouble(error, &format!("sqs:{operation}"));
-        anyhow::anyhow!("the {} queue: {trouble}", queue.name())
-    }
-
     /// What the hashes of ids in the logs are salted with.
     pub(super) fn salt(&self) -> &str {
         self.stack.as_ref().map_or("", |stack| stack.id.as_str())
@@ -123,4 +108,18 @@ impl Queues {
         let of_stack = self.stack.as_ref().and_then(|stack| stack.output("SecretId"));
         of_stack.unwrap_or(platform::settings::DEFAULT_SECRET_ID)
     }
+}
+
+/// What went wrong with a call about a queue, and what to do.
+pub(super) fn failed<E, R>(
+    queue: QueueName,
+    error: &SdkError<E, R>,
+    operation: &str,
+) -> anyhow::Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: fmt::Debug,
+{
+    let trouble = trouble(error, &format!("sqs:{operation}"));
+    anyhow::anyhow!("the {} queue: {trouble}", queue.name())
 }

@@ -50,7 +50,9 @@ pub(super) async fn preview(planner: &Planner, rejects: &[Entry], as_json: bool)
             Ok(parked) => {
                 counts.delivered += 1;
                 if !as_json {
-                    calls(origin, &parked).iter().for_each(|line| print(line));
+                    for line in calls(origin, &parked) {
+                        print(&line);
+                    }
                 }
                 ("delivered", String::new())
             }

@@ -14,7 +14,7 @@ use super::edit::edit;
 use super::entry::{Content, Entry};
 use super::filter::Filter;
 use super::list::find;
-use super::place::{Place, QueueName, Queues};
+use super::place::{Place, QueueName, Queues, failed};
 use super::plan::{Planner, calls};
 use super::{batch, preview};
 use crate::terminal::{Colour, paint, print, say};
@@ -147,7 +147,9 @@ impl Done<'_> {
             Ok(parked) => {
                 let lines = calls(origin, &parked);
                 if !self.flags.json {
-                    lines.iter().for_each(|line| print(line));
+                    for line in &lines {
+                        print(line);
+                    }
                 }
                 if !self.flags.dry_run {
                     self.queues.park(&parked).await?;
@@ -186,7 +188,7 @@ impl Queues {
         let request = self.client.send_message().queue_url(self.url(QueueName::Retry)?);
         let request = request.message_body(body).message_group_id(&parked.application);
         let answer = request.send().await;
-        answer.map_err(|error| self.failed(QueueName::Retry, &error, "SendMessage"))?;
+        answer.map_err(|error| failed(QueueName::Retry, &error, "SendMessage"))?;
         Ok(())
     }
 }
