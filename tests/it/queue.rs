@@ -1,5 +1,9 @@
 //! The queues by the command: looked at, sent again, edited, discarded.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::sandbox::{Sandbox, command};
@@ -276,4 +280,77 @@ fn what_cannot_be_meant_is_refused_in_one_line() {
     ] {
         assert!(!command(&[&["queue"], &flags[..]].concat()).0, "{flags:?}");
     }
+}
+
+/// A CloudFormation that describes one stack.
+fn cloudformation(outputs: &[(&str, String)]) -> String {
+    let outputs: String = outputs
+        .iter()
+        .map(|(key, value)| {
+            format!(
+                "<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
+            )
+        })
+        .collect();
+    let body = format!(
+        "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>mine</StackName><StackId>{STACK_ID}</StackId>\
+         <CreationTime>2026-01-01T00:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>\
+         <Outputs>{outputs}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut request = [0; 16_384];
+            assert!(connection.read(&mut request).unwrap() > 0);
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\nconnection: close\r\n";
+            write!(connection, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+    });
+    url
+}
+
+const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:123456789012:stack/mine/1";
+
+#[tokio::test]
+async fn the_queues_of_a_stack_are_found_by_its_outputs() {
+    let sandbox = with_rejects().await;
+    let aws = sandbox.get("state").await["aws"]["endpoint"].as_str().unwrap().to_owned();
+    let url = |queue: &str| format!("{aws}/123456789012/{queue}");
+    let cloudformation = cloudformation(&[
+        ("RetryQueueUrl", url("retry")),
+        ("DeadQueueUrl", url("dead")),
+        ("RejectsQueueUrl", url("rejects")),
+        ("SecretId", "segment-pushwoosh/{app_code}".to_owned()),
+    ]);
+    let queue = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_segment-pushwoosh"));
+        command.arg("queue").args(arguments).args(["--stack", "mine", "--json"]);
+        for (name, value) in [
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ENDPOINT_URL", aws.as_str()),
+            ("AWS_ENDPOINT_URL_CLOUDFORMATION", cloudformation.as_str()),
+        ] {
+            command.env(name, value);
+        }
+        let output = command.output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{error}");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    // The log's hashes are salted with the stack's ARN.
+    let hash = platform::telemetry::hashed_with(STACK_ID, "u1");
+    let found = queue(&["list", "--queue", "rejects", "--user", &hash]);
+    assert_eq!((found.as_array().unwrap().len(), &found[0]["name"]), (1, &json!("Purchase")));
+    let done = queue(&["redrive", "--user", &hash]);
+    assert_eq!((done["moved"].as_array().unwrap().len(), &done["stay"]), (1, &json!([])));
+    sandbox
+        .until("it is delivered", async |sandbox| {
+            let calls = sandbox.calls("pushwoosh").await;
+            calls.iter().any(|call| call["status"] == 200).then_some(())
+        })
+        .await;
 }
