@@ -1,5 +1,5 @@
-//! What the people who run the integration need: to see what an input would do, to check settings, and
-//! to send rejected items again. Against AWS, or against a running sandbox.
+//! What the people who run the integration need: to see what an input would do, to check settings, to see
+//! and change what is on the queues. Against AWS, or against a running sandbox.
 //!
 //! # Layout
 //! * [`bad_input`]: input that a command cannot use.
@@ -8,7 +8,7 @@
 //! * [`erase`]: removes what the queues keep of a person.
 //! * [`explain`]: what an event, a request body or a record would do.
 //! * [`hash_id`]: how a user or device id appears in logs.
-//! * [`redrive`]: sends rejected items again; [`resend`]: what is sent for one of them.
+//! * [`queue`]: what is on the queues: looked at, sent again, discarded; [`resend`]: what is sent for one item.
 //! * [`track_properties`]: the flag for the optional properties of Track calls.
 //! * [`terminal`]: lines for people, and lines for programs.
 //! * `stack`: what a deployed stack says of itself.
@@ -21,7 +21,7 @@ mod connection;
 pub mod erase;
 pub mod explain;
 pub mod hash_id;
-pub mod redrive;
+pub mod queue;
 pub mod resend;
 mod stack;
 pub mod terminal;

@@ -77,6 +77,7 @@ mod tests {
         assert_eq!((once.first_seen, once.since(), once.attempts), (accepted, first, 0));
         assert_eq!((once.cause, twice.first_seen), (Cause::Redriven, accepted));
         assert_eq!(once.id, "redrive 1970-01-12T13:46:40Z r-1 3");
+        assert_eq!(once.origin(0), "r-1 3", "the log knows it by where it came in");
         assert_ne!(once.id, twice.id);
     }
 }

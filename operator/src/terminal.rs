@@ -1,7 +1,7 @@
 //! Output of the commands: results on standard output, everything else on standard error. Colours are for
 //! terminals only; `NO_COLOR` switches them off there too.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
@@ -40,4 +40,41 @@ pub fn title(text: &str) -> String {
 /// The codes are left out again where they are not printed on a terminal.
 fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
+}
+
+/// How far long work is, on a line of its own that ends with it. Only at a terminal.
+#[derive(Debug)]
+pub struct Progress {
+    what: String,
+    number: usize,
+    shown: bool,
+}
+
+/// Steps from one display to the next.
+const STEPS: usize = 100;
+
+impl Progress {
+    /// Nothing is done yet.
+    pub fn new(what: String) -> Self {
+        Self { what, number: 0, shown: false }
+    }
+
+    /// One more is done.
+    pub fn step(&mut self) {
+        self.number += 1;
+        let mut err = std::io::stderr().lock();
+        if self.number.is_multiple_of(STEPS) && err.is_terminal() {
+            self.shown = true;
+            write!(err, "\r{} {}", self.what, self.number).and_then(|()| err.flush()).ok();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            // Removes the line.
+            write!(std::io::stderr().lock(), "\r\x1b[K").ok();
+        }
+    }
 }

@@ -20,7 +20,7 @@ mod items;
 mod limits;
 mod openapi;
 mod queries;
-mod redrive;
+mod queue;
 mod reliability;
 mod sandbox;
 mod schema;

@@ -117,7 +117,7 @@ async fn the_saved_queries_name_fields_that_logs_have() {
     let of_queue = logs.as_array().unwrap().iter().find(|line| line["queue"] == "retry").unwrap();
     assert_eq!(of_queue["app.code"], "DEMO0-00001");
     let error = of_queue["error"].as_str().unwrap();
-    let expected = "AccessDeniedException: allow the function's role sqs:SendMessage";
+    let expected = "AccessDeniedException: allow sqs:SendMessage";
     assert!(error.starts_with(expected) && !error.contains('\n'), "{error}");
     let refused =
         logs.as_array().unwrap().iter().find(|line| line["reason"] == "refused_by_pushwoosh");

@@ -58,6 +58,7 @@ pub fn on_seams(mut config: Builder, clock: &Clock, transport: &Arc<dyn Transpor
 
 /// What went wrong with a call to AWS, on one line: what AWS says, and what to do. `action` is the permission
 /// that the call needs.
+#[must_use]
 pub fn trouble<E, R>(error: &SdkError<E, R>, action: &str) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -67,17 +68,17 @@ where
         let what = one_line(&causes(error));
         return match error {
             SdkError::TimeoutError(_) => format!("AWS gave no answer in time ({what})"),
-            _ => format!("AWS could not be reached: check the function's network ({what})"),
+            _ => format!("AWS could not be reached: check the network ({what})"),
         };
     };
     let code = answer.code().unwrap_or("an unnamed error");
     let words = answer.message().unwrap_or_default();
     let remedy = match code {
         code if code.contains("KMS") || code.contains("Kms") || words.contains("KMS") => {
-            "let the function's role use the KMS key"
+            "allow the use of the KMS key"
         }
         code if code.contains("AccessDenied") => {
-            return one_line(&format!("{code}: allow the function's role {action} ({words})"));
+            return one_line(&format!("{code}: allow {action} ({words})"));
         }
         code if code.contains("DoesNotExist")
             || code.contains("NonExistent")
