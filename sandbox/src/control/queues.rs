@@ -75,7 +75,7 @@ impl Control {
                 },
             };
             let rules = Rules { stack: self.stack_name(), ..rules };
-            let origin = Origin::Message(&reject.origin);
+            let origin = Origin::First(&reject.origin);
             let item = Item { kind: reject.kind, application: Some(code), origin, bytes: &bytes };
             resend::of_item(&item, &rules, reject.at, now)?
         };

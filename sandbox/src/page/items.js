@@ -3,7 +3,7 @@
 
 import { byId, clock, el, settled } from './dom.js'
 import { fillDetail } from './item.js'
-import { fetchRows, onChange, pinned, rows, schedule } from './live.js'
+import { fetchRows, onChange, onRestart, pinned, rows, schedule } from './live.js'
 import { drawTiles, makeTiles, pressTile } from './plots.js'
 import { KINDS, OUTCOMES, person, why } from './words.js'
 
@@ -242,6 +242,11 @@ export const startItems = () => {
   byId('items').addEventListener('keydown', onKey)
   byId('no-items').append(el('p', {}, 'Nothing has come in yet.'), el('a', { href: '#/send' }, 'Send something'))
   onChange(draw)
+  onRestart(() => {
+    nodes.clear()
+    byId('items').replaceChildren()
+    hold()
+  })
   schedule()
 }
 

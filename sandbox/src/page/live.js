@@ -16,11 +16,15 @@ export const rows = new Map()
 export const samples = []
 
 const listeners = new Set()
+const restarted = new Set()
 let scheduled = false
 let drawn = 0
 
 /** Calls `listener` when rows or samples have changed. */
 export const onChange = (listener) => listeners.add(listener)
+
+/** Calls `listener` when the sandbox was started anew: its items have the numbers of others now. */
+export const onRestart = (listener) => restarted.add(listener)
 
 const draw = () => {
   scheduled = false
@@ -69,6 +73,8 @@ const begin = (newRun) => {
     rows.clear()
     pinned.clear()
     samples.length = 0
+    for (const listener of restarted) listener()
+    schedule()
   }
   run = newRun
 }

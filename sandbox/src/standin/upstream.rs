@@ -35,10 +35,10 @@ struct Received<'a> {
     path: &'a str,
     headers: Map<String, Value>,
     body: &'a Value,
-    /// 0 where nothing was answered.
-    status: u16,
     /// What was answered, where it was.
     answer: Value,
+    /// 0 where nothing was answered. It stays last: who reads many calls looks at the end of the line.
+    status: u16,
 }
 
 struct State<M> {
@@ -126,8 +126,8 @@ impl<M: upstream::Upstream + Send + 'static> Upstream<M> {
             path: &path,
             headers,
             body: &body,
-            status: if answered { exchange.reply.status } else { 0 },
             answer: if answered { shown(&exchange.reply.body) } else { Value::Null },
+            status: if answered { exchange.reply.status } else { 0 },
         });
         lock(&self.calls).push(call);
         http::exchanged(exchange).await

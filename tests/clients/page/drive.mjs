@@ -10,9 +10,10 @@ import { load } from './stories/load.mjs'
 import { pictures } from './stories/pictures.mjs'
 import { playground } from './stories/playground.mjs'
 import { queues } from './stories/queues.mjs'
+import { restart } from './stories/restart.mjs'
 
 const [binary, images, only] = process.argv.slice(2)
-const STORIES = { items, queues, playground, apps, load, accessibility, pictures }
+const STORIES = { items, queues, playground, apps, restart, load, accessibility, pictures }
 
 for (const [name, story] of Object.entries(STORIES)) {
   if (only && name !== only) continue

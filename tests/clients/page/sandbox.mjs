@@ -7,7 +7,8 @@ export const APP = 'DEMO0-00001'
 export const KEY = 'demo-token'
 
 export const startSandbox = async (binary, ...flags) => {
-  const child = spawn(binary, ['serve', '--listen', '127.0.0.1:0', ...flags], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const listen = flags.includes('--listen') ? [] : ['--listen', '127.0.0.1:0']
+  const child = spawn(binary, ['serve', ...listen, ...flags], { stdio: ['ignore', 'pipe', 'ignore'] })
   const ended = new Promise((resolve) => child.once('exit', resolve))
   const [line] = await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).once('line', (first) => resolve([first]))
