@@ -146,7 +146,10 @@ impl Destination {
                 let items = (request.body.as_slice(), body.items());
                 self.process(&caller, kind, items, invocation).await
             }
-            None => Vec::new(),
+            None => {
+                self.ping(&caller.application, invocation).await?;
+                Vec::new()
+            }
         };
         Ok((endpoint.respond)(&body, &results))
     }
