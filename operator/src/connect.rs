@@ -25,7 +25,7 @@ use self::report::Report;
 use crate::bad_input::BadInput;
 use crate::target::{Target, TargetFlags};
 use crate::terminal::{print, say, warning};
-use crate::unsafe_secret::refusals;
+use crate::unsafe_secret::{refusals_anywhere, short_keys};
 use crate::upstreams::{KeyAnswer, pushwoosh_takes, segment_takes};
 
 /// Flags of `connect`.
@@ -96,15 +96,14 @@ pub async fn connect(flags: Connect) -> Result<()> {
 fn checked(code: &str, secret: &Value, deployed: bool) -> Result<Application, BadInput> {
     let application = Application::read(code, secret)
         .map_err(|problems| BadInput(format!("{code}: {problems}")))?;
-    let refusals = refusals(secret);
-    if refusals.is_empty() {
-        return Ok(application);
+    let (short, others) = (short_keys(secret), refusals_anywhere(secret));
+    if !others.is_empty() {
+        return Err(BadInput(format!("{code}: {}", others.join("; "))));
     }
-    if deployed {
-        return Err(BadInput(format!("{code}: {}", refusals.join("; "))));
+    if deployed && !short.is_empty() {
+        return Err(BadInput(format!("{code}: {}", short.join("; "))));
     }
-    // Keys of a sandbox are short, and nobody guesses them.
-    for line in refusals {
+    for line in short {
         say(&format!("{} {line}", warning("a stack would refuse:")));
     }
     Ok(application)

@@ -6,6 +6,7 @@
 //! * [`check_secret`]: what is wrong with an application's secret; `unsafe_secret`: what it must not hold in production.
 //! * [`check_stack`]: whether a deployed stack works.
 //! * [`connect`]: connects an application: tries its keys, and writes its secret.
+//! * [`doctor`]: finds what Pushwoosh would skip, and the calls that mend it.
 //! * [`erase`]: removes what the queues keep of a person.
 //! * [`explain`]: what an event, a request body or a record would do.
 //! * [`hash_id`]: how a user or device id appears in logs.
@@ -22,6 +23,7 @@ pub mod check_secret;
 pub mod check_stack;
 pub mod connect;
 mod connection;
+pub mod doctor;
 pub mod erase;
 pub mod explain;
 pub mod hash_id;

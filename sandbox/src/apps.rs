@@ -245,6 +245,12 @@ impl Apps {
         };
         self.pushwoosh.model.with(|pushwoosh| {
             if exists {
+                // Tags that were added since stay.
+                let mut account = account;
+                let added = pushwoosh.account(code).and_then(|account| account.tags.clone());
+                if let (Some(tags), Some(added)) = (&mut account.tags, added) {
+                    tags.extend(added);
+                }
                 pushwoosh.set_account(code, account);
             } else {
                 pushwoosh.remove_account(code);

@@ -65,8 +65,10 @@ const METHODS: &[(&str, &[&str])] = &[
     ("/api/v2/device-api/deleteUser", &["user_id"]),
 ];
 
-/// The method of the Tags API: it is for the whole account, and takes the other token.
-const LIST_TAGS: &str = "/json/1.3/listTags";
+/// Methods that take the Server token in their body: the Tags API is for the whole account, `createEvent` for an
+/// application.
+const SERVER_METHODS: [&str; 3] =
+    ["/json/1.3/listTags", "/json/1.3/addTag", "/json/1.3/createEvent"];
 
 /// Pushwoosh.
 #[derive(Debug, Clone, Default)]
@@ -126,19 +128,39 @@ impl Pushwoosh {
         self.applications.values().map(|application| application.queued.len()).sum()
     }
 
-    fn list_tags(&self, fields: &Value) -> Reply {
+    fn by_server_token(&mut self, path: &str, fields: &Value) -> Reply {
         let token = fields.get("auth").and_then(Value::as_str);
-        let mut accounts = self.accounts.iter();
+        let mut accounts = self.accounts.iter_mut();
         let owner = accounts.find(|(_, account)| {
             account.server_token.as_deref().is_some_and(|own| Some(own) == token)
         });
         let Some((code, account)) = owner else {
             return Reply::json(401, &json!({"message": "unauthorized"}));
         };
-        let held = self.applications.get(code);
-        let users = held.into_iter().flat_map(|held| held.users.values().map(|user| &user.tags));
-        let devices = held.into_iter().flat_map(|held| held.devices.values().map(|one| &one.tags));
-        ok(&account.list_tags(users.chain(devices).flatten()))
+        match path {
+            "/json/1.3/listTags" => {
+                let held = self.applications.get(code);
+                let users = held.into_iter().flat_map(|held| held.users.values());
+                let devices = held.into_iter().flat_map(|held| held.devices.values());
+                let tags = users.map(|user| &user.tags).chain(devices.map(|device| &device.tags));
+                ok(&account.list_tags(tags.flatten()))
+            }
+            "/json/1.3/addTag" => {
+                match account.add_tag(fields.get("tag").unwrap_or(&Value::Null)) {
+                    Ok(()) => ok(&json!({"result": true})),
+                    Err(message) => self.wrong_argument(message),
+                }
+            }
+            _ => match account.create_event(fields) {
+                Ok(()) => ok(&json!({"event": 351})),
+                Err(message) => self.wrong_argument(message),
+            },
+        }
+    }
+
+    /// An application's account.
+    pub fn account(&self, application: &str) -> Option<&Account> {
+        self.accounts.get(application)
     }
 
     fn wrong_argument(&self, message: &str) -> Reply {
@@ -163,8 +185,8 @@ impl Upstream for Pushwoosh {
 
     fn handle(&mut self, call: &Call<'_>, now: Timestamp, rng: &mut Rng) -> Reply {
         self.advance(now);
-        if call.path == LIST_TAGS {
-            return self.list_tags(fields(call));
+        if SERVER_METHODS.contains(&call.path) {
+            return self.by_server_token(call.path, fields(call));
         }
         let Some((path, needed)) = METHODS.iter().find(|(path, _)| *path == call.path) else {
             return Reply::json(404, &json!({"message": "Not Found"}));

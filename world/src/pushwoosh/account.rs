@@ -56,6 +56,16 @@ pub enum TagType {
 }
 
 impl TagType {
+    const ALL: [Self; 7] = [
+        Self::Integer,
+        Self::String,
+        Self::List,
+        Self::Date,
+        Self::Boolean,
+        Self::Price,
+        Self::Version,
+    ];
+
     /// The type with this name, in lower case.
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name {
@@ -122,6 +132,43 @@ impl Account {
             Some(kind) if !kind.takes(value) => Some("Wrong type"),
             Some(_) => None,
         }
+    }
+
+    /// `addTag`: name and type are required.
+    /// <https://docs.pushwoosh.com/developer/api-reference/tags>
+    pub(super) fn add_tag(&mut self, tag: &Value) -> Result<(), &'static str> {
+        let name = tag.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
+        let name = name.ok_or("tag.name should be set")?;
+        let kind = tag.get("type").and_then(Value::as_u64);
+        let kind = TagType::ALL.into_iter().find(|one| Some(u64::from(one.number())) == kind);
+        let kind = kind.ok_or("tag.type should be set")?;
+        self.unknown_tags.retain(|unknown| unknown != name);
+        if let Some(tags) = &mut self.tags {
+            tags.insert(name.to_owned(), kind);
+        }
+        Ok(())
+    }
+
+    /// `createEvent`: names have 32 characters at most, those of attributes 64; attributes have types 1 to 6.
+    /// <https://docs.pushwoosh.com/developer/api-reference/events>
+    pub(super) fn create_event(&mut self, fields: &Value) -> Result<(), &'static str> {
+        let text = |value: &Value, most: usize| {
+            let text = value.get("name").and_then(Value::as_str).map(str::to_owned);
+            text.filter(|text| (1..=most).contains(&text.chars().count()))
+        };
+        let name = text(fields, 32).ok_or("name should have 1 to 32 characters")?;
+        let attributes = fields.get("eventAttributes").and_then(Value::as_array);
+        let is_right = |attribute: &Value| {
+            let kind = attribute.get("type").and_then(Value::as_u64);
+            text(attribute, 64).is_some() && kind.is_some_and(|kind| (1..=6).contains(&kind))
+        };
+        if !attributes.into_iter().flatten().all(is_right) {
+            return Err("eventAttributes should have a name and a type each");
+        }
+        if let Some(events) = &mut self.known_events {
+            events.push(name);
+        }
+        Ok(())
     }
 
     /// The answer of `listTags`. Where every tag exists, those in `seen` do.

@@ -229,6 +229,35 @@ fn tags_are_listed_with_their_types_for_the_server_token() {
     );
 }
 
+// docs.pushwoosh.com/developer/api-reference/tags and …/events: addTag and createEvent.
+#[test]
+fn tags_and_events_are_made_with_the_server_token() {
+    let mut pushwoosh = pushwoosh(Options::default());
+    let (token, server_token) = (Some("t".to_owned()), Some("server".to_owned()));
+    let (tags, known_events) = (Some(std::collections::BTreeMap::new()), Some(Vec::new()));
+    let account = Account { token, server_token, tags, known_events, ..Account::default() };
+    pushwoosh.set_account(CODE, account);
+    let call = |pushwoosh: &mut Pushwoosh, path: &str, fields: serde_json::Value| {
+        post(pushwoosh, path, &fields, start())
+    };
+    let add = "/json/1.3/addTag";
+    let tag = json!({"name": "a", "type": 1});
+    assert_eq!(call(&mut pushwoosh, add, json!({"auth": "t", "tag": tag})).0, 401);
+    assert_eq!(call(&mut pushwoosh, add, json!({"auth": "server", "tag": {"name": "a"}})).0, 400);
+    assert_eq!(
+        call(&mut pushwoosh, add, json!({"auth": "server", "tag": tag})).1["response"],
+        json!({"result": true})
+    );
+    set_tags(&mut pushwoosh, 1, start());
+    assert_eq!(pushwoosh.user(CODE, "u").unwrap().tags["a"], 1);
+    let create = "/json/1.3/createEvent";
+    let event = |name: &str| json!({"auth": "server", "application": CODE, "name": name, "eventAttributes": [{"name": "x", "type": 2}]});
+    assert_eq!(call(&mut pushwoosh, create, event(&"n".repeat(33))).0, 400);
+    assert_eq!(call(&mut pushwoosh, create, event("E")).0, 200);
+    let posted = json!({"event": "E", "attributes": {}, "userId": "u"});
+    assert_eq!(call(&mut pushwoosh, "/json/1.3/postEvent", posted).0, 200);
+}
+
 // pushwoosh-react-native-plugin#43: a value of another type seems to be skipped, too.
 #[test]
 fn values_of_another_type_are_skipped() {
