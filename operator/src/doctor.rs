@@ -185,6 +185,8 @@ fn explained(
         mapping: None,
         track_properties: &[],
         stack: "",
+        // The doctor looks at tags with their types.
+        has_tag: None,
     };
     explain::of_text(text, &question)
 }

@@ -130,6 +130,7 @@ impl Control {
             mapping: asked.get("mapping").filter(|mapping| !mapping.is_null()),
             track_properties: &self.track_properties(),
             stack: self.stack_name(),
+            has_tag: Some(&|code, tag| self.standins.pushwoosh.with(|it| it.has_tag(code, tag))),
         };
         let explained = match input {
             Some(Value::String(text)) => explain::of_text(&text, &question),

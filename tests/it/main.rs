@@ -9,8 +9,10 @@
     reason = "a test fails by panicking, and waits in real time"
 )]
 
+mod connect;
 mod destination;
 mod docs;
+mod doctor;
 mod doors;
 mod environments;
 mod erase;
@@ -22,6 +24,7 @@ mod queries;
 mod redrive;
 mod reliability;
 mod sandbox;
+mod sandbox_docs;
 mod schema;
 mod secret;
 mod soak;

@@ -158,6 +158,12 @@ impl Pushwoosh {
         }
     }
 
+    /// Whether an application has a tag. Of an application that does not exist nothing is known.
+    pub fn has_tag(&self, application: &str, tag: &str) -> bool {
+        let account = self.accounts.get(application);
+        account.is_none_or(|account| account.skips(tag, &Value::Null).is_none())
+    }
+
     /// An application's account.
     pub fn account(&self, application: &str) -> Option<&Account> {
         self.accounts.get(application)

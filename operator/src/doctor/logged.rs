@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata;
-use mapping::{Disposition, Reason};
+use mapping::Reason;
 use serde_json::Value;
 
 use super::finding::{Finding, Report};
 use super::mend::Mender;
-use super::sample::missing_tag;
+use super::sample::{dropped, missing_tag};
 use super::tags::{TagType, Tags};
 use crate::target::Target;
 
@@ -99,8 +99,8 @@ pub(super) fn look(
         let known = tags.and_then(|tags| tags.get(tag));
         report.add(match known {
             Some(kind) => {
-                let kind = kind.map_or("another type", TagType::name);
-                let message = format!("Pushwoosh skipped it ({detail}): the tag is a {kind} there, and another value was sent. Map another value, or map it to a tag of that type");
+                let kind = kind.map_or_else(|| "another type".to_owned(), |kind| format!("the type {}", kind.name()));
+                let message = format!("Pushwoosh skipped it ({detail}): the tag has {kind} there, and another value was sent. Map another value, or map it to a tag of that type");
                 Finding::wrong("tag_type", message).about(tag).times(number)
             }
             // The log has no values: only the type is a guess.
@@ -113,13 +113,7 @@ pub(super) fn look(
             || "see docs/OPERATIONS.md".to_owned(),
             |known| format!("{} {}", known.cause(), known.remedy()),
         );
-        let rejected = known.is_some_and(|known| known.disposition() == Disposition::Reject);
-        let finding = if rejected {
-            Finding::wrong(reason, message)
-        } else {
-            Finding::warning(reason, message)
-        };
-        report.add(finding.times(number));
+        report.add(dropped(reason, message).times(number));
     }
 }
 

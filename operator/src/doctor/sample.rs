@@ -106,14 +106,8 @@ impl Sample {
         for (code, (number, message)) in &self.dropped {
             let reason = Reason::ALL.iter().find(|reason| reason.code() == *code);
             let remedy = reason.map(|reason| reason.remedy()).unwrap_or_default();
-            let message = format!("{message} {remedy}");
-            // What nobody wants skipped is told apart from what its sender withholds.
-            let finding = if reason == Some(&Reason::NotForPushwoosh) {
-                Finding::note(*code, message)
-            } else {
-                Finding::wrong(*code, message)
-            };
-            report.add(finding.times(*number));
+            let message = format!("{}. {remedy}", message.trim_end_matches('.'));
+            report.add(dropped(code, message).times(*number));
         }
         for ((code, field), (number, message)) in &self.notes {
             let finding = Finding::warning(*code, message.clone()).times(*number);
@@ -173,11 +167,29 @@ fn look_at_tag(name: &str, used: &Used, tags: &Tags, mender: &Mender<'_>, report
     let wrong: Vec<&Value> = used.values.iter().filter(|value| !kind.takes(value)).collect();
     let Some(sent) = wrong.iter().find_map(|value| TagType::suggested(value)) else { return };
     let message = format!(
-        "the tag is a {} in Pushwoosh, and {} is sent: Pushwoosh skips it. Map another value, or map it to a tag of that type",
+        "the tag has the type {} in Pushwoosh, and {} is sent: Pushwoosh skips it. Map another value, or map it to a tag of that type",
         kind.name(),
         sent.name()
     );
     report.add(Finding::wrong("tag_type", message).about(name).times(wrong.len()));
+}
+
+/// An item that is not delivered. Some are meant not to be: by their sender, by a mapping, or because they were sent before.
+pub(super) fn dropped(code: &str, message: String) -> Finding {
+    let reason = Reason::ALL.iter().find(|reason| reason.code() == code);
+    match reason {
+        Some(Reason::NoMapping | Reason::EventNotExported | Reason::NotConfigured) => {
+            Finding::warning(code, message)
+        }
+        Some(
+            Reason::NotForPushwoosh
+            | Reason::Duplicate
+            | Reason::Tombstone
+            | Reason::UserDeleted
+            | Reason::Overtaken,
+        ) => Finding::note(code, message),
+        _ => Finding::wrong(code, message),
+    }
 }
 
 /// A tag that Pushwoosh does not have.
@@ -192,7 +204,7 @@ pub(super) fn missing_tag(
     let resembles = nearest(name, tags.keys().map(String::as_str));
     let resembles = resembles.map(|known| format!(" (it has {known:?}: is that meant?)"));
     let message = format!(
-        "Pushwoosh has no such tag{}, and skips it. This makes it, as a {}:",
+        "Pushwoosh has no such tag{}, and skips it. This makes it, with the type {}:",
         resembles.unwrap_or_default(),
         kind.name()
     );
