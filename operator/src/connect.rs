@@ -82,13 +82,13 @@ pub async fn connect(flags: Connect) -> Result<()> {
     }
     report.has_webhook = !application.webhook.secrets.is_empty();
     if let Some(problem) = untaken(&report) {
-        print(&report.text(flags.json)?);
+        print(&report.text(flags.json));
         bail!(problem);
     }
     if !flags.dry_run {
         report.written = Some(store.write(&answers.app, &answers).await?);
     }
-    print(&report.text(flags.json)?);
+    print(&report.text(flags.json));
     Ok(())
 }
 

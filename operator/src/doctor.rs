@@ -29,6 +29,7 @@ use secrecy::SecretString;
 
 use self::finding::{Finding, Report};
 use self::sample::Sample;
+use self::tags::Tags;
 use crate::bad_input::BadInput;
 use crate::explain::{self, Question, read_input};
 use crate::target::{Target, TargetFlags, code};
@@ -78,42 +79,20 @@ pub async fn doctor(flags: Doctor) -> Result<()> {
     let base_url = target
         .pushwoosh(&application)
         .map_or(PUSHWOOSH_BASE_URL.to_owned(), |account| account.base_url);
-    let tags = match &flags.server_token {
-        Some(token) => match tags::list(&target.connection, &base_url, token).await {
-            Ok(tags) => Some(tags),
-            Err(error) => {
-                report.add(Finding::wrong("tags_not_listed", format!("{error:#}")));
-                None
-            }
-        },
-        None => {
-            report.add(Finding::note(
-                "tags_not_listed",
-                "without --server-token (PUSHWOOSH_SERVER_TOKEN) the tags of Pushwoosh are not looked at",
-            ));
-            None
-        }
-    };
+    let tags = tags(&target, &base_url, flags.server_token.as_ref(), &mut report).await;
     let mender = mend::Mender { base_url: &base_url, code: &code };
-    match text {
-        Some(text) => {
-            let explained = explained(&text, &code, &application).map_err(|BadInput(line)| {
-                let file = flags.file.as_deref().unwrap_or_else(|| "-".as_ref());
-                BadInput(format!("{}: {line}", file.display()))
-            })?;
-            report.looked_at = format!("{} in a sample", explained.input.text);
-            Sample::of(&explained.explained).look(
-                &application,
-                tags.as_ref(),
-                &mender,
-                &mut report,
-            );
-        }
-        None => {
-            let lines = logged::lines(&target, &code).await?;
-            report.looked_at = format!("{} log lines of the last hour", lines.len());
-            logged::look(&lines, &code, tags.as_ref(), &mender, &mut report);
-        }
+    if let Some(text) = text {
+        let explained = explained(&text, &code, &application).map_err(|BadInput(line)| {
+            let file = flags.file.as_deref().unwrap_or_else(|| "-".as_ref());
+            BadInput(format!("{}: {line}", file.display()))
+        })?;
+        report.looked_at = format!("{} in a sample", explained.input.text);
+        let sample = Sample::of(&explained.explained);
+        sample.look(&application, tags.as_ref(), &mender, &mut report);
+    } else {
+        let lines = logged::lines(&target, &code).await?;
+        report.looked_at = format!("{} log lines of the last hour", lines.len());
+        logged::look(&lines, &code, tags.as_ref(), &mender, &mut report);
     }
     print(&report.text(flags.json)?);
     let wrong = report.wrong();
@@ -121,6 +100,24 @@ pub async fn doctor(flags: Doctor) -> Result<()> {
         bail!("{wrong} kinds of trouble were found: see above");
     }
     Ok(())
+}
+
+/// The tags that Pushwoosh lists; why there are none is in the report.
+async fn tags(
+    target: &Target,
+    base_url: &str,
+    token: Option<&SecretString>,
+    report: &mut Report,
+) -> Option<Tags> {
+    let Some(token) = token else {
+        report.add(Finding::note(
+            "tags_not_listed",
+            "without --server-token (PUSHWOOSH_SERVER_TOKEN) the tags of Pushwoosh are not looked at",
+        ));
+        return None;
+    };
+    let listed = tags::list(&target.connection, base_url, token).await;
+    listed.map_err(|error| report.add(Finding::wrong("tags_not_listed", format!("{error:#}")))).ok()
 }
 
 async fn application(target: &Target, code: &str) -> Result<std::sync::Arc<Application>> {

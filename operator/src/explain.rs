@@ -146,6 +146,9 @@ pub struct ExplainedItem {
     pub explanation: Explanation,
 }
 
+/// Says whether an application has a tag in Pushwoosh.
+pub type HasTag<'a> = dyn Fn(&str, &str) -> bool + 'a;
+
 /// With what items are explained.
 #[derive(Clone, Copy)]
 pub struct Question<'a> {
@@ -162,7 +165,7 @@ pub struct Question<'a> {
     /// Name of the stack that sends the Track calls.
     pub stack: &'a str,
     /// Whether an application has a tag in Pushwoosh, where that is known.
-    pub has_tag: Option<&'a dyn Fn(&str, &str) -> bool>,
+    pub has_tag: Option<&'a HasTag<'a>>,
 }
 
 impl std::fmt::Debug for Question<'_> {
@@ -222,7 +225,7 @@ fn all(input: Input, question: &Question<'_>) -> Result<Explained, BadInput> {
 }
 
 /// Notes the tags that Pushwoosh would skip.
-fn note_unknown_tags(explanation: &mut Explanation, has_tag: &dyn Fn(&str, &str) -> bool) {
+fn note_unknown_tags(explanation: &mut Explanation, has_tag: &HasTag<'_>) {
     let tags =
         explanation.calls.iter().filter_map(|call| call.body.pointer("/request/tags")?.as_object());
     let unknown = tags.flatten().filter(|(tag, _)| !has_tag(&explanation.application, tag));

@@ -118,11 +118,11 @@ impl Answers {
                 hidden("Write key of the source in Segment (not shown; Enter: as it is): ")?;
             if self.write_key.is_some() && self.region.is_none() {
                 self.region =
-                    given(asked("Region of the workspace in Segment, us or eu (Enter: us): ")?);
+                    given(&asked("Region of the workspace in Segment, us or eu (Enter: us): ")?);
             }
             if self.write_key.is_some() && self.events.is_none() {
                 self.events =
-                    given(asked("Events for Segment, with commas between (Enter: all): ")?);
+                    given(&asked("Events for Segment, with commas between (Enter: all): ")?);
             }
         }
         if self.webhook_secret.is_none() && !self.made {
@@ -159,7 +159,7 @@ impl Answers {
 
     /// The shared secret, where it was made here.
     pub(super) fn made_secret(&self) -> Option<&str> {
-        self.webhook_secret.as_ref().filter(|_| self.made).map(|secret| secret.expose_secret())
+        self.webhook_secret.as_ref().filter(|_| self.made).map(SecretString::expose_secret)
     }
 }
 
@@ -184,10 +184,10 @@ fn asked(question: &str) -> Result<String> {
 
 fn hidden(question: &str) -> Result<Option<SecretString>> {
     let answer = rpassword::prompt_password(question).context("the terminal cannot be read")?;
-    Ok(given(answer).map(SecretString::from))
+    Ok(given(&answer).map(SecretString::from))
 }
 
-fn given(answer: String) -> Option<String> {
+fn given(answer: &str) -> Option<String> {
     Some(answer.trim().to_owned()).filter(|answer| !answer.is_empty())
 }
 

@@ -1,6 +1,5 @@
 //! What is said at the end: what was checked and written, and what to enter in Segment.
 
-use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::answers::Answers;
@@ -62,9 +61,9 @@ impl<'a> Report<'a> {
         steps
     }
 
-    pub(super) fn text(&self, json: bool) -> Result<String> {
+    pub(super) fn text(&self, json: bool) -> String {
         if json {
-            return Ok(self.json().to_string());
+            return self.json().to_string();
         }
         let mut lines = vec![title(self.code)];
         for (name, answer) in [("Pushwoosh", &self.pushwoosh), ("Segment", &self.segment)] {
@@ -82,7 +81,7 @@ impl<'a> Report<'a> {
         }
         let secret = &self.secret;
         lines.push(match self.written {
-            Some(Written::Created) => format!("  {} the secret {secret} was created", good("ok   ")),
+            Some(Written::Created) => format!("  {} the secret {secret} was created; a function that looked for it before sees it within a minute", good("ok   ")),
             Some(Written::NewVersion) => format!(
                 "  {} the secret {secret} has a new version; the one before it stays as AWSPREVIOUS",
                 good("ok   ")
@@ -101,7 +100,7 @@ impl<'a> Report<'a> {
             let steps = self.steps().into_iter().enumerate();
             lines.extend(steps.map(|(index, step)| format!("  {}. {step}", index + 1)));
         }
-        Ok(lines.join("\n"))
+        lines.join("\n")
     }
 
     fn json(&self) -> Value {

@@ -84,6 +84,7 @@ pub(super) fn look(
     report: &mut Report,
 ) {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut causes: BTreeMap<&str, usize> = BTreeMap::new();
     let mut skipped: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
     for line in lines.iter().filter(|line| text(line, "app.code") == Some(code)) {
         match (text(line, "reason"), text(line, "tag.name")) {
@@ -92,7 +93,11 @@ pub(super) fn look(
                 skipped.entry(tag).or_insert((0, detail)).0 += 1;
             }
             (Some(reason), _) => *reasons.entry(reason).or_default() += 1,
-            (None, _) => {}
+            (None, _) => {
+                if let Some(cause) = text(line, "cause") {
+                    *causes.entry(cause).or_default() += 1;
+                }
+            }
         }
     }
     for (tag, (number, detail)) in skipped {
@@ -115,6 +120,10 @@ pub(super) fn look(
         );
         report.add(dropped(reason, message).times(number));
     }
+    for (cause, number) in causes {
+        let message = "an upstream did not take it, and it is tried again";
+        report.add(Finding::warning(cause, message).times(number));
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +143,7 @@ mod tests {
             line("skipped_tag", json!("age")),
             json!({"app.code": "B", "reason": "no_platform"}),
             json!({"app.code": "A"}),
+            json!({"app.code": "A", "cause": "timeout"}),
         ];
         let mut report = Report::new("A");
         let mender = Mender { base_url: "https://api.example.com", code: "A" };

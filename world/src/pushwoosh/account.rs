@@ -101,15 +101,14 @@ impl TagType {
         let number = |text: &str| text.parse::<f64>().is_ok();
         match (self, value) {
             (_, Value::Null)
-            | (Self::String, Value::String(_))
-            | (Self::Date, Value::String(_)) => true,
+            | (Self::String | Self::Date, Value::String(_))
+            | (Self::List, Value::Array(_))
+            | (Self::Boolean, Value::Bool(_))
+            | (Self::Price, Value::Number(_)) => true,
             // Integers have 32 bits.
             (Self::Integer, Value::Number(value)) => {
                 value.as_i64().is_some_and(|value| i32::try_from(value).is_ok())
             }
-            (Self::List, Value::Array(_))
-            | (Self::Boolean, Value::Bool(_))
-            | (Self::Price, Value::Number(_)) => true,
             (Self::Price, Value::String(text)) => number(text),
             (Self::Version, Value::String(text)) => {
                 text.split('.').all(|part| part.parse::<u16>().is_ok_and(|part| part <= 9_999))

@@ -234,10 +234,10 @@ fn tags_are_listed_with_their_types_for_the_server_token() {
 fn tags_and_events_are_made_with_the_server_token() {
     let mut pushwoosh = pushwoosh(Options::default());
     let (token, server_token) = (Some("t".to_owned()), Some("server".to_owned()));
-    let (tags, known_events) = (Some(std::collections::BTreeMap::new()), Some(Vec::new()));
+    let (tags, known_events) = (Some(BTreeMap::new()), Some(Vec::new()));
     let account = Account { token, server_token, tags, known_events, ..Account::default() };
     pushwoosh.set_account(CODE, account);
-    let call = |pushwoosh: &mut Pushwoosh, path: &str, fields: serde_json::Value| {
+    let call = |pushwoosh: &mut Pushwoosh, path: &str, fields: Value| {
         post(pushwoosh, path, &fields, start())
     };
     let add = "/json/1.3/addTag";
@@ -272,7 +272,7 @@ fn values_of_another_type_are_skipped() {
     let tags = Some(kinds.map(|(name, kind)| (name.to_owned(), kind)).into());
     let account = Account { token: Some("t".to_owned()), tags, ..Account::default() };
     pushwoosh.set_account(CODE, account);
-    let skipped = |pushwoosh: &mut Pushwoosh, tags: serde_json::Value| {
+    let skipped = |pushwoosh: &mut Pushwoosh, tags: Value| {
         let fields = json!({"userId": "u", "tags": tags});
         let (_, answer) = post(pushwoosh, SET_TAGS, &fields, start());
         answer["response"]["skipped"].as_array().map_or(0, Vec::len)
