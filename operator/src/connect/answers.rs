@@ -22,7 +22,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "CODE")]
     app: Option<String>,
     /// Device API token of Pushwoosh; other programs of this machine can see flags
-    #[arg(long, value_name = "KEY", hide_env_values = true)]
+    #[arg(long, value_name = "KEY")]
     api_key: Option<SecretString>,
     /// Write key of the source in Segment; likewise
     #[arg(long, value_name = "KEY")]

@@ -15,6 +15,8 @@ pub(super) struct Report<'a> {
     webhook_url: Option<String>,
     made: Option<&'a str>,
     flag: String,
+    /// The secret holds several applications.
+    is_map: bool,
     pub(super) has_webhook: bool,
     pub(super) pushwoosh: Option<KeyAnswer>,
     pub(super) segment: Option<KeyAnswer>,
@@ -32,6 +34,7 @@ impl<'a> Report<'a> {
             webhook_url,
             made: answers.made_secret(),
             flag: target.flag(),
+            is_map: target.place.is_map(),
             has_webhook: false,
             pushwoosh: None,
             segment: None,
@@ -89,6 +92,9 @@ impl<'a> Report<'a> {
             Some(Written::Unchanged) => format!("  {} the secret {secret} had these values already", good("ok   ")),
             None => format!("        nothing was written to the secret {secret}"),
         });
+        if self.is_map && self.written == Some(Written::NewVersion) {
+            lines.push("        functions that know this secret see the change when they read it again: after SecretTtlSeconds at most".to_owned());
+        }
         if self.written.is_some() {
             if let (true, Some(url)) = (self.has_webhook, &self.webhook_url) {
                 lines.push(format!("Webhook URL: {url}"));
