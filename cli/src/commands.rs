@@ -4,6 +4,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use operator::check_secret::{self, CheckSecret};
 use operator::check_stack::{self, Check};
+use operator::connect::{self, Connect};
+use operator::doctor::{self, Doctor};
 use operator::erase::{self, Erase};
 use operator::explain::{self, Explain};
 use operator::hash_id::{self, HashId};
@@ -24,6 +26,10 @@ pub(crate) struct Cli {
 enum Command {
     /// Run everything (the default)
     Serve(Options),
+    /// Connect an application: try its keys, write its secret, and say what to enter in Segment
+    Connect(Connect),
+    /// Find what Pushwoosh would skip of an application's data, and the calls that mend it; sends nothing
+    Doctor(Doctor),
     /// Show what an event or a record would do, field by field; nothing is sent
     Explain(Explain),
     /// Check a deployed stack: its state, its route, its queues; sends nothing to people
@@ -47,6 +53,12 @@ impl Cli {
         match self.command {
             None => serve_until_stopped(self.serve),
             Some(Command::Serve(flags)) => serve_until_stopped(flags),
+            Some(Command::Connect(flags)) => {
+                tokio::runtime::Runtime::new()?.block_on(connect::connect(flags))
+            }
+            Some(Command::Doctor(flags)) => {
+                tokio::runtime::Runtime::new()?.block_on(doctor::doctor(flags))
+            }
             Some(Command::Explain(flags)) => explain::explain(&flags),
             Some(Command::Check(flags)) => {
                 tokio::runtime::Runtime::new()?.block_on(check_stack::check(&flags))

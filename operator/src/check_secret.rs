@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use platform::Application;
 use platform::application::{KEYS, Signed, warnings};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::bad_input::BadInput;
 use crate::explain::read_input;
-use crate::terminal::print;
+use crate::terminal::{bad, print, warning};
 use crate::unsafe_secret::refusals;
 
 /// Largest secret
@@ -18,10 +19,53 @@ const MAX_BYTES: usize = 65_536;
 
 /// Flags of `check-secret`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  aws secretsmanager get-secret-value --secret-id NAME --query SecretString --output text | segment-pushwoosh check-secret -
+
+It ends with 0 if the secret can be used, with 1 if it cannot, and with 2 if it is not JSON.")]
 pub struct CheckSecret {
     /// JSON file with the content of a secret: one application's, or a map of them by their codes; `-`
     /// reads from standard input
     file: PathBuf,
+    /// One line of JSON per finding
+    #[arg(long)]
+    json: bool,
+}
+
+/// Something to say about an application.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Does,
+    Wrong,
+    Refused,
+    Warning,
+}
+
+impl Kind {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Does => "does",
+            Self::Wrong => "wrong",
+            Self::Refused => "refused",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+impl CheckSecret {
+    fn tell(&self, code: &str, kind: Kind, text: &str) {
+        if self.json {
+            print(&json!({"application": code, "kind": kind.code(), "text": text}).to_string());
+            return;
+        }
+        let label = format!("{}:", kind.code());
+        let label = match kind {
+            Kind::Does => return print(&format!("{code}: {text}")),
+            Kind::Wrong | Kind::Refused => bad(&label),
+            Kind::Warning => warning(&label),
+        };
+        print(&format!("{code}: {label} {text}"));
+    }
 }
 
 /// Tells what is wrong with a secret, and what each function will do with it.
@@ -32,18 +76,20 @@ pub fn check(flags: &CheckSecret) -> Result<()> {
         flags.file.to_string_lossy()
     };
     let text = read_input(&flags.file)?;
+    // The parser's words could quote a key.
     let secret: Value = serde_json::from_str(&text)
-        .with_context(|| format!("{file} is not JSON: the secret must be a JSON object"))?;
+        .map_err(|_| BadInput(format!("{file} is not JSON: the secret must be a JSON object")))?;
     let mut wrong = 0;
     if text.len() > MAX_BYTES {
         wrong += 1;
         let bytes = text.len();
-        print(&format!(
-            "wrong: it has {bytes} bytes, and a secret {MAX_BYTES} at most: divide it, docs/SCALE.md#secrets"
-        ));
+        let text = format!(
+            "it has {bytes} bytes, and a secret {MAX_BYTES} at most: divide it, docs/SCALE.md#secrets"
+        );
+        flags.tell("the secret", Kind::Wrong, &text);
     }
     for (code, secret) in applications(&secret) {
-        wrong += usize::from(!check_one(code, secret));
+        wrong += usize::from(!check_one(flags, code, secret));
     }
     if wrong > 0 {
         bail!("{file} cannot be used: correct what is named above");
@@ -66,28 +112,28 @@ fn applications(secret: &Value) -> Vec<(&str, &Value)> {
     }
 }
 
-fn check_one(code: &str, secret: &Value) -> bool {
+fn check_one(flags: &CheckSecret, code: &str, secret: &Value) -> bool {
     let application = Application::read(code, secret);
     match &application {
         Ok(application) => {
             for line in abilities(application, secret) {
-                print(&format!("{code}: {line}"));
+                flags.tell(code, Kind::Does, &line);
             }
         }
         Err(problems) => {
             for problem in &problems.0 {
-                print(&format!("{code}: wrong: {problem}"));
+                flags.tell(code, Kind::Wrong, problem);
             }
         }
     }
     let refusals = refusals(secret);
     for refusal in &refusals {
-        print(&format!("{code}: refused: {refusal}"));
+        flags.tell(code, Kind::Refused, refusal);
     }
     for warning in warnings(secret) {
         // What is refused needs no warning.
         if !refusals.iter().any(|refusal| refusal.starts_with(&warning)) {
-            print(&format!("{code}: warning: {warning}"));
+            flags.tell(code, Kind::Warning, &warning);
         }
     }
     application.is_ok() && refusals.is_empty()

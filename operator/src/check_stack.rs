@@ -11,10 +11,11 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Args;
 use platform::secrets::Secrets;
 use secrecy::ExposeSecret as _;
+use serde_json::json;
 
 use crate::connection::Connection;
 use crate::stack::Stack;
-use crate::terminal::print;
+use crate::terminal::{bad, good, print};
 
 /// Segment's test of a key.
 const PING: &str = "/integration-segment/v1/ping";
@@ -40,6 +41,10 @@ const QUEUES: [(&str, &str, Option<&str>); 3] = [
 
 /// Flags of `check`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  segment-pushwoosh check --stack segment-pushwoosh --app XXXXX-XXXXX
+
+It ends with 0 if all is well, and with 1 if something is wrong or cannot be looked at.")]
 pub struct Check {
     /// Name of the deployed stack; credentials and region are found as every AWS tool finds them
     #[arg(long, value_name = "NAME")]
@@ -47,6 +52,9 @@ pub struct Check {
     /// Code of an application: its secret is read, and its key is tried with Segment's test of a key
     #[arg(long, value_name = "CODE")]
     app: Option<String>,
+    /// One line of JSON per check
+    #[arg(long)]
+    json: bool,
 }
 
 /// Checks, and fails if something is wrong.
@@ -54,7 +62,11 @@ pub async fn check(flags: &Check) -> Result<()> {
     let connection = Connection::to_aws().await?;
     let report = look(&connection, &flags.stack, flags.app.as_deref()).await?;
     for (is_well, line) in &report {
-        print(&format!("{} {line}", if *is_well { "ok   " } else { "WRONG" }));
+        print(&if flags.json {
+            json!({"well": is_well, "found": line}).to_string()
+        } else {
+            format!("{} {line}", if *is_well { good("ok   ") } else { bad("WRONG") })
+        });
     }
     let wrong = report.iter().filter(|(is_well, _)| !is_well).count();
     if wrong > 0 {
@@ -174,7 +186,6 @@ async fn post(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
     use wiremock::matchers::{body_string_contains, header, path};
     use wiremock::{Mock, MockServer, ResponseTemplate};
 

@@ -51,6 +51,10 @@ const NO_DELAY: Duration = Duration::ZERO;
 
 /// Flags of `erase`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example, against a running sandbox:
+  segment-pushwoosh erase --app DEMO0-00001 --user-id u1 --dry-run
+
+It ends with 0 if everything was looked through, and with 1 if something could not be read or changed.")]
 pub struct Erase {
     /// Code of the application
     #[arg(long, value_name = "CODE")]

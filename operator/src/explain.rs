@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use mapping::explain::Explanation;
+use mapping::explain::{Explanation, Note};
 use mapping::tracking_log::OptionalProperty;
 use mapping::{ItemKind, Rules};
 use platform::Application;
@@ -90,6 +90,7 @@ pub fn explain(flags: &Explain) -> Result<()> {
         mapping: mapping.as_ref(),
         track_properties: &flags.track_properties.read()?.unwrap_or_default(),
         stack: &flags.stack_name,
+        has_tag: None,
     };
     let explained = of_text(&text, &question).map_err(|BadInput(line)| {
         let file =
@@ -145,6 +146,9 @@ pub struct ExplainedItem {
     pub explanation: Explanation,
 }
 
+/// Says whether an application has a tag in Pushwoosh.
+pub type HasTag<'a> = dyn Fn(&str, &str) -> bool + 'a;
+
 /// With what items are explained.
 #[derive(Clone, Copy)]
 pub struct Question<'a> {
@@ -160,6 +164,8 @@ pub struct Question<'a> {
     pub track_properties: &'a [OptionalProperty],
     /// Name of the stack that sends the Track calls.
     pub stack: &'a str,
+    /// Whether an application has a tag in Pushwoosh, where that is known.
+    pub has_tag: Option<&'a HasTag<'a>>,
 }
 
 impl std::fmt::Debug for Question<'_> {
@@ -206,9 +212,29 @@ fn all(input: Input, question: &Question<'_>) -> Result<Explained, BadInput> {
             Err(refusal) => mapping::explain::refused(item.kind, refusal, &rules),
         },
     });
-    let explained = explained.collect();
+    let mut explained: Vec<ExplainedItem> = explained.collect();
+    if let Some(has_tag) = question.has_tag {
+        for item in &mut explained {
+            note_unknown_tags(&mut item.explanation, has_tag);
+        }
+    }
     let mut warnings = read.map(|read| read.problems).unwrap_or_default();
     warnings.extend(mapping.map(mapping_file::misspelt).unwrap_or_default());
     let input = TakenFor { form: input.form, text: input.taken_for };
     Ok(Explained { input, explained, warnings })
+}
+
+/// Notes the tags that Pushwoosh would skip.
+fn note_unknown_tags(explanation: &mut Explanation, has_tag: &HasTag<'_>) {
+    let tags =
+        explanation.calls.iter().filter_map(|call| call.body.pointer("/request/tags")?.as_object());
+    let unknown = tags.flatten().filter(|(tag, _)| !has_tag(&explanation.application, tag));
+    let notes: Vec<Note> = unknown
+        .map(|(tag, _)| Note {
+            code: "unknown_tag",
+            field: Some(tag.clone()),
+            message: "Pushwoosh has no such tag, and skips it: create it there, with the type of its values".to_owned(),
+        })
+        .collect();
+    explanation.notes.extend(notes);
 }

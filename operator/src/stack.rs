@@ -12,6 +12,23 @@ use platform::aws::trouble;
 const SETTLED: [StackStatus; 3] =
     [StackStatus::CreateComplete, StackStatus::UpdateComplete, StackStatus::ImportComplete];
 
+/// The names of a stack's log groups, by their names in the template; those that it does not have are left out.
+pub(crate) async fn log_groups(
+    config: &SdkConfig,
+    stack: &str,
+    logical: &[&str],
+) -> Result<Vec<String>> {
+    let answer = Client::new(config).describe_stack_resources().stack_name(stack).send().await;
+    let answer = answer.map_err(|_| {
+        anyhow::anyhow!("CloudFormation does not list the resources of the stack {stack}: give yourself cloudformation:DescribeStackResources, or give a sample as a file")
+    })?;
+    let wanted = answer
+        .stack_resources()
+        .iter()
+        .filter(|resource| resource.logical_resource_id().is_some_and(|id| logical.contains(&id)));
+    Ok(wanted.filter_map(|one| one.physical_resource_id().map(str::to_owned)).collect())
+}
+
 /// A deployed stack.
 pub(crate) struct Stack {
     name: String,

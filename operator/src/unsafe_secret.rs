@@ -21,18 +21,34 @@ const URLS: [&str; 2] = ["/pushwoosh/base_url", "/segment/base_url"];
 
 /// Why a secret is refused; none of its values.
 pub(crate) fn refusals(secret: &Value) -> Vec<String> {
+    let mut refusals = short_keys(secret);
+    refusals.extend(refusals_anywhere(secret));
+    refusals
+}
+
+/// Keys that could be guessed. In a sandbox nobody does.
+pub(crate) fn short_keys(secret: &Value) -> Vec<String> {
     let mut refusals = Vec::new();
     for pointer in KEYS {
         let name = name_of(pointer);
         for key in texts(secret.pointer(pointer)) {
-            if is_placeholder(key) {
-                refusals.push(format!("{name} is a placeholder: put the real value there"));
-            } else if (1..MIN_SECRET_CHARS).contains(&key.trim().chars().count()) {
+            if !is_placeholder(key) && (1..MIN_SECRET_CHARS).contains(&key.trim().chars().count()) {
                 refusals.push(format!(
                     "{name} has fewer than {MIN_SECRET_CHARS} characters: it can be guessed"
                 ));
             }
         }
+    }
+    refusals
+}
+
+/// Why a secret is refused wherever it is.
+pub(crate) fn refusals_anywhere(secret: &Value) -> Vec<String> {
+    let mut refusals = Vec::new();
+    for pointer in KEYS {
+        let keys = texts(secret.pointer(pointer)).into_iter().filter(|key| is_placeholder(key));
+        let name = name_of(pointer);
+        refusals.extend(keys.map(|_| format!("{name} is a placeholder: put the real value there")));
     }
     for pointer in URLS {
         for url in texts(secret.pointer(pointer)) {

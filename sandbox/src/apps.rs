@@ -1,30 +1,38 @@
 //! The applications: what their secrets hold, now and before the last rotation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use operator::explain::DEMO_APPLICATION;
 use platform::Application;
+use platform::secrets::Place;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
-use world::pushwoosh::{Account, Pushwoosh};
+use world::pushwoosh::{Account, Pushwoosh, TagType};
 use world::secrets_manager::{SecretsManager, Stage};
 use world::segment::Segment;
 
 use crate::standin::upstream;
 
-/// What the names of secrets begin with.
-const SECRET_PREFIX: &str = "segment-pushwoosh/";
+/// The part of an application's settings that is for the sandbox: what Pushwoosh and Segment know of the application
+/// whatever the secret says. An application with nothing else has no secret: it can be connected.
+const SANDBOX: &str = "sandbox";
+
+/// The Server token of the demo application's account in Pushwoosh.
+const DEMO_SERVER_TOKEN: &str = "demo-server-token";
 
 /// The secrets, and the upstreams that know what is in them.
 pub(crate) struct Apps {
+    place: Place,
     secrets: Mutex<SecretsManager>,
-    /// The names of the secrets that there are.
+    /// The applications that have secrets.
     codes: Mutex<BTreeSet<String>>,
+    /// By code: the part of the settings that is for the sandbox.
+    known: Mutex<BTreeMap<String, Value>>,
     pushwoosh: Upstream<Pushwoosh>,
     segment: Upstream<Segment>,
 }
@@ -64,50 +72,135 @@ impl Apps {
         json!({"pushwoosh": self.pushwoosh.url, "segment": self.segment.url})
     }
 
+    /// The name of the secrets, as the functions have it.
+    pub(crate) fn secret_id(&self) -> String {
+        self.place.to_string()
+    }
+
     /// The applications, led to these upstreams.
     pub(crate) fn new(
+        place: Place,
         apps: Map<String, Value>,
         pushwoosh: Upstream<Pushwoosh>,
         segment: Upstream<Segment>,
     ) -> Self {
-        let this = Self { secrets: Mutex::default(), codes: Mutex::default(), pushwoosh, segment };
+        let (secrets, known, codes) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let this = Self { place, secrets, codes, known, pushwoosh, segment };
         // They were there before the sandbox: nothing is being rotated.
         let before = Timestamp::now().saturating_sub(AGE).unwrap_or(Timestamp::UNIX_EPOCH);
+        let codes: Vec<String> = apps.keys().cloned().collect();
+        // Each secret is written once, however many applications it holds.
+        let mut maps: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
         for (code, secret) in apps {
-            this.put_at(&code, secret, before);
+            let Some(secret) = this.prepared(&code, secret) else { continue };
+            if this.place.is_map() {
+                maps.entry(this.place.of(&code)).or_default().insert(code, secret);
+            } else {
+                this.write(&this.place.of(&code), &secret, before);
+            }
+        }
+        for (name, map) in maps {
+            this.write(&name, &Value::Object(map), before);
+        }
+        for code in codes {
+            this.set_up(&code);
         }
         this
     }
 
-    /// Replaces a secret, as a rotation does: the one before it stays as the previous version.
+    /// Replaces an application's settings, as a rotation does: what was there before stays as the previous version.
     pub(crate) fn put(&self, code: &str, secret: Value) {
-        self.put_at(code, secret, Timestamp::now());
+        if let Some(secret) = self.prepared(code, secret) {
+            let name = self.place.of(code);
+            let secret = if self.place.is_map() {
+                let mut map = self.map(&name);
+                map.insert(code.to_owned(), secret);
+                map.into()
+            } else {
+                secret
+            };
+            self.write(&name, &secret, Timestamp::now());
+        }
+        self.set_up(code);
     }
 
-    fn put_at(&self, code: &str, mut secret: Value, at: Timestamp) {
-        lead(&mut secret, "pushwoosh", &self.pushwoosh.url);
-        lead(&mut secret, "segment", &self.segment.url);
+    /// Settings led to the upstreams; nothing where they are for the sandbox only.
+    fn prepared(&self, code: &str, mut secret: Value) -> Option<Value> {
+        if let Some(section) = secret.get(SANDBOX) {
+            lock(&self.known).insert(code.to_owned(), section.clone());
+            if secret.as_object().is_some_and(|fields| fields.len() == 1) {
+                return None;
+            }
+        }
+        self.lead(&mut secret);
+        Some(secret)
+    }
+
+    fn lead(&self, secret: &mut Value) {
+        lead(secret, "pushwoosh", &self.pushwoosh.url);
+        lead(secret, "segment", &self.segment.url);
+    }
+
+    fn write(&self, name: &str, secret: &Value, at: Timestamp) {
         // A secret that is given as text is served as it is, so that a broken one can be tried.
         let text = secret.as_str().map_or_else(|| secret.to_string(), str::to_owned);
-        self.with_secrets(|secrets| secrets.put(&name(code), text, at));
-        self.with_codes(|codes| codes.insert(code.to_owned()));
+        self.with_secrets(|secrets| secrets.put(name, text, at));
+    }
+
+    /// The applications of a secret that holds several.
+    fn map(&self, name: &str) -> Map<String, Value> {
+        match self.value(name) {
+            Some(Value::Object(map)) => map,
+            _ => Map::new(),
+        }
+    }
+
+    /// Removes an application's settings without recovery.
+    pub(crate) fn remove(&self, code: &str) {
+        let (name, now) = (self.place.of(code), Timestamp::now());
+        if self.place.is_map() {
+            let mut map = self.map(&name);
+            map.remove(code);
+            self.write(&name, &map.into(), now);
+        } else {
+            self.with_secrets(|secrets| secrets.delete(&name, Duration::ZERO, now));
+        }
         self.set_up(code);
     }
 
-    /// Removes a secret without recovery.
-    pub(crate) fn remove(&self, code: &str) {
-        self.with_secrets(|secrets| secrets.delete(&name(code), Duration::ZERO, Timestamp::now()));
-        self.with_codes(|codes| codes.remove(code));
-        self.set_up(code);
+    /// The input of an operation of Secrets Manager that writes, led to the upstreams; and the applications that it is
+    /// about.
+    pub(crate) fn led(&self, body: &[u8]) -> (Vec<u8>, Vec<String>) {
+        let mut input: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |name: &str| input.get(name).and_then(Value::as_str).unwrap_or_default();
+        let name = if text("Name").is_empty() { text("SecretId") } else { text("Name") };
+        let secret = serde_json::from_str(text("SecretString"));
+        let Ok(mut secret @ Value::Object(_)) = secret else {
+            return (body.to_vec(), Vec::new());
+        };
+        let mut codes = Vec::new();
+        match (self.place.code_in(name), &mut secret) {
+            (Some(code), secret) => {
+                codes.push(code.to_owned());
+                self.lead(secret);
+            }
+            (None, Value::Object(map)) if self.place.is_map() => {
+                for (code, secret) in map {
+                    codes.push(code.clone());
+                    self.lead(secret);
+                }
+            }
+            _ => {}
+        }
+        if let Some(text) = input.get_mut("SecretString") {
+            *text = secret.to_string().into();
+        }
+        (input.to_string().into_bytes(), codes)
     }
 
     /// The codes of the applications, in their order; at most so many.
     pub(crate) fn codes(&self, most: usize) -> Vec<String> {
-        self.with_codes(|codes| codes.iter().take(most).cloned().collect())
-    }
-
-    fn with_codes<T>(&self, act: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
-        act(&mut self.codes.lock().unwrap_or_else(PoisonError::into_inner))
+        lock(&self.codes).iter().take(most).cloned().collect()
     }
 
     /// The settings of an application, where its secret can be used.
@@ -117,42 +210,81 @@ impl Apps {
 
     /// Looks at the secrets, or changes them.
     pub(crate) fn with_secrets<T>(&self, act: impl FnOnce(&mut SecretsManager) -> T) -> T {
-        act(&mut self.secrets.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut lock(&self.secrets))
     }
 
-    /// The secret of an application, where it is JSON.
+    /// The settings of an application, where they are JSON.
     pub(crate) fn secret(&self, code: &str) -> Option<Value> {
+        let secret = self.value(&self.place.of(code))?;
+        if self.place.is_map() { secret.get(code).cloned() } else { Some(secret) }
+    }
+
+    fn value(&self, name: &str) -> Option<Value> {
         self.with_secrets(|secrets| {
-            let version = secrets.version(&name(code), Stage::Current, Timestamp::now())?;
+            let version = secrets.version(name, Stage::Current, Timestamp::now())?;
             serde_json::from_str(&version.value).ok()
         })
     }
 
-    /// Tells the upstreams which keys the application has now.
-    fn set_up(&self, code: &str) {
+    /// Whether there is a secret with the application, usable or not.
+    fn exists(&self, code: &str) -> bool {
+        let name = self.place.of(code);
+        if self.place.is_map() {
+            return self.map(&name).contains_key(code);
+        }
+        self.with_secrets(|secrets| {
+            secrets.version(&name, Stage::Current, Timestamp::now()).is_some()
+        })
+    }
+
+    /// Tells the upstreams what they know of an application now.
+    pub(crate) fn set_up(&self, code: &str) {
+        if self.exists(code) {
+            lock(&self.codes).insert(code.to_owned());
+        } else {
+            lock(&self.codes).remove(code);
+        }
         let application = self.application(code);
+        let known = lock(&self.known).get(code).cloned().unwrap_or_default();
+        let text = |name: &str| known.get(name).and_then(Value::as_str).map(str::to_owned);
         let key = application.as_ref().and_then(|application| application.segment.as_ref());
         let key = key.map(|account| account.write_key.expose_secret().to_owned());
+        let key = text("write_key").or(key);
         self.segment.model.with(|segment| segment.set_key(code, key));
-        let account = application.map(|application| {
-            let token =
-                application.pushwoosh.map(|account| account.api_token.expose_secret().to_owned());
-            let unknown_tags = self.secret(code).unwrap_or_default();
-            let unknown_tags =
-                unknown_tags.pointer("/sandbox/unknown_tags").and_then(Value::as_array);
-            let unknown_tags = unknown_tags.into_iter().flatten().filter_map(Value::as_str);
-            let unknown_tags = unknown_tags.map(str::to_owned).collect();
-            Account { token, unknown_tags, known_events: None }
-        });
-        self.pushwoosh.model.with(|pushwoosh| match account {
-            Some(account) => pushwoosh.set_account(code, account),
-            None => pushwoosh.remove_account(code),
+        let exists = application.is_some() || text("api_token").is_some();
+        let token = application.and_then(|application| application.pushwoosh);
+        let token = token.map(|account| account.api_token.expose_secret().to_owned());
+        let demo = (code == DEMO_APPLICATION).then(|| DEMO_SERVER_TOKEN.to_owned());
+        let unknown_tags = known.get("unknown_tags").and_then(Value::as_array);
+        let unknown_tags = unknown_tags.into_iter().flatten().filter_map(Value::as_str);
+        let tags = known.get("tags").and_then(Value::as_object);
+        let tag =
+            |(name, kind): (&String, &Value)| Some((name.clone(), TagType::parse(kind.as_str()?)?));
+        let account = Account {
+            token: text("api_token").or(token),
+            server_token: text("server_token").or(demo),
+            unknown_tags: unknown_tags.map(str::to_owned).collect(),
+            tags: tags.map(|tags| tags.iter().filter_map(tag).collect()),
+            known_events: None,
+        };
+        self.pushwoosh.model.with(|pushwoosh| {
+            if exists {
+                // Tags that were added since stay.
+                let mut account = account;
+                let added = pushwoosh.account(code).and_then(|account| account.tags.clone());
+                if let (Some(tags), Some(added)) = (&mut account.tags, added) {
+                    tags.extend(added);
+                }
+                pushwoosh.set_account(code, account);
+            } else {
+                pushwoosh.remove_account(code);
+            }
         });
     }
 }
 
-fn name(code: &str) -> String {
-    format!("{SECRET_PREFIX}{code}")
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Leads a section to the stand-in, unless it names an address of this machine: nothing is to

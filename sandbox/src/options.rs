@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use platform::secrets::Place;
+use platform::settings::{self, DEFAULT_SECRET_ID};
 
 use crate::deployed::FUNCTIONS;
 use crate::lambda::Environments;
@@ -32,6 +34,9 @@ pub struct Options {
     /// JSON file with an object of applications: code → the content of its secret
     #[arg(long, value_name = "FILE")]
     pub apps: Option<PathBuf>,
+    /// Name of the secrets, as `PWSEG_SECRET_ID` of the functions: `{app_code:2}` puts several applications into one
+    #[arg(long, value_name = "ID", value_parser = place, default_value = DEFAULT_SECRET_ID)]
+    pub secret_id: Place,
     /// Run a built artifact in place of the function of this name
     #[arg(long, value_name = "NAME=FILE", value_parser = bootstrap)]
     pub bootstrap: Vec<(String, PathBuf)>,
@@ -72,6 +77,13 @@ impl Options {
         let idle = self.idle.map(Duration::from_secs).map_or(IDLE, |idle| (idle, idle));
         Environments::Separate { most: self.environments, idle }
     }
+}
+
+fn place(id: &str) -> Result<Place> {
+    let place = Some(id).filter(|id| settings::is_secret_id(id)).and_then(Place::parse);
+    place.context(
+        "a name with at most one of {app_code} and {app_code:1} to {app_code:5} is expected",
+    )
 }
 
 fn environments(text: &str) -> Result<usize> {

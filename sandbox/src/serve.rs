@@ -95,6 +95,7 @@ pub async fn serve(flags: Options) -> Result<()> {
     );
     let queues = Arc::new(Queues::new(RETRY_MAX_RECEIVES));
     let apps = Arc::new(Apps::new(
+        flags.secret_id.clone(),
         apps,
         apps::Upstream { model: Arc::clone(&models.0), url: url(&pushwoosh)? },
         apps::Upstream { model: Arc::clone(&models.1), url: format!("{}/v1", url(&segment)?) },
@@ -257,6 +258,7 @@ fn environment(name: &str, aws: &str, flags: &Options) -> Result<BTreeMap<String
         ("PWSEG_STACK_NAME", STACK_NAME.to_owned()),
         // The page shows every item.
         ("PWSEG_LOG_ITEMS", "all".to_owned()),
+        ("PWSEG_SECRET_ID", flags.secret_id.to_string()),
     ]);
     environment.extend(set.map(|(name, value)| (name.to_owned(), value)));
     if let Some(seconds) = flags.max_age {

@@ -110,7 +110,10 @@ async fn wrong_credentials_get_a_clear_response() {
         ping("", "demo-token").await,
         response(400, r#"{"message":"missing application code"}"#)
     );
-    assert!(sandbox.calls("pushwoosh").await.is_empty());
+    // Only the right key is shown to Pushwoosh, which is asked whether it takes it.
+    let calls = sandbox.calls("pushwoosh").await;
+    let asked: Vec<_> = calls.iter().map(|call| call["path"].as_str().unwrap()).collect();
+    assert_eq!(asked, ["/json/1.3/checkDevice"; 2]);
 }
 
 #[tokio::test]

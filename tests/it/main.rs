@@ -9,8 +9,10 @@
     reason = "a test fails by panicking, and waits in real time"
 )]
 
+mod connect;
 mod destination;
 mod docs;
+mod doctor;
 mod doors;
 mod environments;
 mod erase;
@@ -23,6 +25,7 @@ mod queries;
 mod queue;
 mod reliability;
 mod sandbox;
+mod sandbox_docs;
 mod schema;
 mod secret;
 mod soak;

@@ -3,7 +3,7 @@
 use platform::Application;
 use serde_json::{Value, json};
 
-use crate::sandbox::command;
+use crate::sandbox::{command, command_with};
 
 fn check(name: &str, secret: &str) -> (bool, String) {
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -48,6 +48,21 @@ fn what_cannot_be_used_is_named() {
         let (ok, said) = check("secret-bad.json", secret);
         assert!(!ok && said.contains(part), "{secret}: {said}");
     }
+}
+
+#[test]
+fn findings_are_told_to_programs_too() {
+    let secret = json!({"pushwoosh": {"api_token": "marker-short"}, "other": 1});
+    let (exit, out, _) = command_with(&["check-secret", "-", "--json"], &secret.to_string());
+    let kinds: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["kind"].clone())
+        .collect();
+    assert_eq!(exit, 1);
+    assert!(kinds.contains(&json!("refused")) && kinds.contains(&json!("warning")), "{out}");
+    let (exit, out, said) = command_with(&["check-secret", "-"], "{\"api_token\": marker");
+    assert_eq!((exit, out.as_str(), said.lines().count()), (2, "", 1));
+    assert!(!said.contains("marker"), "{said}");
 }
 
 /// The functions would use these.

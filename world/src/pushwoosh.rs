@@ -5,6 +5,7 @@
 //! `setTags` and `deleteUser` answer 200 when the request is queued; [`Pushwoosh::advance`] does what is
 //! due. Every call does so first.
 
+mod account;
 mod application;
 pub mod tags;
 
@@ -15,22 +16,12 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+pub use account::{Account, TagType};
 pub use application::{Device, Event, User};
 
 use crate::reply::Reply;
 use crate::upstream::{Call, Upstream};
 use application::{Application, Write};
-
-/// What an application's administrator has set up.
-#[derive(Debug, Clone, Default)]
-pub struct Account {
-    /// The Device API token; without it every call is refused.
-    pub token: Option<String>,
-    /// Tags that do not exist: they are skipped. All others exist.
-    pub unknown_tags: Vec<String>,
-    /// Events that exist; without a list all do.
-    pub known_events: Option<Vec<String>>,
-}
 
 /// Open rules, and what happens by chance.
 #[derive(Debug, Clone)]
@@ -70,8 +61,14 @@ const METHODS: &[(&str, &[&str])] = &[
     ("/json/1.3/registerEmail", &["email"]),
     ("/json/1.3/setTags", &["tags"]),
     ("/json/1.3/postEvent", &["event", "attributes"]),
+    ("/json/1.3/checkDevice", &["hwid"]),
     ("/api/v2/device-api/deleteUser", &["user_id"]),
 ];
+
+/// Methods that take the Server token in their body: the Tags API is for the whole account, `createEvent` for an
+/// application.
+const SERVER_METHODS: [&str; 3] =
+    ["/json/1.3/listTags", "/json/1.3/addTag", "/json/1.3/createEvent"];
 
 /// Pushwoosh.
 #[derive(Debug, Clone, Default)]
@@ -131,6 +128,47 @@ impl Pushwoosh {
         self.applications.values().map(|application| application.queued.len()).sum()
     }
 
+    fn by_server_token(&mut self, path: &str, fields: &Value) -> Reply {
+        let token = fields.get("auth").and_then(Value::as_str);
+        let mut accounts = self.accounts.iter_mut();
+        let owner = accounts.find(|(_, account)| {
+            account.server_token.as_deref().is_some_and(|own| Some(own) == token)
+        });
+        let Some((code, account)) = owner else {
+            return Reply::json(401, &json!({"message": "unauthorized"}));
+        };
+        match path {
+            "/json/1.3/listTags" => {
+                let held = self.applications.get(code);
+                let users = held.into_iter().flat_map(|held| held.users.values());
+                let devices = held.into_iter().flat_map(|held| held.devices.values());
+                let tags = users.map(|user| &user.tags).chain(devices.map(|device| &device.tags));
+                ok(&account.list_tags(tags.flatten()))
+            }
+            "/json/1.3/addTag" => {
+                match account.add_tag(fields.get("tag").unwrap_or(&Value::Null)) {
+                    Ok(()) => ok(&json!({"result": true})),
+                    Err(message) => self.wrong_argument(message),
+                }
+            }
+            _ => match account.create_event(fields) {
+                Ok(()) => ok(&json!({"event": 351})),
+                Err(message) => self.wrong_argument(message),
+            },
+        }
+    }
+
+    /// Whether an application has a tag. Of an application that does not exist nothing is known.
+    pub fn has_tag(&self, application: &str, tag: &str) -> bool {
+        let account = self.accounts.get(application);
+        account.is_none_or(|account| account.skips(tag, &Value::Null).is_none())
+    }
+
+    /// An application's account.
+    pub fn account(&self, application: &str) -> Option<&Account> {
+        self.accounts.get(application)
+    }
+
     fn wrong_argument(&self, message: &str) -> Reply {
         let body = json!({"status_code": 210, "status_message": message, "response": null});
         Reply::json(self.options.wrong_argument_status, &body)
@@ -153,6 +191,9 @@ impl Upstream for Pushwoosh {
 
     fn handle(&mut self, call: &Call<'_>, now: Timestamp, rng: &mut Rng) -> Reply {
         self.advance(now);
+        if SERVER_METHODS.contains(&call.path) {
+            return self.by_server_token(call.path, fields(call));
+        }
         let Some((path, needed)) = METHODS.iter().find(|(path, _)| *path == call.path) else {
             return Reply::json(404, &json!({"message": "Not Found"}));
         };
@@ -181,12 +222,18 @@ impl Upstream for Pushwoosh {
             "/json/1.3/setTags" => {
                 let tags =
                     fields.get("tags").and_then(Value::as_object).cloned().unwrap_or_default();
-                let (skipped, tags) = tags
-                    .into_iter()
-                    .partition::<Vec<_>, _>(|(tag, _)| account.unknown_tags.contains(tag));
+                let mut skipped = Vec::new();
+                let mut kept = Vec::new();
+                for (tag, value) in tags {
+                    match account.skips(&tag, &value) {
+                        Some(reason) => skipped.push(json!({"tag": tag, "reason": reason})),
+                        None => kept.push((tag, value)),
+                    }
+                }
+                let tags = kept;
                 let write = Write::Tags { user, hwid, tags };
                 application.queue(write, options, now, rng);
-                ok(&response(&skipped))
+                ok(&if skipped.is_empty() { json!({}) } else { json!({ "skipped": skipped }) })
             }
             "/json/1.3/postEvent" => {
                 let name = text("event").unwrap_or_default();
@@ -198,6 +245,11 @@ impl Upstream for Pushwoosh {
                 let event = Event { received_at: now, name, user, hwid, attributes, timestamp };
                 application.post(event, options.kept_events);
                 ok(&json!({"code": null}))
+            }
+            "/json/1.3/checkDevice" => {
+                let device = application.devices.get(hwid.as_deref().unwrap_or_default());
+                let token = device.is_some_and(|device| device.push_token.is_some());
+                ok(&json!({"exist": device.is_some(), "push_token_exist": token}))
             }
             "/api/v2/device-api/deleteUser" => {
                 let user = text("user_id").unwrap_or_default();
@@ -215,14 +267,6 @@ impl Upstream for Pushwoosh {
             }
         }
     }
-}
-
-fn response(skipped: &[(String, Value)]) -> Value {
-    if skipped.is_empty() {
-        return json!({});
-    }
-    let skipped = skipped.iter().map(|(tag, _)| json!({"tag": tag, "reason": "Not found"}));
-    json!({"skipped": skipped.collect::<Vec<_>>()})
 }
 
 #[cfg(test)]

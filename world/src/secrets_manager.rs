@@ -17,6 +17,10 @@ use crate::time::{after, between};
 /// Changes of a secret that are kept: the stages need two versions, late reads a few more.
 const KEPT_CHANGES: usize = 10;
 
+/// Bytes of a secret's value.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>
+pub const MAX_VALUE: usize = 65_536;
+
 /// How a secret that does not exist is answered.
 /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html>
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -203,6 +207,54 @@ impl SecretsManager {
     }
 }
 
+impl SecretsManager {
+    /// `CreateSecret` makes the first version, `PutSecretValue` each later one.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>
+    fn write(
+        &mut self,
+        operation: &str,
+        name: &str,
+        input: &Value,
+        now: Timestamp,
+    ) -> Result<Value, ServiceError> {
+        let view = self.secrets.get(name).map(|changes| view(changes, now)).unwrap_or_default();
+        let exists =
+            view.current.is_some() && view.deletion.is_none_or(|scheduled| scheduled > now);
+        let error = |code, message: &str| Err(ServiceError::new(code, message));
+        match (operation, exists) {
+            (_, true) if view.deletion.is_some() => {
+                return error(
+                    "InvalidRequestException",
+                    "You can't perform this operation on the secret because it was marked for deletion.",
+                );
+            }
+            ("CreateSecret", true) => {
+                return error("ResourceExistsException", "The secret already exists.");
+            }
+            ("PutSecretValue", false) => {
+                return error(
+                    "ResourceNotFoundException",
+                    "Secrets Manager can't find the specified secret.",
+                );
+            }
+            _ => {}
+        }
+        let value = text(input, "SecretString");
+        if value.is_empty() || value.len() > MAX_VALUE {
+            return error(
+                "InvalidParameterException",
+                "You must provide a SecretString of 1 to 65536 bytes.",
+            );
+        }
+        self.put(name, value.to_owned(), now);
+        let version = self.version(name, Stage::Current, now).map(|version| version.id.clone());
+        Ok(json!({
+            "ARN": format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}"), "Name": name,
+            "VersionId": version, "VersionStages": ["AWSCURRENT"],
+        }))
+    }
+}
+
 fn keep(changes: &mut Vec<Change>, change: Change) {
     if changes.len() == KEPT_CHANGES {
         changes.remove(0);
@@ -238,11 +290,13 @@ impl Service for SecretsManager {
         now: Timestamp,
         rng: &mut Rng,
     ) -> Result<Value, ServiceError> {
-        if operation != "GetSecretValue" {
-            return Err(ServiceError::unknown_operation());
-        }
-        let id = text(input, "SecretId");
+        let id = text(input, if operation == "CreateSecret" { "Name" } else { "SecretId" });
         let name = id.split_once(":secret:").map_or(id, |(_, name)| name);
+        match operation {
+            "GetSecretValue" => {}
+            "CreateSecret" | "PutSecretValue" => return self.write(operation, name, input, now),
+            _ => return Err(ServiceError::unknown_operation()),
+        }
         let (stage, label) = match text(input, "VersionStage") {
             "" | "AWSCURRENT" => (Stage::Current, "AWSCURRENT"),
             "AWSPREVIOUS" => (Stage::Previous, "AWSPREVIOUS"),
@@ -311,6 +365,30 @@ mod tests {
         assert_eq!(version.created_at, start(), "each version has its own date");
         secrets.put("a", "three".to_owned(), later);
         assert_eq!(read(&secrets, "a", Stage::Previous, later), Ok("two".to_owned()));
+    }
+
+    // API_CreateSecret, API_PutSecretValue, and the quota of a secret's value.
+    #[test]
+    fn a_secret_is_created_once_and_changed_by_new_versions() {
+        let mut secrets = secrets();
+        let mut call = |operation: &str, name: &str, value: &str, now: Timestamp| {
+            let input = json!({"Name": name, "SecretId": name, "SecretString": value});
+            let answer = secrets.call(operation, &input, None, now, &mut Rng::with_seed(1));
+            answer.map(|_| ()).map_err(|error| error.code)
+        };
+        let later = after(start(), DAY);
+        assert_eq!(call("CreateSecret", "a", "x", later), Err("ResourceExistsException"));
+        assert_eq!(call("PutSecretValue", "b", "x", later), Err("ResourceNotFoundException"));
+        assert_eq!(call("CreateSecret", "b", "x", later), Ok(()));
+        let large = "x".repeat(MAX_VALUE + 1);
+        assert_eq!(call("PutSecretValue", "b", &large, later), Err("InvalidParameterException"));
+        assert_eq!(call("PutSecretValue", "a", "two", later), Ok(()));
+        assert_eq!(read(&secrets, "a", Stage::Current, later), Ok("two".to_owned()));
+        assert_eq!(read(&secrets, "a", Stage::Previous, later), Ok("one".to_owned()));
+        secrets.delete("a", 7 * DAY, later);
+        let input = json!({"SecretId": "a", "SecretString": "x"});
+        let answer = secrets.call("PutSecretValue", &input, None, later, &mut Rng::with_seed(1));
+        assert_eq!(answer.unwrap_err().code, "InvalidRequestException");
     }
 
     // troubleshoot: ResourceNotFoundException, or AccessDeniedException without the right to list.

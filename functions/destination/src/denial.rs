@@ -79,6 +79,9 @@ denials! {
         "application not found";
     WrongKey, "wrong_key", 401, DeniedKey,
         "unauthorized";
+    // Only who presents our key is told.
+    RefusedKey, "refused_key", 401, DeniedKey,
+        "unauthorized: Pushwoosh refuses this API key for this application; use a Device API token that the application was granted";
     NoSignature, "no_signature", 401, DeniedKey,
         "unauthorized: the header x-signature is missing; set the shared secret in Segment";
     WrongSignature, "wrong_signature", 401, DeniedKey,

@@ -140,13 +140,13 @@ impl Destination {
         if matches!(body, Body::TooMany(_)) {
             return Err(HttpResponse::too_many_items(endpoint.max_items));
         }
-        let results = match endpoint.kind {
-            Some(kind) => {
-                let items = (request.body.as_slice(), body.items());
-                self.process(&caller, kind, items, invocation).await
-            }
-            None => Vec::new(),
-        };
+        let mut results = Vec::new();
+        if let Some(kind) = endpoint.kind {
+            let items = (request.body.as_slice(), body.items());
+            results = self.process(&caller, kind, items, invocation).await;
+        } else {
+            self.ping(&caller.application, invocation).await?;
+        }
         Ok((endpoint.respond)(&body, &results))
     }
 }

@@ -81,6 +81,31 @@ async fn a_ping_needs_the_key() {
     assert_eq!(invoke(&destination, &world, wrong).await.response.status_code, 401);
 }
 
+/// Segment shows the answer to whoever enters the key.
+#[tokio::test(start_paused = true)]
+async fn a_ping_says_where_pushwoosh_refuses_the_key_and_only_to_who_holds_it() {
+    let (world, destination) = setup();
+    world.upstream(|_| Reply::Status(401, json!({"message": "unauthorized"})));
+    let refused = invoke(&destination, &world, call("ping", &json!({}))).await;
+    assert_eq!(refused.response.status_code, 401);
+    assert!(
+        refused.response.body.contains("Pushwoosh refuses this API key"),
+        "{:?}",
+        refused.response
+    );
+    let headers = json!({"x-pw-appcode": "A", "authorization": "Token other"});
+    let stranger =
+        invoke(&destination, &world, event("/integration-segment/v1/ping", &headers, "")).await;
+    assert_eq!(stranger.response.body, json!({"message": "unauthorized"}).to_string());
+    // What is no refusal is none of the key's.
+    for reply in [Reply::Hang, Reply::Broken, Reply::Status(503, json!({}))] {
+        let (world, destination) = setup();
+        world.upstream(move |_| reply.clone());
+        let answered = invoke(&destination, &world, call("ping", &json!({}))).await;
+        assert_eq!(answered.response.status_code, 200);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_unauthenticated_caller_learns_nothing_about_the_body() {
     let (world, destination) = setup();

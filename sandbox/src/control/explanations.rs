@@ -51,6 +51,7 @@ impl Control {
             mapping: None,
             track_properties: &self.track_properties(),
             stack: self.stack_name(),
+            has_tag: Some(&|code, tag| self.standins.pushwoosh.with(|it| it.has_tag(code, tag))),
         })
     }
 

@@ -73,7 +73,7 @@ impl Aws {
 
     /// Address, and calls by operation, for `/_sandbox/state`.
     pub(crate) fn state(&self) -> Value {
-        json!({"endpoint": self.url, "calls": *lock(&self.calls)})
+        json!({"endpoint": self.url, "secret_id": self.apps.secret_id(), "calls": *lock(&self.calls)})
     }
 
     /// Replaces the faults of Secrets Manager.
@@ -121,9 +121,20 @@ impl Aws {
     fn secrets(&self, operation: &str, body: &[u8], idle: Option<Duration>) -> Exchange {
         let (faults, rng) = &mut *lock(&self.secrets_faults);
         faults.on_connection(idle);
-        self.apps.with_secrets(|secrets| {
-            aws::exchange(secrets, faults, operation, body, Timestamp::now(), rng)
-        })
+        let mut exchanged = |body: &[u8]| {
+            self.apps.with_secrets(|secrets| {
+                aws::exchange(secrets, faults, operation, body, Timestamp::now(), rng)
+            })
+        };
+        if !matches!(operation, "CreateSecret" | "PutSecretValue") {
+            return exchanged(body);
+        }
+        let (body, codes) = self.apps.led(body);
+        let exchange = exchanged(&body);
+        for code in codes {
+            self.apps.set_up(&code);
+        }
+        exchange
     }
 }
 

@@ -22,7 +22,7 @@
 mod budget;
 mod entries;
 mod pause;
-pub(crate) mod place;
+mod place;
 mod read;
 mod slot;
 mod slots;
@@ -44,7 +44,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 pub use self::budget::{UNKNOWN_BURST, UNKNOWN_INTERVAL};
-use self::place::Place;
+pub use self::place::Place;
 use self::read::Reading;
 pub use self::slot::ABSENT_LONGEST;
 use self::slot::{Slot, State};
@@ -144,6 +144,13 @@ enum Freshness {
     Recent,
     /// Read by a call that began after this moment: what was written before it is seen.
     Since(Timestamp),
+}
+
+/// Whether this may be an application's code. It becomes part of a secret's id: it must not be able to name another
+/// secret. Pushwoosh's are like `XXXXX-XXXXX`.
+pub fn is_code(code: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !code.is_empty() && code.len() <= MAX_CODE_CHARS && code.bytes().all(allowed)
 }
 
 impl Secrets {
@@ -266,11 +273,7 @@ impl Secrets {
 
     /// The secret of an application; nothing where no application can have this code.
     fn key(&self, code: &str, previous: bool) -> Option<Key> {
-        // The code becomes part of a secret's id: it must not be able to name another secret.
-        // Pushwoosh's are like `XXXXX-XXXXX`.
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        let shape = !code.is_empty() && code.len() <= MAX_CODE_CHARS && code.bytes().all(allowed);
-        shape.then_some(Key { id: self.place.as_ref()?.of(code), previous })
+        is_code(code).then_some(Key { id: self.place.as_ref()?.of(code), previous })
     }
 
     async fn get(

@@ -11,7 +11,7 @@ use std::time::Duration;
 use mapping::tracking_log::OptionalProperty;
 
 use crate::networks::Networks;
-use crate::secrets::place::Place;
+use crate::secrets::Place;
 
 /// Prefix of every variable of the functions.
 pub const PREFIX: &str = "PWSEG_";

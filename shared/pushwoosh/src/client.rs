@@ -19,8 +19,8 @@ const NO_AUTO_TAGS: (&str, &str) = ("no-auto-tags", "true");
 /// Sends calls over kept connections. Cloning shares them.
 #[derive(Debug, Clone)]
 pub struct Client {
-    transport: Arc<dyn Transport>,
-    clock: Clock,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) clock: Clock,
 }
 
 impl Client {
@@ -44,11 +44,20 @@ impl Upstream<&Call> for Client {
 }
 
 fn request(account: &PushwooshAccount, call: &Call) -> Result<Request, TransportError> {
-    http::Request::post(format!("{}{}", account.base_url, call.method.path()))
+    authorized(account, call.method.path(), call.clone().body().to_string())
+}
+
+/// A request of the Device API.
+pub(crate) fn authorized(
+    account: &PushwooshAccount,
+    path: &str,
+    body: String,
+) -> Result<Request, TransportError> {
+    http::Request::post(format!("{}{path}", account.base_url))
         .header("authorization", format!("Token {}", account.api_token.expose_secret()))
         .header("content-type", "application/json")
         .header(NO_AUTO_TAGS.0, NO_AUTO_TAGS.1)
-        .body(Bytes::from(call.clone().body().to_string()))
+        .body(Bytes::from(body))
         .map_err(|error| TransportError::Connection(error.into()))
 }
 

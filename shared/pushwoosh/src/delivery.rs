@@ -29,9 +29,9 @@ const PATIENCE: Patience = Patience { answer: None, opens_on_timeout: false };
 /// Sends plans on behalf of all applications.
 #[derive(Debug)]
 pub struct Delivery {
-    client: Client,
+    pub(crate) client: Client,
     secrets: Arc<Secrets>,
-    gate: Gate,
+    pub(crate) gate: Gate,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) clock: Clock,
 }

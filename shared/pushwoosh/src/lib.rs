@@ -8,10 +8,12 @@
 //! * [`client`]: sends one call.
 //! * [`reply`]: reads the answer as Pushwoosh means it.
 //! * [`delivery`]: delivers plans of calls.
+//! * [`key_check`]: whether Pushwoosh takes a key.
 //! * [`order`]: keeps deliveries in the order in which their items were accepted.
 
 pub mod client;
 pub mod delivery;
+pub mod key_check;
 pub mod order;
 pub mod reply;
 

@@ -197,3 +197,105 @@ fn memory_is_bounded() {
     assert_eq!(pushwoosh.events(CODE).count(), 10);
     assert!(pushwoosh.user(CODE, "999").is_some());
 }
+
+// docs.pushwoosh.com/developer/api-reference/tags: listTags takes the Server token, for the account.
+#[test]
+fn tags_are_listed_with_their_types_for_the_server_token() {
+    let mut pushwoosh = pushwoosh(Options::default());
+    let account = |tags: Option<&[(&str, TagType)]>| Account {
+        token: Some("t".to_owned()),
+        server_token: Some("server".to_owned()),
+        tags: tags
+            .map(|tags| tags.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect()),
+        ..Account::default()
+    };
+    let list = |pushwoosh: &mut Pushwoosh, token: &str| {
+        post(pushwoosh, "/json/1.3/listTags", &json!({ "auth": token }), start())
+    };
+    pushwoosh.set_account(CODE, account(Some(&[("Plan", TagType::String)])));
+    assert_eq!(list(&mut pushwoosh, "t").0, 401, "the Device token");
+    let (status, answer) = list(&mut pushwoosh, "server");
+    assert_eq!(status, 200);
+    let tags = answer["response"]["tags"].as_array().unwrap();
+    assert!(tags.contains(&json!({"name": "Plan", "type": 2})), "{tags:?}");
+    assert!(tags.contains(&json!({"name": "Language", "type": 2})), "{tags:?}");
+    // Without a list every tag exists.
+    pushwoosh.set_account(CODE, account(None));
+    let fields = json!({"userId": "u", "tags": {"new": ["a"]}});
+    post(&mut pushwoosh, SET_TAGS, &fields, start());
+    let (_, answer) = list(&mut pushwoosh, "server");
+    assert!(
+        answer["response"]["tags"].as_array().unwrap().contains(&json!({"name": "new", "type": 3}))
+    );
+}
+
+// docs.pushwoosh.com/developer/api-reference/tags and …/events: addTag and createEvent.
+#[test]
+fn tags_and_events_are_made_with_the_server_token() {
+    let mut pushwoosh = pushwoosh(Options::default());
+    let (token, server_token) = (Some("t".to_owned()), Some("server".to_owned()));
+    let (tags, known_events) = (Some(BTreeMap::new()), Some(Vec::new()));
+    let account = Account { token, server_token, tags, known_events, ..Account::default() };
+    pushwoosh.set_account(CODE, account);
+    let call = |pushwoosh: &mut Pushwoosh, path: &str, fields: Value| {
+        post(pushwoosh, path, &fields, start())
+    };
+    let add = "/json/1.3/addTag";
+    let tag = json!({"name": "a", "type": 1});
+    assert_eq!(call(&mut pushwoosh, add, json!({"auth": "t", "tag": tag})).0, 401);
+    assert_eq!(call(&mut pushwoosh, add, json!({"auth": "server", "tag": {"name": "a"}})).0, 400);
+    assert_eq!(
+        call(&mut pushwoosh, add, json!({"auth": "server", "tag": tag})).1["response"],
+        json!({"result": true})
+    );
+    set_tags(&mut pushwoosh, 1, start());
+    assert_eq!(pushwoosh.user(CODE, "u").unwrap().tags["a"], 1);
+    let create = "/json/1.3/createEvent";
+    let event = |name: &str| json!({"auth": "server", "application": CODE, "name": name, "eventAttributes": [{"name": "x", "type": 2}]});
+    assert_eq!(call(&mut pushwoosh, create, event(&"n".repeat(33))).0, 400);
+    assert_eq!(call(&mut pushwoosh, create, event("E")).0, 200);
+    let posted = json!({"event": "E", "attributes": {}, "userId": "u"});
+    assert_eq!(call(&mut pushwoosh, "/json/1.3/postEvent", posted).0, 200);
+}
+
+// pushwoosh-react-native-plugin#43: a value of another type seems to be skipped, too.
+#[test]
+fn values_of_another_type_are_skipped() {
+    let mut pushwoosh = pushwoosh(Options::default());
+    let kinds = [
+        ("n", TagType::Integer),
+        ("s", TagType::String),
+        ("l", TagType::List),
+        ("p", TagType::Price),
+        ("v", TagType::Version),
+    ];
+    let tags = Some(kinds.map(|(name, kind)| (name.to_owned(), kind)).into());
+    let account = Account { token: Some("t".to_owned()), tags, ..Account::default() };
+    pushwoosh.set_account(CODE, account);
+    let skipped = |pushwoosh: &mut Pushwoosh, tags: Value| {
+        let fields = json!({"userId": "u", "tags": tags});
+        let (_, answer) = post(pushwoosh, SET_TAGS, &fields, start());
+        answer["response"]["skipped"].as_array().map_or(0, Vec::len)
+    };
+    let right = json!({"n": 5, "s": "x", "l": ["a"], "p": "1.99", "v": "1.0.2", "Language": "en"});
+    assert_eq!(skipped(&mut pushwoosh, right), 0);
+    let wrong = json!({"n": 5_000_000_000_u64, "s": 5, "l": "a", "p": "x", "v": "a.b", "none": 1});
+    assert_eq!(skipped(&mut pushwoosh, wrong), 6);
+    let removed = json!({"n": null, "l": {"operation": "append", "value": ["b"]}});
+    assert_eq!(skipped(&mut pushwoosh, removed), 0);
+}
+
+// Pushwoosh's own web SDK: checkDevice reads, and changes nothing.
+#[test]
+fn a_device_can_be_asked_for() {
+    let mut pushwoosh = pushwoosh(Options::default());
+    let check = |pushwoosh: &mut Pushwoosh| {
+        let fields = json!({"application": CODE, "hwid": "h"});
+        post(pushwoosh, "/json/1.3/checkDevice", &fields, start()).1["response"].clone()
+    };
+    assert_eq!(check(&mut pushwoosh), json!({"exist": false, "push_token_exist": false}));
+    assert!(pushwoosh.device(CODE, "h").is_none());
+    let device = json!({"hwid": "h", "device_type": 1, "push_token": "p"});
+    post(&mut pushwoosh, "/json/1.3/registerDevice", &device, start());
+    assert_eq!(check(&mut pushwoosh), json!({"exist": true, "push_token_exist": true}));
+}

@@ -1,6 +1,8 @@
 //! Which secret holds an application: its own, that of all applications, or a shard, which holds those whose
 //! codes begin alike.
 
+use std::fmt;
+
 /// Begins what stands for an application's code, or for its first characters.
 const OPEN: &str = "{app_code";
 
@@ -12,7 +14,7 @@ const LONGEST_SHARD: usize = 5;
 
 /// Where secrets are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub struct Place {
     before: String,
     whose: Whose,
     after: String,
@@ -29,9 +31,20 @@ enum Whose {
     Shard(usize),
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { before, after, .. } = self;
+        match self.whose {
+            Whose::All => f.write_str(before),
+            Whose::One => write!(f, "{before}{OPEN}{CLOSE}{after}"),
+            Whose::Shard(length) => write!(f, "{before}{OPEN}:{length}{CLOSE}{after}"),
+        }
+    }
+}
+
 impl Place {
     /// Reads a template such as `segment-pushwoosh/{app_code}`; nothing where it cannot be meant.
-    pub(crate) fn parse(template: &str) -> Option<Self> {
+    pub fn parse(template: &str) -> Option<Self> {
         let of = |before: &str, whose, after: &str| {
             let plain = |text: &str| !text.contains(['{', CLOSE]);
             let (before_is, after_is) = (plain(before), plain(after));
@@ -54,7 +67,7 @@ impl Place {
     }
 
     /// Name of the secret that holds an application.
-    pub(crate) fn of(&self, code: &str) -> String {
+    pub fn of(&self, code: &str) -> String {
         let Self { before, after, .. } = self;
         match self.whose {
             Whose::All => before.clone(),
@@ -66,8 +79,14 @@ impl Place {
     }
 
     /// Whether a secret holds a map of applications by their codes.
-    pub(super) fn is_map(&self) -> bool {
+    pub fn is_map(&self) -> bool {
         self.whose != Whose::One
+    }
+
+    /// The code of the application that a secret of its own is for.
+    pub fn code_in<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let code = name.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;
+        (!self.is_map()).then_some(code)
     }
 
     /// Whether one of these codes is looked for where the other is.
@@ -94,8 +113,12 @@ mod tests {
             ("a/all", "a/all"),
         ] {
             assert_eq!(name(template, "ABCDE-12345").as_deref(), Some(expected), "{template}");
+            assert_eq!(Place::parse(template).unwrap().to_string(), template);
         }
         assert_eq!(name("a/{app_code:2}", "A").as_deref(), Some("a/A"));
+        let code = |template: &str, name: &'static str| Place::parse(template)?.code_in(name);
+        assert_eq!(code("a/{app_code}/b", "a/ABCDE-12345/b"), Some("ABCDE-12345"));
+        assert_eq!(code("a/{app_code:2}", "a/AB"), None);
     }
 
     #[test]

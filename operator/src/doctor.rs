@@ -1,0 +1,189 @@
+//! Finds what of an application's data Pushwoosh would skip, and why, with the calls that mend it. Sends and changes
+//! nothing.
+//!
+//! It looks at the application's secret, at Pushwoosh's list of tags, and at a sample: a file with anything that `explain`
+//! knows, or what the functions logged in the last hour.
+//!
+//! # Layout
+//! * `finding`: what is found, and how it is shown.
+//! * `sample`: what the items of a sample would become.
+//! * `tags`: Pushwoosh's list of tags, and the values that are sent for them.
+//! * `mend`: the calls of Pushwoosh's API that make a tag or an event.
+//! * `logged`: what the functions logged.
+
+mod finding;
+mod logged;
+mod mend;
+mod sample;
+mod tags;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use platform::Application;
+use platform::application::PUSHWOOSH_BASE_URL;
+use platform::secrets::{SecretError, Secrets};
+use secrecy::SecretString;
+
+use self::finding::{Finding, Report};
+use self::sample::Sample;
+use self::tags::Tags;
+use crate::bad_input::BadInput;
+use crate::explain::{self, Question, read_input};
+use crate::target::{Target, TargetFlags, code};
+use crate::terminal::print;
+use crate::upstreams::{KeyAnswer, pushwoosh_takes};
+
+/// Longer than a look takes.
+const SECRETS_ARE_FRESH: Duration = Duration::from_hours(1);
+
+/// Longest wait for a secret.
+const LOOKUP: Duration = Duration::from_secs(10);
+
+/// Flags of `doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  segment-pushwoosh doctor events.json                # against a running sandbox, its demo application
+  segment-pushwoosh doctor --stack segment-pushwoosh --app XXXXX-XXXXX      # what was logged in the last hour
+  PUSHWOOSH_SERVER_TOKEN=… segment-pushwoosh doctor --stack segment-pushwoosh --app XXXXX-XXXXX events.json
+
+It ends with 0 if nothing would be skipped; with 1 if something would, or if it cannot look; with 2 if the input is not known.")]
+pub struct Doctor {
+    /// A sample: anything that `explain` knows; `-` reads from standard input [default: the log of the last hour]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    target: TargetFlags,
+    /// Application code
+    #[arg(long, value_name = "CODE", default_value = explain::DEMO_APPLICATION)]
+    app: String,
+    /// Server API token of Pushwoosh, which lists the tags: the key in the secret is a Device token, and cannot. Other
+    /// programs of this machine can see flags: prefer the variable
+    #[arg(long, value_name = "TOKEN", env = "PUSHWOOSH_SERVER_TOKEN", hide_env_values = true)]
+    server_token: Option<SecretString>,
+    /// The result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Looks, and fails if something would be skipped.
+pub async fn doctor(flags: Doctor) -> Result<()> {
+    let code = code(&flags.app)?;
+    // Before anything is asked of others.
+    let text = flags.file.as_deref().map(read_input).transpose()?;
+    let target = Target::open(&flags.target).await?;
+    let application = application(&target, &code).await?;
+    let mut report = Report::new(&code);
+    about_secret(&target, &application, &mut report).await;
+    let base_url = target
+        .pushwoosh(&application)
+        .map_or(PUSHWOOSH_BASE_URL.to_owned(), |account| account.base_url);
+    let tags = tags(&target, &base_url, flags.server_token.as_ref(), &mut report).await;
+    let mender = mend::Mender { base_url: &base_url, code: &code };
+    if let Some(text) = text {
+        let explained = explained(&text, &code, &application).map_err(|BadInput(line)| {
+            let file = flags.file.as_deref().unwrap_or_else(|| "-".as_ref());
+            BadInput(format!("{}: {line}", file.display()))
+        })?;
+        report.looked_at = format!("{} in a sample", explained.input.text);
+        let sample = Sample::of(&explained.explained);
+        sample.look(&application, tags.as_ref(), &mender, &mut report);
+    } else {
+        let lines = logged::lines(&target, &code).await?;
+        report.looked_at = format!("{} log lines of the last hour", lines.len());
+        logged::look(&lines, &code, tags.as_ref(), &mender, &mut report);
+    }
+    print(&report.text(flags.json)?);
+    let wrong = report.wrong();
+    if wrong > 0 {
+        bail!("{wrong} kinds of trouble were found: see above");
+    }
+    Ok(())
+}
+
+/// The tags that Pushwoosh lists; why there are none is in the report.
+async fn tags(
+    target: &Target,
+    base_url: &str,
+    token: Option<&SecretString>,
+    report: &mut Report,
+) -> Option<Tags> {
+    let Some(token) = token else {
+        report.add(Finding::note(
+            "tags_not_listed",
+            "without --server-token (PUSHWOOSH_SERVER_TOKEN) the tags of Pushwoosh are not looked at",
+        ));
+        return None;
+    };
+    let listed = tags::list(&target.connection, base_url, token).await;
+    listed.map_err(|error| report.add(Finding::wrong("tags_not_listed", format!("{error:#}")))).ok()
+}
+
+async fn application(target: &Target, code: &str) -> Result<std::sync::Arc<Application>> {
+    let connection = &target.connection;
+    let (config, clock) = (&connection.config, connection.clock.clone());
+    let id = target.place.to_string();
+    let secrets = Secrets::new(config, &id, SECRETS_ARE_FRESH, Duration::ZERO, clock.clone());
+    secrets.application(code, clock.now() + LOOKUP).await.map_err(|error| {
+        let name = target.place.of(code);
+        let flag = target.flag();
+        match error {
+            SecretError::Unknown => anyhow::anyhow!(
+                "{code} has no settings in the secret {name}: connect it with `segment-pushwoosh connect {flag} --app {code}`"
+            ),
+            error => anyhow::anyhow!("{code}: {error} ({name})"),
+        }
+    })
+}
+
+async fn about_secret(target: &Target, application: &Application, report: &mut Report) {
+    if let Some(account) = target.pushwoosh(application) {
+        match pushwoosh_takes(&target.connection, &application.code, &account).await {
+            KeyAnswer::Taken => {}
+            KeyAnswer::Refused { words } => report.add(Finding::wrong(
+                "key_refused",
+                format!("Pushwoosh refuses the key in the secret, or does not know the application ({words}): give the right ones with `connect`"),
+            )),
+            KeyAnswer::Unclear { words } => report.add(Finding::note(
+                "key_not_tried",
+                format!("Pushwoosh did not say whether it takes the key: {words}"),
+            )),
+        }
+    } else {
+        report.add(Finding::warning(
+            "no_destination",
+            "the secret has no pushwoosh.api_token: nothing goes to Pushwoosh",
+        ));
+    }
+    if application.segment.is_none() {
+        report.add(Finding::note(
+            "no_source",
+            "the secret has no segment.write_key: nothing goes to Segment",
+        ));
+    }
+    if application.has_unusable() {
+        report.add(Finding::wrong(
+            "secret_unusable",
+            "a section of the secret cannot be used: `check-secret` says which",
+        ));
+    }
+}
+
+fn explained(
+    text: &str,
+    code: &str,
+    application: &Application,
+) -> Result<explain::Explained, BadInput> {
+    let question = Question {
+        kind: None,
+        code: Some(code),
+        settings: &|_| Some(application.clone()),
+        mapping: None,
+        track_properties: &[],
+        stack: "",
+        // The doctor looks at tags with their types.
+        has_tag: None,
+    };
+    explain::of_text(text, &question)
+}
