@@ -168,7 +168,8 @@ mod tests {
                 ("wrong", "tag_type", 1),
                 ("wrong", "tag_missing", 1),
                 ("wrong", "bad_timestamp", 1),
-                ("warning", "no_platform", 2)
+                ("wrong", "no_platform", 2),
+                ("warning", "timeout", 1)
             ]
         );
     }
