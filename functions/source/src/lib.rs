@@ -14,6 +14,8 @@
 
 mod classify;
 pub mod event;
+#[cfg(test)]
+mod golden;
 mod kept;
 mod process;
 
