@@ -24,7 +24,7 @@ use aws_sdk_sqs::types::Message;
 use clap::Args;
 use jiff::Timestamp;
 use mapping::tracking_log::{OptionalProperty, Record};
-use mapping::{Cause, Item, ItemKind, Origin, Parked, Rules, Work};
+use mapping::{About, Cause, Item, ItemKind, Origin, Parked, Rules, Work};
 use platform::Application;
 use platform::application::Section;
 use platform::clock::Clock;
@@ -219,8 +219,9 @@ async fn plan_reject(job: &Job, reject: &Reject) -> Result<Parked> {
         );
     }
     if reject.kind == ItemKind::Parked {
-        let Parked { application, work, .. } = Parked::read(&bytes)?;
-        return Ok(redriven(&application, work, &reject.origin, reject.at, job.clock.wall()));
+        let Parked { application, work, kind, message_id, .. } = Parked::read(&bytes)?;
+        let parked = redriven(&application, work, &reject.origin, reject.at, job.clock.wall());
+        return Ok(Parked { kind, message_id, ..parked });
     }
     let (kind, application) = (reject.kind, reject.application.as_deref());
     let origin = Origin::Message(&reject.origin);
@@ -236,7 +237,8 @@ fn redriven(
     now: Timestamp,
 ) -> Parked {
     let parked = Parked::new(application, work, Cause::Redriven, accepted);
-    let parked = Parked { attempts: 0, redriven: Some(now), ..parked };
+    let origins = vec![origin.to_owned()];
+    let parked = Parked { attempts: 0, redriven: Some(now), origins, ..parked };
     parked.known_as(format!("redrive {now} {origin}"))
 }
 
@@ -281,7 +283,12 @@ async fn plan(job: &Job, item: Item<'_>, at: Timestamp) -> Result<Parked> {
     };
     let rules = Rules { stack, ..rules };
     let planned = item.plan(&rules)?;
-    Ok(redriven(&code, planned.work, &item.origin.to_string(), at, job.clock.wall()))
+    let parked = redriven(&code, planned.work, &item.origin.to_string(), at, job.clock.wall());
+    let message_id = match item.kind {
+        ItemKind::RawEvent => About::item(item.kind, item.bytes).message_id,
+        _ => None,
+    };
+    Ok(Parked { kind: Some(item.kind), message_id, ..parked })
 }
 
 /// The records of a batch that Lambda gave up.

@@ -242,6 +242,8 @@ fn environment(name: &str, aws: &str, flags: &Options) -> Result<BTreeMap<String
     let set = queues.into_iter().chain([
         ("PWSEG_PARTIAL_BATCH_RESPONSE", partial),
         ("PWSEG_STACK_NAME", STACK_NAME.to_owned()),
+        // The page shows every item.
+        ("PWSEG_LOG_ITEMS", "all".to_owned()),
     ]);
     environment.extend(set.map(|(name, value)| (name.to_owned(), value)));
     if let Some(seconds) = flags.max_age {

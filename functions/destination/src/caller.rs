@@ -21,6 +21,9 @@ use crate::event::{HttpRequest, HttpResponse};
 /// Scheme of the `Authorization` header.
 const SCHEME: &str = "token";
 
+/// Code of requests that cannot be checked now.
+const SETTINGS_UNAVAILABLE: &str = "settings_unavailable";
+
 /// On whose behalf a request is worked on.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -49,7 +52,7 @@ impl Destination {
         let code = request.header("x-pw-appcode").ok_or(Denial::NoCode)?;
         let presented = request.header("authorization").and_then(token).unwrap_or_default();
         let application = self.application(code, deadline).await?;
-        needs(code, &application, &[Section::Pushwoosh])?;
+        needs(&application, &[Section::Pushwoosh])?;
         let fits = |application: &Application| {
             application.pushwoosh.as_ref().is_some_and(|account| matches(account, presented))
         };
@@ -63,7 +66,7 @@ impl Destination {
             if let Some(application) = who_fits(&versions, fits) {
                 return Ok(application);
             }
-            proves(code, &versions, &[Section::Pushwoosh])?;
+            proves(&versions, &[Section::Pushwoosh])?;
             exists = versions.current.pushwoosh.is_some();
         }
         Err(if exists { Denial::WrongKey } else { Denial::NoDestination }.into())
@@ -77,7 +80,7 @@ impl Destination {
     ) -> Result<Arc<Application>, HttpResponse> {
         let deadline = deadline.min(self.clock.now() + CALLERS_LOOKUP);
         let application = self.secrets.application(code, deadline).await;
-        application.map_err(|error| no_settings(code, &error))
+        application.map_err(|error| no_settings(&error))
     }
 
     /// Both versions of the settings of an application, read just now.
@@ -88,16 +91,15 @@ impl Destination {
     ) -> Result<Versions, HttpResponse> {
         let deadline = deadline.min(self.clock.now() + CALLERS_LOOKUP);
         let versions = self.secrets.versions(code, deadline).await;
-        versions.map_err(|error| no_settings(code, &error))
+        versions.map_err(|error| no_settings(&error))
     }
 }
 
-fn no_settings(code: &str, error: &SecretError) -> HttpResponse {
+fn no_settings(error: &SecretError) -> HttpResponse {
     match error {
         SecretError::Unknown => Denial::UnknownApplication.into(),
         SecretError::Malformed(_) | SecretError::Unavailable(_) => {
-            tracing::error!(app.code = code, error = %error, "a request was refused: its application's settings cannot be read");
-            HttpResponse::unavailable()
+            HttpResponse::unavailable().because(SETTINGS_UNAVAILABLE, error.to_string())
         }
     }
 }
@@ -111,41 +113,28 @@ fn who_fits(versions: &Versions, fits: impl Fn(&Application) -> bool) -> Option<
 }
 
 /// What a request needs of the settings must not be disabled.
-pub(crate) fn needs(
-    code: &str,
-    application: &Application,
-    sections: &[Section],
-) -> Result<(), HttpResponse> {
-    refuse_for(code, sections, |section| application.is_disabled(section))
+pub(crate) fn needs(application: &Application, sections: &[Section]) -> Result<(), HttpResponse> {
+    refuse_for(sections, |section| application.is_disabled(section))
 }
 
 /// Only what was just read says that a key is wrong, and only once a rotation has settled.
-pub(crate) fn proves(
-    code: &str,
-    versions: &Versions,
-    sections: &[Section],
-) -> Result<(), HttpResponse> {
+pub(crate) fn proves(versions: &Versions, sections: &[Section]) -> Result<(), HttpResponse> {
     if !versions.are_settled {
-        tracing::warn!(app.code = code, "a caller has to repeat: the secret was rotated just now");
-        return Err(HttpResponse::unavailable());
+        let why = "the secret was rotated just now";
+        return Err(HttpResponse::unavailable().because("secret_rotated", why));
     }
-    refuse_for(code, sections, |section| !versions.current.is_current(section))
+    refuse_for(sections, |section| !versions.current.is_current(section))
 }
 
 fn refuse_for(
-    code: &str,
     sections: &[Section],
     is_unknown: impl Fn(Section) -> bool,
 ) -> Result<(), HttpResponse> {
     let Some(section) = sections.iter().find(|section| is_unknown(**section)) else {
         return Ok(());
     };
-    tracing::error!(
-        app.code = code,
-        section = section.key(),
-        "a request was refused: a section of its application's secret cannot be used"
-    );
-    Err(HttpResponse::unavailable())
+    let why = format!("the section {} of the secret cannot be used: correct it", section.key());
+    Err(HttpResponse::unavailable().because(SETTINGS_UNAVAILABLE, why))
 }
 
 fn matches(account: &PushwooshAccount, presented: &str) -> bool {

@@ -63,19 +63,28 @@ pub struct HttpResponse {
     /// Why the request was denied, where it was; for counters and logs.
     #[serde(skip)]
     pub denial: Option<Denial>,
+    /// What the log says of a request that is not worked on, beside the status: a code, and what is wrong.
+    #[serde(skip)]
+    pub refusal: Option<(&'static str, String)>,
 }
 
 impl HttpResponse {
     /// Success, with the empty body that Pushwoosh's service answers.
     pub fn ok() -> Self {
-        Self { status_code: 200, headers: Map::new(), body: String::new(), denial: None }
+        Self {
+            status_code: 200,
+            headers: Map::new(),
+            body: String::new(),
+            denial: None,
+            refusal: None,
+        }
     }
 
     /// A JSON body.
     pub fn json(status_code: u16, body: &Value) -> Self {
         let content_type = ("content-type".to_owned(), "application/json".into());
         let headers = Map::from_iter([content_type]);
-        Self { status_code, headers, body: body.to_string(), denial: None }
+        Self { status_code, headers, body: body.to_string(), ..Self::ok() }
     }
 
     /// An error that concerns the whole request.
@@ -86,6 +95,12 @@ impl HttpResponse {
     /// The request was denied.
     pub(crate) fn denied(denial: Denial, message: &str) -> Self {
         Self { denial: Some(denial), ..Self::message(denial.status(), message) }
+    }
+
+    /// The same with what the log says.
+    #[must_use]
+    pub(crate) fn because(self, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { refusal: Some((code, detail.into())), ..self }
     }
 
     /// The body could not be decoded, in the words of Pushwoosh's service.

@@ -100,14 +100,13 @@ impl Function for Destination {
         invocation: &Invocation,
     ) -> Result<HttpResponse, Infallible> {
         Ok(match HttpRequest::read(event) {
-            Ok(request) => {
-                let response = self.respond(&request, invocation).await;
-                let response = response.unwrap_or_else(|response| response);
-                if let Some(denial) = response.denial {
-                    self.denials.report(denial, &request, invocation);
+            Ok(request) => match self.respond(&request, invocation).await {
+                Ok(response) => response,
+                Err(response) => {
+                    self.denials.report(&response, &request, invocation);
+                    response
                 }
-                response
-            }
+            },
             Err(response) => response,
         })
     }

@@ -5,21 +5,23 @@
 //! rejected only once SQS has it. The items of one person are sent in their order; events, which carry their
 //! own time, together.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
 use mapping::{
-    Cause, Disposition, Item, ItemKind, Origin, Outcome, Parked, Plan, Planned, Reason, Refusal,
-    Rules, Work,
+    About, Cause, Disposition, Item, ItemKind, Origin, Outcome, Parked, Plan, Planned, Reason,
+    Refusal, Rules, Work,
 };
 use platform::Invocation;
 use platform::clock;
+use platform::gate::Undelivered;
 use platform::ledger::LIVE_WAIT;
 use platform::message::{Message, Reject};
-use platform::telemetry::hashed;
-use pushwoosh::delivery::PlanOutcome;
+use platform::telemetry::ItemLine;
+use pushwoosh::delivery::{PlanOutcome, Refused, Unsent};
 use pushwoosh::order;
 use tokio::sync::Semaphore;
 
@@ -35,15 +37,38 @@ pub(crate) struct ItemResult {
     pub(crate) undecodable: Option<String>,
 }
 
-/// How an item ended, with what is still to be put on a queue for it.
+/// How an item ended, with what is put on a queue for it.
 struct Pending {
     result: ItemResult,
     messages: Vec<Message>,
+    /// What is wrong with it, for the log.
+    detail: Cow<'static, str>,
+    /// Why a part of it was not delivered.
+    missing: Option<Reason>,
 }
 
 impl From<Outcome> for Pending {
     fn from(outcome: Outcome) -> Self {
-        Self { result: ItemResult { outcome, undecodable: None }, messages: Vec::new() }
+        Self {
+            result: ItemResult { outcome, undecodable: None },
+            messages: Vec::new(),
+            detail: Cow::Borrowed(""),
+            missing: None,
+        }
+    }
+}
+
+impl Pending {
+    /// Counts and logs how the item ended.
+    fn report(&self, item: &Item<'_>, invocation: &Invocation) {
+        let Self { result: ItemResult { outcome, .. }, messages, detail, missing } = self;
+        let line = || ItemLine { detail, missing: *missing, ..ItemLine::item(item) };
+        match (messages.last(), outcome) {
+            // The message says more: what was tried, and what Pushwoosh answered.
+            (Some(message), _) => invocation.ended_message(*outcome, message),
+            (None, Outcome::Delivered) if missing.is_some() => invocation.delivered_in_part(line),
+            (None, _) => invocation.ended(*outcome, line),
+        }
     }
 }
 
@@ -140,19 +165,16 @@ impl Destination {
             }
         }
         let mut pending: Vec<Pending> = pending.into_iter().flatten().collect();
-        self.keep(code, &mut pending, invocation).await;
-        let results: Vec<ItemResult> = pending.into_iter().map(|pending| pending.result).collect();
-        for ((item, claimed), result) in items.iter().zip(&claims).zip(&results) {
-            invocation.tally.item(result.outcome);
+        self.keep(&mut pending, invocation).await;
+        for ((item, claimed), one) in items.iter().zip(&claims).zip(&pending) {
+            one.report(item, invocation);
             // An item that was not sent may be sent again once it is corrected.
-            let sent = matches!(result.outcome, Outcome::Delivered | Outcome::Parked(_));
+            let sent = matches!(one.result.outcome, Outcome::Delivered | Outcome::Parked(_));
             if *claimed && !sent {
                 self.seen.release(code, item);
             }
-            if let (ItemKind::Deletion, Outcome::Parked(cause)) = (kind, result.outcome) {
-                report_parked_deletion(code, item, cause);
-            }
         }
+        let results: Vec<ItemResult> = pending.into_iter().map(|pending| pending.result).collect();
         if items.len() > 1 && results.iter().any(|result| result.outcome.is_failed()) {
             let done = results.iter().enumerate();
             let done = done.filter(|(_, result)| !result.outcome.is_failed());
@@ -226,14 +248,10 @@ impl Destination {
         let Planned { work, refusals } = match planned.unwrap_or_else(|| request.plan(index, item))
         {
             Ok(planned) => planned,
-            Err(refusal) => return (index, refused(item, rules, &refusal)),
+            Err(refusal) => return (index, refused(item, rules, refusal)),
         };
-        for refusal in refusals {
-            let (code, reason) = (rules.application, refusal.reason.code());
-            tracing::warn!(app.code = code, reason, detail = %refusal.message, "one of an event's mappings gave nothing");
-        }
         let accepted = accepted(request.invocation, index);
-        let pending = match work {
+        let mut pending = match work {
             Work::Pushwoosh(plan) => {
                 let blocked = match block {
                     Block::Nothing => false,
@@ -252,6 +270,10 @@ impl Destination {
                 self.parked(item, rules, work, (Cause::TimeBudget, accepted))
             }
         };
+        if let Some(refusal) = refusals.into_iter().next() {
+            // One of the event's mappings gave nothing.
+            (pending.missing, pending.detail) = (Some(refusal.reason), refusal.message);
+        }
         (index, pending)
     }
 
@@ -269,32 +291,43 @@ impl Destination {
         let PlanOutcome { unsent, refused } = match delivered.await {
             Ok(outcome) => outcome,
             Err(error) => {
-                tracing::error!(app.code = code, error = %error, "an item could not be sent");
-                return Outcome::Failed(Cause::SettingsUnavailable).into();
+                let detail = Cow::Owned(error.to_string());
+                let failed = Outcome::Failed(Cause::SettingsUnavailable);
+                return Pending { detail, ..failed.into() };
             }
         };
         let mut pending = Pending::from(Outcome::Delivered);
-        if let Some(answer) = refused.first() {
+        if let Some(Refused { message, answer }) = refused.first() {
             let reason = Reason::RefusedByPushwoosh;
-            tracing::warn!(
-                app.code = code,
-                reason = reason.code(),
-                error = answer,
-                "Pushwoosh refused a call"
-            );
             pending.result.outcome = Outcome::Rejected(reason);
-            let reject = Reject::new(*item, reason, answer, accepted);
+            let reject = Reject::new(*item, reason, message, accepted).answered(answer).tried(1);
             pending.messages.push(Message::Reject(reject));
         }
-        if let Some(unsent) = unsent {
-            let delay = unsent.why.after.unwrap_or_default().max(self.settings.retry_first_delay);
-            let (work, cause) = (Work::Pushwoosh(unsent.plan), unsent.why.cause);
-            pending.result.outcome = Outcome::Parked(cause);
-            let parked = Parked::new(code, work, cause, accepted);
-            let parked = parked.known_as(item.origin.to_string());
-            pending.messages.push(Message::Park(parked, delay));
+        if let Some(Unsent { plan, why }) = unsent {
+            pending.result.outcome = Outcome::Parked(why.cause);
+            let message = self.park(item, rules, Work::Pushwoosh(plan), (why, accepted));
+            pending.messages.push(message);
         }
         pending
+    }
+
+    /// The message of an item that waits.
+    fn park(
+        &self,
+        item: &Item<'_>,
+        rules: &Rules<'_>,
+        work: Work,
+        (why, accepted): (Undelivered, Timestamp),
+    ) -> Message {
+        let parked = Parked::new(rules.application, work, why.cause, accepted);
+        let message_id = match item.kind {
+            ItemKind::RawEvent => About::item(item.kind, item.bytes).message_id,
+            _ => None,
+        };
+        let (status, words) = (why.status(), why.words().to_owned());
+        let parked = Parked { kind: Some(item.kind), message_id, status, words, ..parked };
+        let delay = why.after.unwrap_or_default().max(self.settings.retry_first_delay);
+        Message::Park(parked.known_as(item.origin.to_string()), delay)
     }
 
     fn parked(
@@ -304,14 +337,12 @@ impl Destination {
         work: Work,
         (cause, accepted): (Cause, Timestamp),
     ) -> Pending {
-        let parked = Parked::new(rules.application, work, cause, accepted);
-        let parked = parked.known_as(item.origin.to_string());
-        let message = Message::Park(parked, self.settings.retry_first_delay);
+        let message = self.park(item, rules, work, (cause.into(), accepted));
         Pending { messages: vec![message], ..Outcome::Parked(cause).into() }
     }
 
     /// Puts on the queues what belongs there; what they do not take has failed.
-    async fn keep(&self, code: &str, pending: &mut [Pending], invocation: &Invocation) {
+    async fn keep(&self, pending: &mut [Pending], invocation: &Invocation) {
         let (mut places, mut messages) = (Vec::new(), Vec::new());
         for (index, one) in pending.iter_mut().enumerate() {
             places.extend(std::iter::repeat_n(index, one.messages.len()));
@@ -322,12 +353,13 @@ impl Destination {
         self.delivery.before_keeping(&messages, soon).await;
         // The rest is for the ledger, should the request fail.
         let kept = self.queues.keep(&messages, end.before(LIVE_WAIT)).await;
-        for ((index, message), result) in places.into_iter().zip(&messages).zip(kept) {
-            if let (Err(error), Some(one)) = (result, pending.get_mut(index)) {
-                self.delivery.was_not_kept(message, end).await;
-                tracing::error!(app.code = code, error = %error, "an item could be neither delivered nor kept");
+        for ((index, message), result) in places.into_iter().zip(messages).zip(kept) {
+            let Some(one) = pending.get_mut(index) else { continue };
+            if let Err(error) = result {
+                self.delivery.was_not_kept(&message, end).await;
                 one.result.outcome = Outcome::Failed(error.into());
             }
+            one.messages.push(message);
         }
     }
 }
@@ -364,30 +396,13 @@ fn accepted(invocation: &Invocation, index: usize) -> Timestamp {
 }
 
 /// An item that has no plan.
-fn refused(item: &Item<'_>, rules: &Rules<'_>, refusal: &Refusal) -> Pending {
-    let user = mapping::identity_of(item.bytes).map(|id| hashed(&id));
-    tracing::info!(
-        app.code = rules.application,
-        user.hash = user,
-        reason = refusal.reason.code(),
-        detail = %refusal.message,
-        "an item was not delivered"
-    );
+fn refused(item: &Item<'_>, rules: &Rules<'_>, refusal: Refusal) -> Pending {
     let mut pending = Pending::from(Outcome::from(refusal.reason));
     if refusal.reason.disposition() == Disposition::Reject {
         let reject = Reject::new(*item, refusal.reason, refusal.message.as_ref(), rules.now);
         pending.messages.push(Message::Reject(reject));
         pending.result.undecodable = Some(refusal.message.to_string());
     }
+    pending.detail = refusal.message;
     pending
-}
-
-/// Logs a parked deletion, so that its state can be looked up while Pushwoosh is down.
-fn report_parked_deletion(code: &str, item: &Item<'_>, cause: Cause) {
-    tracing::info!(
-        app.code = code,
-        user.hash = mapping::identity_of(item.bytes).map(|id| hashed(&id)),
-        cause = %cause,
-        "deletion parked until Pushwoosh takes it"
-    );
 }

@@ -36,10 +36,10 @@ impl Destination {
         deadline: Instant,
     ) -> Result<Caller, HttpResponse> {
         let application = self.application(code, deadline).await?;
-        needs(code, &application, &SECTIONS)?;
+        needs(&application, &SECTIONS)?;
         let signed = SignedRequest { request, body, now: self.clock.wall() };
         let mut denial = match signed.admit(&application, &application) {
-            Ok(known) => return caller(code, application, known),
+            Ok(known) => return caller(application, known),
             Err(denial) => denial,
         };
         // Without a signature there is nothing to look for.
@@ -47,25 +47,25 @@ impl Destination {
             let versions = self.versions(code, deadline).await?;
             let current = &versions.current;
             denial = match signed.admit(current, current) {
-                Ok(known) => return caller(code, Arc::clone(current), known),
+                Ok(known) => return caller(Arc::clone(current), known),
                 Err(denial) => denial,
             };
             if let (Denial::WrongSignature, Some(previous)) = (denial, &versions.previous) {
                 match signed.admit(previous, current) {
-                    Ok(known) => return caller(code, Arc::clone(current), known),
+                    Ok(known) => return caller(Arc::clone(current), known),
                     // A valid signature that covers too little says more than an invalid one.
                     Err(found) if found != Denial::WebhookClosed => denial = found,
                     Err(_) => {}
                 }
             }
-            proves(code, &versions, &SECTIONS)?;
+            proves(&versions, &SECTIONS)?;
         }
         Err(denial.into())
     }
 }
 
-fn caller(code: &str, application: Arc<Application>, known: Known) -> Result<Caller, HttpResponse> {
-    needs(code, &application, &[Section::Mappings])?;
+fn caller(application: Arc<Application>, known: Known) -> Result<Caller, HttpResponse> {
+    needs(&application, &[Section::Mappings])?;
     Ok(Caller { application, known })
 }
 

@@ -1,4 +1,5 @@
 mod doors;
+mod lines;
 
 use hmac::{Hmac, KeyInit, Mac};
 use mapping::{Outcome, Reason};
@@ -243,32 +244,6 @@ async fn a_secret_that_is_scheduled_for_deletion_is_gone_at_once() {
     world.secrets_manager("A", platform::testing::aws_error("InvalidRequestException"));
     world.freeze(Duration::from_mins(5));
     assert_eq!(invoke(&destination, &world, with_key("token")).await.response.status_code, 400);
-}
-
-/// The state of a deletion can be looked up while Pushwoosh is down, and afterwards.
-#[tokio::test(start_paused = true)]
-async fn a_deletion_is_in_the_log_by_the_hash_of_its_user() {
-    let (world, destination) = setup();
-    let (logs, _guard) = Logs::capture();
-    let deletion = || call("delete-user", &json!({"external_id": "u1"}));
-    invoke(&destination, &world, deletion()).await;
-    let [receipt] = logs.with_message("deletion accepted by Pushwoosh").try_into().unwrap();
-    let hash = json!(platform::telemetry::hashed("u1"));
-    assert_eq!((&receipt["app.code"], &receipt["user.hash"]), (&json!("A"), &hash));
-    let parked = "deletion parked until Pushwoosh takes it";
-    assert!(logs.with_message(parked).is_empty());
-    world.upstream(|_| Reply::Status(503, json!({})));
-    invoke(&destination, &world, deletion()).await;
-    let [line] = logs.with_message(parked).try_into().unwrap();
-    assert_eq!((&line["user.hash"], &line["cause"]), (&hash, &json!("http_503")));
-    // Other items are not deletions.
-    invoke(
-        &destination,
-        &world,
-        call("track-user", &json!({"user_id": "u1", "attributes": {"a": 1}})),
-    )
-    .await;
-    assert_eq!(logs.with_message(parked).len(), 1);
 }
 
 /// No request holds records today. One that did would lose nothing.

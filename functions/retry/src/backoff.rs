@@ -11,7 +11,7 @@ use platform::settings::Settings;
 const MIN_DELAY: Duration = Duration::from_secs(1);
 
 /// How long an item waits after so many attempts. A time that the upstream named is kept.
-pub(crate) fn delay(settings: &Settings, attempts: u32, why: Undelivered) -> Duration {
+pub(crate) fn delay(settings: &Settings, attempts: u32, why: &Undelivered) -> Duration {
     let jittered = ceiling(settings, attempts).mul_f64(0.5 + fastrand::f64() / 2.0);
     jittered.max(why.after.unwrap_or_default()).max(MIN_DELAY)
 }
@@ -47,7 +47,8 @@ mod tests {
     #[test]
     fn delays_are_drawn_from_the_upper_half() {
         let settings = settings();
-        let delays: Vec<_> = (0..200).map(|_| delay(&settings, 2, Cause::Timeout.into())).collect();
+        let delays: Vec<_> =
+            (0..200).map(|_| delay(&settings, 2, &Cause::Timeout.into())).collect();
         let longest = ceiling(&settings, 2);
         assert!(delays.iter().all(|delay| (longest / 2..=longest).contains(delay)));
         assert!(delays.iter().any(|delay| *delay < longest * 3 / 4));
@@ -57,7 +58,7 @@ mod tests {
     #[test]
     fn a_named_time_is_kept() {
         let hour = Duration::from_hours(1);
-        let named = Undelivered { cause: Cause::Http(429), after: Some(hour) };
-        assert_eq!(delay(&settings(), 1, named), hour);
+        let named = Undelivered { cause: Cause::Http(429), after: Some(hour), answer: None };
+        assert_eq!(delay(&settings(), 1, &named), hour);
     }
 }

@@ -17,7 +17,7 @@ mod process;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ use platform::settings::Settings;
 use platform::{Deadlines, Function, Invocation, Platform};
 
 use crate::event::Received;
-use crate::process::Tried;
+use crate::process::{Kept, Tried};
 
 /// Kept before the invocation's deadline, for the answer.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
@@ -144,28 +144,33 @@ impl Retry {
     async fn keep(&self, mut tried: Vec<(usize, Tried)>, invocation: &Invocation) -> Vec<End> {
         let (mut places, mut messages) = (Vec::new(), Vec::new());
         for (place, (_, one)) in tried.iter_mut().enumerate() {
-            places.extend(std::iter::repeat_n(place, one.messages.len()));
-            messages.append(&mut one.messages);
+            for Kept { message, outcome } in one.kept.drain(..) {
+                places.push((place, outcome));
+                messages.push(message);
+            }
         }
         let end = invocation.deadlines.end;
         self.pushwoosh.before_keeping(&messages, end).await;
         let kept = self.queues.keep(&messages, end).await;
-        let mut done: Vec<bool> = tried.iter().map(|(_, one)| !one.stays).collect();
-        for (place, kept) in places.into_iter().zip(kept) {
-            if let (Err(_), Some(done)) = (kept, done.get_mut(place)) {
-                *done = false;
+        let not_taken = places.iter().zip(kept).filter(|(_, kept)| kept.is_err());
+        let lost: BTreeSet<usize> = not_taken.map(|((place, _), _)| *place).collect();
+        // Without its rest on a queue, all of a message comes again.
+        let ended = |place: usize, outcome| match lost.contains(&place) {
+            true => Outcome::Parked(Cause::QueueUnavailable),
+            false => outcome,
+        };
+        for ((place, outcome), message) in places.into_iter().zip(&messages) {
+            if let Some(outcome) = outcome {
+                invocation.ended_message(ended(place, outcome), message);
             }
         }
-        let ended = tried.into_iter().zip(done).map(|((index, one), done)| {
-            for (outcome, number) in one.outcomes {
-                // Without its rest on a queue, all of a message comes again.
-                let lost = !done && !one.stays;
-                let outcome = if lost { Outcome::Parked(Cause::QueueUnavailable) } else { outcome };
-                invocation.tally.items(outcome, number);
+        let ends = tried.into_iter().enumerate().map(|(place, (index, one))| {
+            for (outcome, parked) in &one.ended {
+                invocation.ended_parked(ended(place, *outcome), parked);
             }
-            End { index, done, claim: one.claim }
+            End { index, done: !one.stays && !lost.contains(&place), claim: one.claim }
         });
-        ended.collect()
+        ends.collect()
     }
 }
 

@@ -7,9 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mapping::tracking_log::person_of;
-use mapping::{
-    Cause, Item, ItemKind, Method, Origin, Outcome, Parked, Plan, Planned, Reason, Work,
-};
+use mapping::{Cause, Item, ItemKind, Method, Origin, Outcome, Parked, Plan, Reason, Work};
 use platform::application::{Section, SegmentAccount};
 use platform::clock::{after, between};
 use platform::gate::{Account, Undelivered};
@@ -17,7 +15,7 @@ use platform::ledger::Claim;
 use platform::message::{Message, Reject};
 use platform::secrets::SecretError;
 use platform::{Application, Invocation};
-use pushwoosh::delivery::PlanOutcome;
+use pushwoosh::delivery::{PlanOutcome, Refused};
 use pushwoosh::order::Waited;
 use segment::delivery::TrackOutcome;
 use serde_json::value::RawValue;
@@ -33,41 +31,46 @@ const GONE_AFTER: Duration = Duration::from_hours(1);
 /// A claim outlasts the end of its invocation by this.
 const CLAIM_SLACK: Duration = Duration::from_secs(10);
 
-/// An outcome, and how many items ended in it.
-type Ended = (Outcome, u64);
-
 /// How a message ended.
 #[derive(Debug, Default)]
 pub(crate) struct Tried {
     /// What of it goes on a queue. Only then is the message done.
-    pub(crate) messages: Vec<Message>,
-    /// How its items ended.
-    pub(crate) outcomes: Vec<Ended>,
+    pub(crate) kept: Vec<Kept>,
+    /// What of it ended otherwise, and how.
+    pub(crate) ended: Vec<(Outcome, Parked)>,
     /// It is another invocation's: it stays on the queue.
     pub(crate) stays: bool,
     /// The item that was claimed, and whether it has ended: then it must not be worked on again.
     pub(crate) claim: Option<(String, bool)>,
 }
 
+/// Something for a queue.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) message: Message,
+    /// How its items ended; none where another message of the same item says it.
+    pub(crate) outcome: Option<Outcome>,
+}
+
 impl Tried {
-    fn ended(outcome: impl Into<Outcome>, number: u64) -> Self {
-        Self { outcomes: vec![(outcome.into(), number)], ..Self::default() }
+    fn ended(outcome: impl Into<Outcome>, parked: Parked) -> Self {
+        Self { ended: vec![(outcome.into(), parked)], ..Self::default() }
+    }
+
+    fn kept(outcome: impl Into<Outcome>, message: Message) -> Self {
+        let outcome = Some(outcome.into());
+        Self { kept: vec![Kept { message, outcome }], ..Self::default() }
     }
 }
 
 /// A message that cannot be read is rejected with its bytes.
 pub(crate) fn reject_unreadable(message: &Received<'_>, invocation: &Invocation) -> Tried {
     let reason = Reason::NotJson;
-    tracing::error!(
-        reason = reason.code(),
-        origin = message.id,
-        "a message of the retry queue cannot be read"
-    );
     let (kind, origin, bytes) =
         (ItemKind::Parked, Origin::Message(message.id), message.body.as_bytes());
     let item = Item { kind, application: None, origin, bytes };
     let reject = Reject::new(item, reason, reason.remedy(), invocation.received);
-    Tried { messages: vec![Message::Reject(reject)], ..Tried::ended(reason, 1) }
+    Tried::kept(reason, Message::Reject(reject))
 }
 
 impl Retry {
@@ -79,6 +82,10 @@ impl Retry {
         invocation: &Invocation,
     ) -> Tried {
         let now = invocation.received;
+        if parked.id.is_empty() {
+            // From an older version: from now on it is known by this message.
+            message.id.clone_into(&mut parked.id);
+        }
         if parked.dead_since.take().is_some() {
             // An operator moved it out of the dead-letter queue: it has as long as a new item.
             parked.redriven = Some(message.sent.unwrap_or(now));
@@ -114,47 +121,43 @@ impl Retry {
             Err(SecretError::Unknown) => {
                 let since = *parked.unknown_since.get_or_insert(now);
                 if matches!(parked.work, Work::Segment(_)) && between(since, now) >= GONE_AFTER {
-                    let number = number_of(&parked.work);
-                    return Tried::ended(Reason::NotConfigured, number);
+                    return Tried::ended(Reason::NotConfigured, parked);
                 }
                 return self.again(parked, Cause::SettingsUnavailable.into(), invocation);
             }
-            Err(error) => {
-                tracing::error!(app.code = code, error = %error, "an item waits for its application's settings");
+            // What is wrong with them is logged where they are read.
+            Err(SecretError::Malformed(_) | SecretError::Unavailable(_)) => {
                 return self.again(parked, Cause::SettingsUnavailable.into(), invocation);
             }
         };
         parked.unknown_since = None;
         let rules = application.rules(&self.settings.track_properties, now);
-        let Planned { work, refusals } = parked.clone().plan(&rules);
-        match work {
-            Work::Pushwoosh(plan) => self.send_plan(message, parked, plan, invocation).await,
-            Work::Segment(calls) => {
-                let skipped = refusals.iter().map(|refusal| (refusal.reason.into(), 1)).collect();
-                self.send_tracks(message, parked, (&application, calls, skipped), invocation).await
+        let (parked, others) = parked.exported(&rules);
+        let mut tried = match &parked.work {
+            Work::Pushwoosh(plan) => {
+                let plan = plan.clone();
+                self.send_plan(parked, plan, invocation).await
             }
-        }
+            Work::Segment(_) => self.send_tracks(parked, &application, invocation).await,
+        };
+        tried.ended.push((Reason::EventNotExported.into(), others));
+        tried
     }
 
-    async fn send_plan(
-        &self,
-        message: &Received<'_>,
-        parked: Parked,
-        plan: Plan,
-        invocation: &Invocation,
-    ) -> Tried {
+    async fn send_plan(&self, parked: Parked, plan: Plan, invocation: &Invocation) -> Tried {
         // Only an event's repetition is visible.
         let mut claim = None;
         if plan.calls().any(|call| call.method == Method::PostEvent) {
-            let item = if parked.id.is_empty() { message.id } else { &parked.id }.to_owned();
+            let item = parked.id.clone();
             let end = invocation.deadlines.end;
             let until = end.since(self.clock.now()) + CLAIM_SLACK;
             let until = after(self.clock.wall(), until);
             match self.ledger.claim(&item, until, end).await {
                 Ok(Claim::Taken) => claim = Some((item, true)),
-                Ok(Claim::Done) => return Tried::ended(Reason::Duplicate, 1),
+                Ok(Claim::Done) => return Tried::ended(Reason::Duplicate, parked),
                 Ok(Claim::Busy) => {
-                    return Tried { stays: true, ..Tried::ended(Outcome::Parked(parked.cause), 1) };
+                    let waits = Tried::ended(Outcome::Parked(parked.cause), parked);
+                    return Tried { stays: true, ..waits };
                 }
                 Err(_) => return self.again(parked, Cause::LedgerUnavailable.into(), invocation),
             }
@@ -165,7 +168,7 @@ impl Retry {
         let outcome = match waited {
             Ok(Waited::Tried(outcome)) => outcome,
             Ok(Waited::Dropped(reason)) => {
-                return Tried { claim, ..Tried::ended(reason, 1) };
+                return Tried { claim, ..Tried::ended(reason, settled(parked)) };
             }
             Err(_) => {
                 let why = Cause::SettingsUnavailable.into();
@@ -174,86 +177,80 @@ impl Retry {
         };
         let PlanOutcome { unsent, refused } = outcome;
         let mut tried = Tried { claim, ..Tried::default() };
-        if let Some(answer) = refused.first() {
-            let (reason, origin) = (Reason::RefusedByPushwoosh, Origin::Message(message.id));
-            tracing::warn!(
-                app.code = code,
-                reason = reason.code(),
-                error = answer,
-                "Pushwoosh refused a call"
-            );
-            let work = Work::Pushwoosh(plan);
-            let reject = Reject::of_work(&code, work, origin, reason, answer, accepted);
-            tried.messages.push(Message::Reject(reject));
-            tried.outcomes.push((reason.into(), 1));
+        if let Some(Refused { message, answer }) = refused.first() {
+            let reason = Reason::RefusedByPushwoosh;
+            let parked = Parked { work: Work::Pushwoosh(plan), ..settled(parked.clone()) };
+            let reject = Reject::of_work(parked, reason, message).answered(answer);
+            // Where the rest of it waits on, that is how it ended.
+            let outcome = unsent.is_none().then(|| reason.into());
+            tried.kept.push(Kept { message: Message::Reject(reject), outcome });
         }
         if let Some(unsent) = unsent {
             // Calls that were delivered must not be repeated: the rest of them goes on.
             let parked = Parked { work: Work::Pushwoosh(unsent.plan), ..parked };
-            let again = self.again(parked, unsent.why, invocation);
+            tried.kept.extend(self.again(parked, unsent.why, invocation).kept);
             tried.claim = released;
-            tried.messages.extend(again.messages);
-            tried.outcomes = again.outcomes;
-        }
-        if tried.outcomes.is_empty() {
-            tried.outcomes.push((Outcome::Delivered, 1));
+        } else if tried.kept.is_empty() {
+            tried.ended.push((Outcome::Delivered, settled(parked)));
         }
         tried
     }
 
     async fn send_tracks(
         &self,
-        message: &Received<'_>,
         parked: Parked,
-        (application, calls, skipped): (&Application, Vec<Box<RawValue>>, Vec<Ended>),
+        application: &Application,
         invocation: &Invocation,
     ) -> Tried {
         let (code, accepted) = (parked.application.clone(), parked.first_seen);
         let Some(account) = SegmentAccount::from_application(application) else {
-            return Tried::ended(Reason::NotConfigured, number_of(&parked.work));
+            return Tried::ended(Reason::NotConfigured, parked);
         };
         let people_of_calls: Vec<Option<String>> =
-            calls.iter().map(|call| person_of(call)).collect();
+            calls_of(&parked).iter().map(|call| person_of(call)).collect();
         let ids: BTreeSet<&str> = people_of_calls.iter().flatten().map(String::as_str).collect();
         let end = invocation.deadlines.end;
         let Ok(people) = self.ledger.deletions(&code, &ids, end).await else {
             return self.again(parked, Cause::LedgerUnavailable.into(), invocation);
         };
-        let mut tried = Tried { outcomes: skipped, ..Tried::default() };
-        let mut left = Vec::with_capacity(calls.len());
-        for (call, id) in calls.into_iter().zip(people_of_calls) {
-            let person = id.as_ref().and_then(|id| people.get(id));
-            if person.is_some_and(|person| person.was_deleted_after(accepted)) {
-                tried.outcomes.push((Reason::UserDeleted.into(), 1));
-            } else {
-                left.push(call);
-            }
-        }
-        let attempts = parked.attempts;
-        let outcomes = self.segment.deliver(&code, &account, &left, attempts, invocation).await;
-        let (reason, origin) = (Reason::RefusedBySegment, Origin::Message(message.id));
-        let (mut unsent, mut why): (Vec<Box<RawValue>>, Option<Undelivered>) = (Vec::new(), None);
-        for (call, outcome) in left.into_iter().zip(outcomes) {
+        let mut person = people_of_calls.iter().map(|id| people.get(id.as_ref()?));
+        let (deleted, left) = parked.divided(|_| {
+            person.next().flatten().is_some_and(|person| person.was_deleted_after(accepted))
+        });
+        let calls = calls_of(&left);
+        let outcomes =
+            self.segment.deliver(&code, &account, calls, left.attempts, invocation).await;
+        let mut outcome = outcomes.iter();
+        let (waiting, settled_now) =
+            left.divided(|_| matches!(outcome.next(), Some(TrackOutcome::Undelivered(_))));
+        let (mut why, mut refusals, mut taken): (Option<Undelivered>, _, _) =
+            (None, Vec::new(), Vec::new());
+        for outcome in outcomes {
             match outcome {
-                TrackOutcome::Delivered => tried.outcomes.push((Outcome::Delivered, 1)),
-                TrackOutcome::Refused { message, .. } => {
-                    let work = Work::Segment(vec![call]);
-                    let reject = Reject::of_work(&code, work, origin, reason, message, accepted);
-                    tried.messages.push(Message::Reject(reject));
-                    tried.outcomes.push((reason.into(), 1));
-                }
                 TrackOutcome::Undelivered(undelivered) => {
-                    unsent.push(call);
-                    let longest = why.and_then(|why| why.after).max(undelivered.after);
-                    why = Some(Undelivered { after: longest, ..why.unwrap_or(undelivered) });
+                    let after = why.as_ref().and_then(|why| why.after).max(undelivered.after);
+                    why = Some(Undelivered { after, ..why.unwrap_or(undelivered) });
+                }
+                TrackOutcome::Delivered => taken.push(true),
+                TrackOutcome::Refused { message, answer, .. } => {
+                    taken.push(false);
+                    refusals.push((message, answer));
                 }
             }
         }
+        let mut taken = taken.into_iter();
+        let (delivered, refused) =
+            settled(settled_now).divided(|_| taken.next().unwrap_or_default());
+        let reason = Reason::RefusedBySegment;
+        let rejects = refused.each().into_iter().zip(refusals).map(|(one, (message, answer))| {
+            let reject = Reject::of_work(one, reason, message).answered(&answer);
+            Kept { message: Message::Reject(reject), outcome: Some(reason.into()) }
+        });
+        let mut tried = Tried { kept: rejects.collect(), ..Tried::default() };
+        tried.ended.push((Reason::UserDeleted.into(), settled(deleted)));
+        tried.ended.push((Outcome::Delivered, delivered));
         if let Some(why) = why {
-            let parked = Parked { work: Work::Segment(unsent), ..parked };
-            let again = self.again(parked, why, invocation);
-            tried.messages.extend(again.messages);
-            tried.outcomes.extend(again.outcomes);
+            tried.kept.extend(self.again(waiting, why, invocation).kept);
         }
         tried
     }
@@ -261,42 +258,36 @@ impl Retry {
     /// An item that waits on: it is sent anew, with its first time and its newest cause. A message that was
     /// only made invisible would count as in flight, of which a queue has few.
     fn again(&self, parked: Parked, why: Undelivered, invocation: &Invocation) -> Tried {
-        let (code, number) = (parked.application.clone(), number_of(&parked.work));
+        let code = parked.application.clone();
         let age = between(parked.first_seen, invocation.received);
-        invocation.tally.waits(&code, number, age);
-        tracing::info!(
-            app.code = code,
-            cause = %why.cause,
-            attempts = parked.attempts,
-            age_s = age.as_secs(),
-            "an item is tried again later"
-        );
-        let delay = delay(&self.settings, parked.attempts, why);
-        let attempts = parked.attempts.saturating_add(1);
-        let parked = Parked { cause: why.cause, attempts, ..parked };
-        let messages = vec![Message::Park(parked, delay)];
-        Tried { messages, ..Tried::ended(Outcome::Parked(why.cause), number) }
+        invocation.tally.waits(&code, parked.number() as u64, age);
+        let delay = delay(&self.settings, parked.attempts, &why);
+        let (cause, attempts) = (why.cause, parked.attempts.saturating_add(1));
+        let mut parked = Parked { cause, attempts, ..parked };
+        if let Some(answer) = why.answer {
+            // Without a new answer, the last one is still the newest.
+            (parked.status, parked.words) = (answer.status, answer.words.clone());
+        }
+        Tried::kept(Outcome::Parked(cause), Message::Park(parked, delay))
     }
 }
 
-/// An item that reached its age limit.
+/// An item that reached its age limit. It keeps its last cause and the upstream's last words.
 fn bury(parked: Parked, invocation: &Invocation) -> Tried {
-    tracing::error!(
-        app.code = parked.application,
-        cause = %parked.cause,
-        attempts = parked.attempts,
-        "an item goes to the dead-letter queue: it could not be delivered in time"
-    );
-    let number = number_of(&parked.work);
     let parked = Parked { dead_since: Some(invocation.received), ..parked };
-    let messages = vec![Message::Bury(parked)];
-    Tried { messages, ..Tried::ended(Outcome::Failed(Cause::Expired), number) }
+    Tried::kept(Outcome::Failed(Cause::Expired), Message::Bury(parked))
 }
 
-/// How many items work stands for.
-pub(crate) fn number_of(work: &Work) -> u64 {
-    match work {
-        Work::Pushwoosh(_) => 1,
-        Work::Segment(calls) => calls.len() as u64,
+/// An item after an attempt that ends it: what was answered before is of no interest any more.
+fn settled(parked: Parked) -> Parked {
+    let attempts = parked.attempts.saturating_add(1);
+    Parked { attempts, status: None, words: String::new(), ..parked }
+}
+
+/// The Track calls of an item.
+fn calls_of(parked: &Parked) -> &[Box<RawValue>] {
+    match &parked.work {
+        Work::Pushwoosh(_) => &[],
+        Work::Segment(calls) => calls,
     }
 }

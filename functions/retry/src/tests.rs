@@ -1,3 +1,5 @@
+mod lines;
+
 use mapping::{Cause, Outcome, Parked, Reason, Work, deletion, event, profile};
 use platform::message;
 use platform::telemetry::Tally;
@@ -215,8 +217,8 @@ async fn at_its_age_limit_an_item_is_moved_to_the_dead_letter_queue_once() {
     assert_eq!(world.requests().len(), 0);
     let [(queue, dead)] = kept(&world).try_into().unwrap();
     assert_eq!((queue.as_str(), dead["dead_since"].is_string()), ("dead", true));
-    let line = "an item goes to the dead-letter queue: it could not be delivered in time";
-    assert_eq!(logs.with_message(line).len(), 1);
+    let [line] = logs.with_message("item").try_into().unwrap();
+    assert_eq!((&line["outcome"], &line["cause"]), (&json!("failed"), &json!("expired")));
     // Where that fails it stays, and comes again.
     world.sqs(Reply::Status(500, json!({})));
     assert!(invoke(&retry, &world, &old).await.0);

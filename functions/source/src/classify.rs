@@ -14,7 +14,7 @@ use mapping::{Item, ItemKind, Origin, Outcome, Reason, Rules};
 use platform::application::{Section, SegmentAccount};
 use platform::message::{Message, Reject};
 use platform::secrets::SecretError;
-use platform::telemetry::{Count, Door};
+use platform::telemetry::{Count, Door, ItemLine};
 use platform::{Application, Invocation};
 use serde_json::value::RawValue;
 
@@ -56,8 +56,13 @@ impl Placed {
         self.value.as_ref().map_err(|_| Reason::NotBase64).and_then(|bytes| Record::read(bytes))
     }
 
-    fn bytes(&self) -> &[u8] {
-        self.value.as_ref().unwrap_or_else(|bytes| bytes)
+    fn item(&self) -> Item<'_> {
+        Item {
+            kind: ItemKind::Record,
+            application: None,
+            origin: Origin::Record(&self.place.partition, self.place.offset),
+            bytes: self.value.as_ref().unwrap_or_else(|bytes| bytes),
+        }
     }
 }
 
@@ -103,17 +108,18 @@ pub(crate) async fn classify(
 }
 
 /// A record that can never be sent as it is.
-fn reject(place: ItemIdentifier, reason: Reason, bytes: &[u8], invocation: &Invocation) -> Kept {
-    tracing::warn!(
-        reason = reason.code(),
-        kafka.partition = place.partition,
-        kafka.offset = place.offset,
-        "a record cannot be used"
-    );
-    let origin = Origin::Record(&place.partition, place.offset);
-    let item = Item { kind: ItemKind::Record, application: None, origin, bytes };
+fn reject(record: &Placed, reason: Reason, invocation: &Invocation) -> Kept {
+    let item = record.item();
+    let application = item.application_code();
+    let item = Item { application: application.as_deref(), ..item };
     let reject = Reject::new(item, reason, reason.remedy(), invocation.received);
-    Kept { message: Message::Reject(reject), outcome: reason.into(), places: vec![place] }
+    let places = vec![record.place.clone()];
+    Kept { message: Message::Reject(reject), outcome: reason.into(), places }
+}
+
+/// Whether records with this reason are most often other people's: the topic has any number of them.
+fn is_passed_over(reason: Reason) -> bool {
+    matches!(reason, Reason::Tombstone | Reason::NoApplication | Reason::NotConfigured)
 }
 
 impl Classifier<'_> {
@@ -127,7 +133,10 @@ impl Classifier<'_> {
                     RecordValue::Bytes(bytes) => Ok(bytes),
                     RecordValue::NotBase64(bytes) => Err(bytes),
                     RecordValue::Tombstone => {
-                        self.invocation.tally.item(Reason::Tombstone.into());
+                        let none = Placed { place, value: Ok(Vec::new()) };
+                        let none = none.item();
+                        let outcome = Reason::Tombstone.into();
+                        self.invocation.passed_over(outcome, || ItemLine::item(&none));
                         continue;
                     }
                 };
@@ -176,12 +185,13 @@ impl Classifier<'_> {
 
     /// Counts a record that is not sent, or keeps it where that needs somebody's attention.
     fn refuse(&mut self, record: &Placed, reason: Reason) {
-        let outcome = Outcome::from(reason);
+        let (outcome, item) = (Outcome::from(reason), record.item());
         if matches!(outcome, Outcome::Rejected(_)) {
-            let place = record.place.clone();
-            self.rejects.push(reject(place, reason, record.bytes(), self.invocation));
+            self.rejects.push(reject(record, reason, self.invocation));
+        } else if is_passed_over(reason) {
+            self.invocation.passed_over(outcome, || ItemLine::item(&item));
         } else {
-            self.invocation.tally.item(outcome);
+            self.invocation.ended(outcome, || ItemLine::item(&item));
         }
     }
 }

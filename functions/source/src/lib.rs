@@ -110,6 +110,8 @@ impl Function for Source {
 
 #[cfg(test)]
 mod tests {
+    mod lines;
+
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
     use platform::telemetry::Tally;

@@ -4,13 +4,15 @@
 //! Invariants: the applications of an event are served at the same time, so that a slow one delays no
 //! other; a record counts as parked or rejected only once SQS has it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use futures::future::join_all;
-use mapping::{Cause, Origin, Outcome, Parked, Reason, Work};
+use mapping::{About, Cause, ItemKind, Origin, Outcome, Parked, Reason, Work};
 use platform::Invocation;
 use platform::gate::Undelivered;
 use platform::message::{MAX_BYTES, Message, Reject};
+use platform::telemetry::ItemLine;
 use segment::delivery::TrackOutcome;
 use serde_json::value::RawValue;
 
@@ -41,15 +43,9 @@ pub(crate) async fn process(
         .unzip();
     let kept = source.queues.keep(&messages, invocation.deadlines.end).await;
     let mut failed = Vec::new();
-    for ((outcome, places), result) in ends.into_iter().zip(kept) {
-        let outcome = match result {
-            Ok(()) => outcome,
-            Err(error) => {
-                tracing::error!(error = %error, records = places.len(), "records could be neither delivered nor kept");
-                Outcome::Failed(error.into())
-            }
-        };
-        invocation.tally.items(outcome, places.len() as u64);
+    for (((outcome, places), message), result) in ends.into_iter().zip(&messages).zip(kept) {
+        let outcome = result.map_or_else(|error| Outcome::Failed(error.into()), |()| outcome);
+        invocation.ended_message(outcome, message);
         if outcome.is_failed() {
             failed.extend(places);
         }
@@ -69,23 +65,26 @@ async fn send(source: &Source, code: String, group: Group, invocation: &Invocati
     let (mut kept, mut bundle) = (Vec::new(), Bundle::default());
     for ((place, call), outcome) in places.into_iter().zip(calls).zip(outcomes) {
         match outcome {
-            TrackOutcome::Delivered => invocation.tally.item(Outcome::Delivered),
-            TrackOutcome::Refused { message, too_large } => {
+            TrackOutcome::Delivered => {
+                invocation.ended(Outcome::Delivered, || ItemLine {
+                    kind: Some(ItemKind::Record),
+                    application: Some(Cow::Borrowed(&code)),
+                    origin: origin(&place),
+                    about: About::track(&call),
+                    ..ItemLine::default()
+                });
+            }
+            TrackOutcome::Refused { message, answer, too_large } => {
                 let reason = if too_large { Reason::TooLarge } else { Reason::RefusedBySegment };
-                tracing::warn!(
-                    app.code = code,
-                    reason = reason.code(),
-                    error = message,
-                    "Segment does not take a call"
-                );
                 let (work, now) = (Work::Segment(vec![call]), invocation.received);
-                let origin = Origin::Record(&place.partition, place.offset);
-                let reject = Reject::of_work(&code, work, origin, reason, message, now);
+                let parked = Parked::new(&code, work, Cause::Refused, now);
+                let parked = Parked { origins: vec![origin(&place)], ..parked };
+                let reject = Reject::of_work(parked, reason, message).answered(&answer);
                 let (message, outcome) = (Message::Reject(reject), reason.into());
                 kept.push(Kept { message, outcome, places: vec![place] });
             }
             TrackOutcome::Undelivered(why) => {
-                if !bundle.has_room_for(&call) {
+                if !bundle.has_room_for(&place, &call) {
                     kept.extend(std::mem::take(&mut bundle).kept(&code, source, invocation));
                 }
                 bundle.add(place, call, why);
@@ -94,6 +93,17 @@ async fn send(source: &Source, code: String, group: Group, invocation: &Invocati
     }
     kept.extend(bundle.kept(&code, source, invocation));
     kept
+}
+
+/// Where a record came from, for people.
+fn origin(place: &ItemIdentifier) -> String {
+    Origin::Record(&place.partition, place.offset).to_string()
+}
+
+/// What a call and its origin take in a message, with quotes and commas.
+fn size(place: &ItemIdentifier, call: &RawValue) -> usize {
+    // Partition, dash, and as many digits as an offset may have.
+    call.get().len() + place.partition.len() + 25
 }
 
 /// Calls that are parked together, with the first cause and the longest time that Segment named.
@@ -107,25 +117,28 @@ struct Bundle {
 
 impl Bundle {
     /// Whether the message stays within the limit with another call and its comma.
-    fn has_room_for(&self, call: &RawValue) -> bool {
-        self.calls.is_empty() || self.bytes + call.get().len() < PARKED_BYTES
+    fn has_room_for(&self, place: &ItemIdentifier, call: &RawValue) -> bool {
+        self.calls.is_empty() || self.bytes + size(place, call) <= PARKED_BYTES
     }
 
     fn add(&mut self, place: ItemIdentifier, call: Box<RawValue>, why: Undelivered) {
+        let after = why.after;
         let first = self.why.get_or_insert(why);
-        first.after = first.after.max(why.after);
-        self.bytes += call.get().len() + 1;
+        first.after = first.after.max(after);
+        self.bytes += size(&place, &call);
         self.calls.push(call);
         self.places.push(place);
     }
 
     fn kept(self, code: &str, source: &Source, invocation: &Invocation) -> Option<Kept> {
-        let Undelivered { cause, after } = self.why?;
-        let delay: Duration = after.unwrap_or_default().max(source.settings.retry_first_delay);
-        let parked = Parked::new(code, Work::Segment(self.calls), cause, invocation.received);
+        let why = self.why?;
+        let delay: Duration = why.after.unwrap_or_default().max(source.settings.retry_first_delay);
+        let parked = Parked::new(code, Work::Segment(self.calls), why.cause, invocation.received);
+        let origins = self.places.iter().map(origin).collect();
+        let (status, words) = (why.status(), why.words().to_owned());
         Some(Kept {
-            message: Message::Park(parked, delay),
-            outcome: Outcome::Parked(cause),
+            message: Message::Park(Parked { origins, status, words, ..parked }, delay),
+            outcome: Outcome::Parked(why.cause),
             places: self.places,
         })
     }
@@ -140,23 +153,29 @@ mod tests {
         RawValue::from_string(format!("\"{}\"", "x".repeat(bytes - 2))).unwrap()
     }
 
+    fn place() -> ItemIdentifier {
+        ItemIdentifier { partition: "t-0".into(), offset: i64::MAX }
+    }
+
     fn bundle(sizes: &[usize]) -> Bundle {
         let mut bundle = Bundle::default();
         for size in sizes {
-            let place = ItemIdentifier { partition: "t-0".into(), offset: 0 };
-            bundle.add(place, call(*size), Cause::Timeout.into());
+            bundle.add(place(), call(*size), Cause::Timeout.into());
         }
         bundle
     }
 
     #[test]
-    fn a_bundle_is_full_at_the_limit_with_a_comma_for_each_call() {
-        // Two calls and their commas, and a third with its own.
+    fn a_bundle_is_full_at_the_limit_with_the_origin_of_each_call() {
+        let has_room = |sizes: &[usize], next| bundle(sizes).has_room_for(&place(), &call(next));
+        // In a message: the call and its comma, the origin with its quotes and its comma.
+        let around = 1 + origin(&place()).len() + 3;
+        assert!(size(&place(), &call(10)) >= 10 + around);
         let (one, two) = (10_000, 20_000);
-        let left = PARKED_BYTES - (one + two + 3);
-        assert!(bundle(&[one, two]).has_room_for(&call(left)));
-        assert!(!bundle(&[one, two]).has_room_for(&call(left + 1)));
-        assert!(bundle(&[]).has_room_for(&call(2 * PARKED_BYTES)), "a call is never left out");
+        let left = PARKED_BYTES - (one + two) - 3 * (size(&place(), &call(10)) - 10);
+        assert!(has_room(&[one, two], left));
+        assert!(!has_room(&[one, two], left + 1));
+        assert!(has_room(&[], 2 * PARKED_BYTES), "a call is never left out");
     }
 
     #[test]
@@ -164,9 +183,10 @@ mod tests {
         let mut bundle = bundle(&[2]);
         let minute = Some(Duration::from_mins(1));
         for after in [minute, Some(Duration::from_secs(1)), None] {
-            let place = ItemIdentifier { partition: "t-0".into(), offset: 1 };
-            bundle.add(place, call(2), Undelivered { cause: Cause::Http(429), after });
+            let why = Undelivered { cause: Cause::Http(429), after, answer: None };
+            bundle.add(place(), call(2), why);
         }
-        assert_eq!(bundle.why, Some(Undelivered { cause: Cause::Timeout, after: minute }));
+        let expected = Undelivered { cause: Cause::Timeout, after: minute, answer: None };
+        assert_eq!(bundle.why, Some(expected));
     }
 }

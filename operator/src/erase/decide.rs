@@ -54,19 +54,19 @@ impl Erased<'_> {
         if parked.application != self.application {
             return Part::Decided(Decision::Keep);
         }
+        let number = parked.number();
         match &parked.work {
             Work::Pushwoosh(plan) if !self.owns(plan) => Part::Decided(Decision::Keep),
             Work::Pushwoosh(plan) if plan.deletes().is_some() => {
                 Part::Decided(Decision::KeepDeletion)
             }
             Work::Pushwoosh(_) => Part::Decided(Decision::Remove),
-            Work::Segment(calls) => {
-                let others = calls.iter().filter(|call| !self.is(person_of(call).as_deref()));
-                let others: Vec<_> = others.cloned().collect();
-                match others.len() {
+            Work::Segment(_) => {
+                let (others, _) = parked.divided(|call| !self.is(person_of(call).as_deref()));
+                match others.number() {
                     0 => Part::Decided(Decision::Remove),
-                    left if left == calls.len() => Part::Decided(Decision::Keep),
-                    _ => Part::Left(Parked { work: Work::Segment(others), ..parked }),
+                    left if left == number => Part::Decided(Decision::Keep),
+                    _ => Part::Left(others),
                 }
             }
         }

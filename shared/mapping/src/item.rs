@@ -2,6 +2,7 @@
 //! has one plan, whoever asks for it: the endpoints, the source, the retries, a redrive, an
 //! explanation.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,8 @@ pub enum Origin<'a> {
     Record(&'a str, i64),
     /// A message of the retry queue, by its id.
     Message(&'a str),
+    /// As it was written down when the item came in.
+    First(&'a str),
 }
 
 impl fmt::Display for Origin<'_> {
@@ -66,7 +69,7 @@ impl fmt::Display for Origin<'_> {
         match self {
             Self::Request(id, index) => write!(f, "{id} {index}"),
             Self::Record(partition, offset) => write!(f, "{partition}-{offset}"),
-            Self::Message(id) => f.write_str(id),
+            Self::Message(id) | Self::First(id) => f.write_str(id),
         }
     }
 }
@@ -84,7 +87,16 @@ pub struct Item<'a> {
     pub bytes: &'a [u8],
 }
 
-impl Item<'_> {
+impl<'a> Item<'a> {
+    /// Application code, also where it is known only by reading the bytes.
+    pub fn application_code(&self) -> Option<Cow<'a, str>> {
+        if let (None, ItemKind::Record) = (self.application, self.kind) {
+            let record = Record::read(self.bytes).ok()?;
+            return record.application().ok().map(|code| Cow::Owned(code.to_owned()));
+        }
+        self.application.map(Cow::Borrowed)
+    }
+
     /// What is to be sent for the item under these rules, or why it is not delivered.
     pub fn plan(&self, rules: &Rules<'_>) -> Result<Planned, Refusal> {
         let Rules { application, now, .. } = *rules;

@@ -15,10 +15,12 @@
 //! * [`value`]: JSON values in the forms that Pushwoosh keeps.
 //! * [`outcome`], [`reason`], [`cause`]: how an item ended, why it was not delivered, and why it is
 //!   not delivered yet. One enum each for the whole system.
+//! * [`about`]: what an item is known by.
 //! * [`explain`]: where everything in a call comes from, and what went nowhere.
 //! * [`json`]: JSON text that others wrote.
 //! * `integrations`: whether a raw event is for Pushwoosh; `field`: tolerant reading of single fields.
 
+pub mod about;
 pub mod call;
 pub mod cause;
 pub mod deletion;
@@ -39,6 +41,7 @@ pub mod tracking_log;
 pub mod value;
 pub mod work;
 
+pub use about::About;
 pub use call::{Call, Method, Plan};
 pub use cause::Cause;
 pub use device_platform::Platform;

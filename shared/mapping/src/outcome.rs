@@ -54,6 +54,14 @@ impl Outcome {
         }
     }
 
+    /// Why it is not delivered yet, or was given up, where there is a cause.
+    pub fn cause(self) -> Option<Cause> {
+        match self {
+            Self::Parked(cause) | Self::Failed(cause) => Some(cause),
+            Self::Delivered | Self::Disregarded(_) | Self::Rejected(_) => None,
+        }
+    }
+
     /// Whether the caller must resend the item.
     pub fn is_failed(self) -> bool {
         matches!(self, Self::Failed(_))

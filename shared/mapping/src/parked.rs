@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::about::About;
 use crate::cause::Cause;
+use crate::item::ItemKind;
 use crate::reason::{Reason, Refusal};
 use crate::rules::Rules;
 use crate::tracking_log::MessageEvent;
@@ -38,6 +40,21 @@ pub struct Parked {
     /// Since when its application has no settings any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_since: Option<Timestamp>,
+    /// What it was when it came in; absent in messages of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ItemKind>,
+    /// Where it came from: of Track calls one for each, in their order. Where there is none, `id` says it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
+    /// Segment's `messageId` of a raw event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// HTTP status of the upstream's newest answer, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The upstream's newest words; without an answer, what happened instead.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub words: String,
 }
 
 impl Parked {
@@ -53,6 +70,11 @@ impl Parked {
             dead_since: None,
             redriven: None,
             unknown_since: None,
+            kind: None,
+            origins: Vec::new(),
+            message_id: None,
+            status: None,
+            words: String::new(),
         }
     }
 
@@ -60,6 +82,82 @@ impl Parked {
     #[must_use]
     pub fn known_as(self, id: impl Into<String>) -> Self {
         Self { id: id.into(), ..self }
+    }
+
+    /// The same, of an item of this kind.
+    #[must_use]
+    pub fn of_kind(self, kind: ItemKind) -> Self {
+        Self { kind: Some(kind), ..self }
+    }
+
+    /// How many items it stands for.
+    pub fn number(&self) -> usize {
+        match &self.work {
+            Work::Pushwoosh(_) => 1,
+            Work::Segment(calls) => calls.len(),
+        }
+    }
+
+    /// What its items were when they came in.
+    pub fn item_kind(&self) -> ItemKind {
+        match &self.work {
+            Work::Pushwoosh(_) => self.kind.unwrap_or(ItemKind::Parked),
+            Work::Segment(_) => ItemKind::Record,
+        }
+    }
+
+    /// Where the item at this place came from; empty where an older message does not say it.
+    pub fn origin(&self, index: usize) -> &str {
+        self.origins.get(index).map_or(&self.id, String::as_str)
+    }
+
+    /// What the item at this place is known by.
+    pub fn about(&self, index: usize) -> About {
+        match &self.work {
+            Work::Pushwoosh(plan) => {
+                About { message_id: self.message_id.clone(), ..About::plan(plan) }
+            }
+            Work::Segment(calls) => {
+                calls.get(index).map(|call| About::track(call)).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The Track calls of which this is true, and the others, each with its origin. Other work is not
+    /// divided.
+    #[must_use]
+    pub fn divided(mut self, mut is_left: impl FnMut(&RawValue) -> bool) -> (Self, Self) {
+        let work = std::mem::replace(&mut self.work, Work::Segment(Vec::new()));
+        let Work::Segment(calls) = work else {
+            let none = self.clone();
+            return (Self { work, ..self }, none);
+        };
+        let origins = std::mem::take(&mut self.origins);
+        let has_origins = origins.len() == calls.len();
+        let (mut left, mut right) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+        let mut origins = origins.into_iter();
+        for call in calls {
+            let part = if is_left(&call) { &mut left } else { &mut right };
+            part.0.push(call);
+            part.1.extend(origins.next().filter(|_| has_origins));
+        }
+        let with = |(calls, origins)| Self { work: Work::Segment(calls), origins, ..self.clone() };
+        (with(left), with(right))
+    }
+
+    /// Every Track call by itself, with its origin. Other work is whole.
+    pub fn each(mut self) -> Vec<Self> {
+        let work = std::mem::replace(&mut self.work, Work::Segment(Vec::new()));
+        let Work::Segment(calls) = work else {
+            return vec![Self { work, ..self }];
+        };
+        let origins = std::mem::take(&mut self.origins);
+        let parts = calls.into_iter().enumerate().map(|(index, call)| Self {
+            work: Work::Segment(vec![call]),
+            origins: origins.get(index).cloned().into_iter().collect(),
+            ..self.clone()
+        });
+        parts.collect()
     }
 
     /// When its time to live began.
@@ -75,15 +173,16 @@ impl Parked {
     /// The work as the application's settings want it today. Track calls of events that it does not
     /// export are left out: they may have been parked while its settings could not be read.
     pub fn plan(self, rules: &Rules<'_>) -> Planned {
-        match (self.work, rules.exported) {
-            (Work::Segment(calls), Some(exported)) => {
-                let (wanted, others): (Vec<_>, Vec<_>) =
-                    calls.into_iter().partition(|call| is_exported(call, exported));
-                let refusals = others.iter().map(|_| Reason::EventNotExported.into()).collect();
-                Planned { work: Work::Segment(wanted), refusals }
-            }
-            (work, _) => Planned { work, refusals: Vec::new() },
-        }
+        let (wanted, others) = self.exported(rules);
+        let refusals = (0..others.number()).map(|_| Reason::EventNotExported.into());
+        Planned { refusals: refusals.collect(), work: wanted.work }
+    }
+
+    /// What of it the application still exports, and the Track calls that it does not.
+    #[must_use]
+    pub fn exported(self, rules: &Rules<'_>) -> (Self, Self) {
+        let exported = rules.exported;
+        self.divided(|call| exported.is_none_or(|exported| is_exported(call, exported)))
     }
 }
 
@@ -121,6 +220,16 @@ mod tests {
         let exported = [MessageEvent::PushSent];
         let kept = vec![calls[0].to_owned(), calls[2].to_owned()];
         assert_eq!(planned(&calls, Some(&exported)), (kept, 1));
+    }
+
+    #[test]
+    fn every_track_call_keeps_its_origin() {
+        let mut parked = parked(&["1", "2", "3"]).known_as("message");
+        assert_eq!((parked.number(), parked.origin(2)), (3, "message"));
+        parked.origins = ["t-0-1", "t-0-2", "t-0-3"].map(str::to_owned).into();
+        let (one, others) = parked.divided(|call| call.get() == "2");
+        assert_eq!((one.number(), one.origin(0)), (1, "t-0-2"));
+        assert_eq!((others.number(), others.origin(1)), (2, "t-0-3"));
     }
 
     #[test]

@@ -119,8 +119,10 @@ impl<F: Function> Environment<F> {
         let clock = &self.platform.clock;
         let deadlines =
             self.function.deadlines(clock.now(), time_left(context.deadline, clock.wall()));
-        let invocation = Invocation::begin(context.request_id, clock, deadlines);
+        let invocation = Invocation::begin(context.request_id, clock, deadlines)
+            .logging(self.platform.settings.log_items);
         let result = self.function.handle(payload, &invocation).await;
+        invocation.finish();
         let tally = &invocation.tally;
         tally.time(Count::DurationMs, clock.elapsed(invocation.started));
         tally.add(Count::SecretsStale, self.platform.secrets.take_stale());

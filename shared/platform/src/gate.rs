@@ -18,7 +18,7 @@ use crate::clock::{Clock, Elapsed, Instant};
 use crate::invocation::Deadlines;
 use crate::secrets::{CALLERS_LOOKUP, Secrets};
 use crate::telemetry::{Count, Tally};
-use crate::upstream::{CallError, Verdict};
+use crate::upstream::{Answer, CallError, Verdict};
 
 /// Where and with which key an application's calls go.
 pub trait Account: Clone + Send + Sync {
@@ -74,17 +74,31 @@ pub struct Patience {
 }
 
 /// Why something has to be sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
     /// Why.
     pub cause: Cause,
     /// Not before this has passed, where the upstream said so.
     pub after: Option<Duration>,
+    /// What came back, where a call was made and something did.
+    pub answer: Option<Arc<Answer>>,
+}
+
+impl Undelivered {
+    /// HTTP status of what came back.
+    pub fn status(&self) -> Option<u16> {
+        self.answer.as_ref()?.status
+    }
+
+    /// What came back, in words.
+    pub fn words(&self) -> &str {
+        self.answer.as_ref().map_or("", |answer| answer.words.as_str())
+    }
 }
 
 impl From<Cause> for Undelivered {
     fn from(cause: Cause) -> Self {
-        Self { cause, after: None }
+        Self { cause, after: None, answer: None }
     }
 }
 
@@ -173,6 +187,7 @@ impl Gate {
         let result = self.clock.timeout_at(until, upstream.send(account, request)).await;
         tally.time(Count::UpstreamMs, self.clock.elapsed(started));
         result
+            .map(|result| result.map_err(|error| error.without_key(account.key().expose_secret())))
     }
 
     /// The account with a newer key than the one that was refused, if there is one.
@@ -185,6 +200,10 @@ impl Gate {
 
     fn judge<T>(&self, code: &str, error: CallError, tally: &Tally) -> CallOutcome<T> {
         let (now, cause) = (self.clock.wall(), error.cause());
+        let undelivered = |after| {
+            let answer = Some(Arc::new(error.answer()));
+            CallOutcome::Undelivered(Undelivered { cause, after, answer })
+        };
         match error.verdict() {
             Verdict::Permanent => {
                 self.circuits.succeeded(code);
@@ -195,13 +214,13 @@ impl Gate {
                     tally.refused(Count::UpstreamThrottled, code);
                 }
                 self.circuits.failed(code, after, now);
-                CallOutcome::Undelivered(Undelivered { cause, after })
+                undelivered(after)
             }
             // A key can be corrected: what it was refused for is kept until then.
             Verdict::Unauthorized => {
                 tally.refused(Count::UpstreamUnauthorized, code);
                 self.circuits.failed(code, None, now);
-                CallOutcome::Undelivered(cause.into())
+                undelivered(None)
             }
         }
     }
@@ -243,6 +262,7 @@ mod tests {
                 status: StatusCode::from_u16(status).unwrap(),
                 code: None,
                 verdict,
+                words: "in its own words".to_owned(),
             };
             if account.key().expose_secret() != self.key {
                 return Err(refused(401, Verdict::Unauthorized));
@@ -365,7 +385,9 @@ mod tests {
     async fn a_named_time_is_handed_on_and_kept() {
         let scenery = Scenery::new(&[Scene::Status(429, Some(7 * SECOND))], PATIENT).await;
         let outcome = scenery.call(SECOND).await;
-        let why = Undelivered { cause: Cause::Http(429), after: Some(7 * SECOND) };
+        let words = "in its own words".to_owned();
+        let answer = Some(Arc::new(Answer { status: Some(429), words }));
+        let why = Undelivered { cause: Cause::Http(429), after: Some(7 * SECOND), answer };
         assert!(matches!(outcome, CallOutcome::Undelivered(found) if found == why));
         assert_eq!(scenery.cause().await, Cause::CircuitOpen);
         assert_eq!(scenery.tally.refusals().len(), 1);

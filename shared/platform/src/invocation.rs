@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mapping::{Outcome, Parked};
 
 use crate::clock::{Clock, Instant};
-use crate::telemetry::Tally;
+use crate::message::Message;
+use crate::settings::LogItems;
+use crate::telemetry::{ItemLine, Lines, Tally};
 
 /// Until when an invocation may do what.
 ///
@@ -34,6 +37,7 @@ pub struct Invocation {
     pub deadlines: Deadlines,
     /// What became of its items.
     pub tally: Tally,
+    lines: Lines,
 }
 
 impl Invocation {
@@ -45,7 +49,54 @@ impl Invocation {
             started: clock.now(),
             deadlines,
             tally: Tally::default(),
+            lines: Lines::default(),
         }
+    }
+
+    /// The same, with log lines for these items.
+    #[must_use]
+    pub fn logging(self, items: LogItems) -> Self {
+        Self { lines: Lines::new(items), ..self }
+    }
+
+    /// An item ended. It is counted, and has a line in the log if it was not delivered.
+    pub fn ended<'l>(&self, outcome: Outcome, line: impl FnOnce() -> ItemLine<'l>) {
+        self.tally.item(outcome);
+        self.lines.write(outcome, line);
+    }
+
+    /// An item was delivered, but for a part of it, of which the line says why.
+    pub fn delivered_in_part<'l>(&self, line: impl FnOnce() -> ItemLine<'l>) {
+        self.tally.item(Outcome::Delivered);
+        self.lines.write_any(Outcome::Delivered, line);
+    }
+
+    /// An item ended that was never meant to be delivered, such as a record of somebody else's: it is
+    /// counted.
+    pub fn passed_over<'l>(&self, outcome: Outcome, line: impl FnOnce() -> ItemLine<'l>) {
+        self.tally.item(outcome);
+        self.lines.pass_over(outcome, line);
+    }
+
+    /// The items of parked work ended.
+    pub fn ended_parked(&self, outcome: Outcome, parked: &Parked) {
+        self.tally.items(outcome, parked.number() as u64);
+        for index in 0..parked.number() {
+            self.lines.write(outcome, || ItemLine::parked(parked, index));
+        }
+    }
+
+    /// The items of a message ended, with the message on its queue or not.
+    pub fn ended_message(&self, outcome: Outcome, message: &Message) {
+        match message {
+            Message::Park(parked, _) | Message::Bury(parked) => self.ended_parked(outcome, parked),
+            Message::Reject(reject) => self.ended(outcome, || ItemLine::reject(reject)),
+        }
+    }
+
+    /// Writes how many items have no line of their own, after the last of them.
+    pub fn finish(&self) {
+        self.lines.finish();
     }
 }
 

@@ -14,11 +14,12 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
-use mapping::{Cause, Item, ItemKind, Origin, Parked, Reason, Work};
+use mapping::{Cause, Item, ItemKind, Origin, Parked, Reason};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::cut::{Cut, encode_reject};
+use crate::upstream::Answer;
 
 /// Largest message that every queue takes; queues made since August 2025 may take 1 MiB.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
@@ -52,6 +53,15 @@ pub struct Reject {
     pub reason: String,
     /// What a person needs to correct it.
     pub message: String,
+    /// HTTP status of the upstream's answer, where it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The upstream's own words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub words: String,
+    /// How often it was tried.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts: u32,
     /// When it was rejected.
     pub at: Timestamp,
     /// The bytes as they came, where they are text.
@@ -74,6 +84,9 @@ impl Reject {
             origin: item.origin.to_string(),
             reason: reason.code().to_owned(),
             message: message.into(),
+            status: None,
+            words: String::new(),
+            attempts: 0,
             at: now,
             raw: None,
             raw_base64: None,
@@ -82,20 +95,27 @@ impl Reject {
         reject.with_raw(item.bytes)
     }
 
-    /// Work that the upstream refused. Sent again it is the same work.
-    pub fn of_work(
-        application: &str,
-        work: Work,
-        origin: Origin<'_>,
-        reason: Reason,
-        message: impl Into<String>,
-        now: Timestamp,
-    ) -> Self {
-        let parked = Parked::new(application, work, Cause::Refused, now);
+    /// Work that the upstream refused: one plan, or one Track call. Sent again it is the same work.
+    pub fn of_work(parked: Parked, reason: Reason, message: impl Into<String>) -> Self {
+        let parked = Parked { cause: Cause::Refused, ..parked };
         let bytes = serde_json::to_vec(&parked).unwrap_or_default();
-        let kind = ItemKind::Parked;
-        let item = Item { kind, application: Some(application), origin, bytes: &bytes };
-        Self::new(item, reason, message, now)
+        let (kind, application) = (ItemKind::Parked, Some(parked.application.as_str()));
+        let origin = Origin::First(parked.origin(0));
+        let item = Item { kind, application, origin, bytes: &bytes };
+        let reject = Self::new(item, reason, message, parked.first_seen);
+        Self { attempts: parked.attempts, ..reject }
+    }
+
+    /// The same with what the upstream answered.
+    #[must_use]
+    pub fn answered(self, answer: &Answer) -> Self {
+        Self { status: answer.status, words: answer.words.clone(), ..self }
+    }
+
+    /// The same after so many attempts.
+    #[must_use]
+    pub fn tried(self, attempts: u32) -> Self {
+        Self { attempts, ..self }
     }
 
     /// The bytes, kept as text where they are.
@@ -116,6 +136,11 @@ impl Reject {
             (None, None) => Vec::new(),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A message whose JSON is too large or holds characters that SQS refuses.
@@ -156,6 +181,7 @@ fn allowed(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use mapping::Work;
     use proptest::prelude::*;
     use serde_json::json;
     use serde_json::value::RawValue;

@@ -46,6 +46,8 @@ pub enum Expected {
     Networks,
     /// The name of secrets; see [`crate::secrets`].
     SecretId,
+    /// Which items have a log line.
+    LogItems,
 }
 
 impl fmt::Display for Expected {
@@ -54,6 +56,7 @@ impl fmt::Display for Expected {
             Self::Text => f.write_str("a non-empty string"),
             Self::AnyText => f.write_str("any text"),
             Self::Flag => f.write_str("true or false"),
+            Self::LogItems => f.write_str("undelivered or all"),
             Self::SecretId => f.write_str(
                 "a name with at most one of {app_code} and {app_code:1} to {app_code:5}",
             ),
@@ -67,6 +70,16 @@ impl fmt::Display for Expected {
             }
         }
     }
+}
+
+/// Which items have a log line of their own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogItems {
+    /// Those that were not delivered, up to a limit.
+    #[default]
+    Undelivered,
+    /// All of them.
+    All,
 }
 
 /// Where applications' secrets are unless another place is set.
@@ -133,6 +146,8 @@ settings! {
         "Name of the stack, which the `messageId` of Track calls depends on: Segment removes repeats over a whole workspace, and two stacks must not share ids.";
     log_salt: String = text("PWSEG_LOG_SALT", Some(""), Expected::AnyText),
         "Key of the hashes that stand for ids in logs: the stack's ARN, so that the same id has another hash in another stack.";
+    log_items: LogItems = log_items("PWSEG_LOG_ITEMS", Some("undelivered"), Expected::LogItems),
+        "Which items have a log line of their own. `undelivered`: those that were not delivered, at most 100 in an invocation, then one line with the counts of the others. `all`: every item, without a limit, as in the sandbox.";
     track_properties: Vec<OptionalProperty> = track_properties("PWSEG_TRACK_PROPERTIES", Some(""), Expected::TrackProperties),
         "Properties that Track calls carry beyond `message_type`, `campaign_code` and `device_type`.";
     retry_first_delay: Duration = seconds("PWSEG_RETRY_FIRST_DELAY_S", Some("30"), Expected::Number(0, 900)),
@@ -243,6 +258,17 @@ impl Reader<'_> {
             Some(_) => {
                 self.problem(variable);
                 false
+            }
+        }
+    }
+
+    fn log_items(&mut self, variable: &Variable) -> LogItems {
+        match self.value(variable).as_deref() {
+            Some("all") => LogItems::All,
+            Some("undelivered") | None => LogItems::Undelivered,
+            Some(_) => {
+                self.problem(variable);
+                LogItems::Undelivered
             }
         }
     }

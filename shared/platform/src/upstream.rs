@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use mapping::Cause;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde_json::Value;
 
 use crate::transport::{Response, TransportError};
 
@@ -31,7 +32,56 @@ pub enum Verdict {
     Permanent,
 }
 
-/// Why a call was not taken. Holds no data of the call and no key.
+/// Longest part of an upstream's words that is kept, in characters.
+const MAX_WORDS: usize = 300;
+
+/// What came back for a call that was not taken, for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status, where there was an answer.
+    pub status: Option<u16>,
+    /// The upstream's own words; without an answer, what happened instead.
+    pub words: String,
+}
+
+/// What an answer's body says, on one line: the message in it, or else its text.
+pub fn words(body: &[u8]) -> String {
+    /// Where Pushwoosh and Segment put it.
+    const MESSAGES: [&str; 5] =
+        ["/status_message", "/message", "/error/message", "/error", "/errors/0"];
+    let json: Option<Value> = mapping::json::read(body).ok();
+    let message = json.as_ref().and_then(|json| {
+        let mut texts = MESSAGES.iter().filter_map(|at| json.pointer(at)?.as_str());
+        texts.find(|text| !text.trim().is_empty())
+    });
+    match (message, &json) {
+        (Some(message), _) => one_line(message),
+        (None, Some(Value::String(text))) => one_line(text),
+        // JSON without a message says no more than its status.
+        (None, Some(_)) => String::new(),
+        (None, None) => one_line(&String::from_utf8_lossy(body)),
+    }
+}
+
+/// Text on one line, cut where it is long.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
+        if !word.is_empty() {
+            line.extend((!line.is_empty()).then_some(' '));
+            line.push_str(word);
+        }
+        if line.len() > 4 * MAX_WORDS {
+            break;
+        }
+    }
+    match line.char_indices().nth(MAX_WORDS) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+/// Why a call was not taken. Holds no data of the call, but for what the upstream quotes of it.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// There was no whole answer.
@@ -44,7 +94,7 @@ pub enum CallError {
         error: TransportError,
     },
     /// The upstream refused.
-    #[error("{upstream} answered HTTP {}{}", status.as_u16(), in_body(*code))]
+    #[error("{upstream} answered HTTP {}{}{}", status.as_u16(), in_body(*code), after_colon(words))]
     Refused {
         /// Name of the upstream.
         upstream: &'static str,
@@ -54,6 +104,8 @@ pub enum CallError {
         code: Option<u16>,
         /// What to do about it.
         verdict: Verdict,
+        /// The upstream's own words, as [`words`] reads them.
+        words: String,
     },
 }
 
@@ -61,7 +113,30 @@ fn in_body(code: Option<u16>) -> String {
     code.map(|code| format!(", status code {code}")).unwrap_or_default()
 }
 
+fn after_colon(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(": {words}") }
+}
+
 impl CallError {
+    /// What came back.
+    pub fn answer(&self) -> Answer {
+        let status = self.status().map(|status| status.as_u16());
+        let words = match self {
+            Self::Transport { .. } => one_line(&self.to_string()),
+            Self::Refused { words, .. } => words.clone(),
+        };
+        Answer { status, words }
+    }
+
+    /// The same without a key that the upstream may have quoted.
+    #[must_use]
+    pub fn without_key(mut self, key: &str) -> Self {
+        if let (Self::Refused { words, .. }, false) = (&mut self, key.is_empty()) {
+            *words = words.replace(key, "…");
+        }
+        self
+    }
+
     /// What to do about it.
     pub fn verdict(&self) -> Verdict {
         match self {
@@ -160,6 +235,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             code,
             verdict: Verdict::Permanent,
+            words: String::new(),
         };
         assert_eq!(refused(503, None).cause(), Cause::Http(503));
         assert_eq!(refused(200, Some(500)).cause(), Cause::StatusCode(500));
@@ -173,5 +249,39 @@ mod tests {
         let lost = CallError::Transport { upstream: "Segment", error };
         assert_eq!((lost.cause(), lost.status()), (Cause::Connection, None));
         assert_eq!(lost.verdict(), Verdict::Retry { after: None });
+    }
+
+    #[test]
+    fn an_upstreams_words_are_found_and_kept_on_one_line() {
+        for (body, expected) in [
+            (
+                r#"{"status_code":210,"status_message":"event Purchase\n does not exist"}"#,
+                "event Purchase does not exist",
+            ),
+            (r#"{"code":3,"message":"invalid request","details":[]}"#, "invalid request"),
+            (r#"{"error":{"message":"no such source"}}"#, "no such source"),
+            (r#"{"status_code":210,"status_message":""}"#, ""),
+            ("<html>\r\n\tBad Gateway\0</html>", "<html> Bad Gateway </html>"),
+            ("null", ""),
+            ("", ""),
+        ] {
+            assert_eq!(words(body.as_bytes()), expected, "{body}");
+        }
+        assert_eq!(words("ä".repeat(100_000).as_bytes()), format!("{}…", "ä".repeat(MAX_WORDS)));
+    }
+
+    #[test]
+    fn a_key_that_the_upstream_quotes_is_left_out() {
+        let error = CallError::Refused {
+            upstream: "Segment",
+            status: StatusCode::BAD_REQUEST,
+            code: None,
+            verdict: Verdict::Permanent,
+            words: "the key k3y is unknown".to_owned(),
+        };
+        let error = error.without_key("").without_key("k3y");
+        assert_eq!(error.to_string(), "Segment answered HTTP 400: the key … is unknown");
+        let words = "the key … is unknown".to_owned();
+        assert_eq!(error.answer(), Answer { status: Some(400), words });
     }
 }

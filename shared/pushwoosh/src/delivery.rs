@@ -17,6 +17,7 @@ use platform::invocation::Invocation;
 use platform::ledger::Ledger;
 use platform::secrets::{SecretError, Secrets};
 use platform::telemetry::{Count, Tally, hashed};
+use platform::upstream::Answer;
 use serde_json::Value;
 
 use crate::client::Client;
@@ -40,8 +41,8 @@ pub struct Delivery {
 pub struct PlanOutcome {
     /// What is still to be sent.
     pub unsent: Option<Unsent>,
-    /// Pushwoosh's answers to the calls that it will never take.
-    pub refused: Vec<String>,
+    /// The calls that Pushwoosh will never take.
+    pub refused: Vec<Refused>,
 }
 
 impl PlanOutcome {
@@ -49,6 +50,15 @@ impl PlanOutcome {
     pub fn is_delivered(&self) -> bool {
         self.unsent.is_none() && self.refused.is_empty()
     }
+}
+
+/// A call that Pushwoosh will never take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What to show the operator.
+    pub message: String,
+    /// What Pushwoosh answered, where it was asked.
+    pub answer: Answer,
 }
 
 /// What is still to be sent, and why.
@@ -63,7 +73,7 @@ pub struct Unsent {
 /// How a call of a plan ended.
 enum Sent {
     Done,
-    Refused(String),
+    Refused(Refused),
     Undelivered(Undelivered),
 }
 
@@ -107,10 +117,10 @@ impl Delivery {
             for (call, sent) in stage.into_iter().zip(sent) {
                 match sent {
                     Sent::Done => {}
-                    Sent::Refused(answer) => outcome.refused.push(answer),
+                    Sent::Refused(refused) => outcome.refused.push(refused),
                     Sent::Undelivered(undelivered) => {
                         missing.push(call);
-                        let after = why.and_then(|why| why.after).max(undelivered.after);
+                        let after = why.as_ref().and_then(|why| why.after).max(undelivered.after);
                         why = Some(Undelivered { after, ..undelivered });
                     }
                 }
@@ -127,7 +137,8 @@ impl Delivery {
     async fn send(&self, application: &Application, call: &Call, invocation: &Invocation) -> Sent {
         let code = application.code.as_str();
         let Some(account) = PushwooshAccount::from_application(application) else {
-            return Sent::Refused("the application's secret has no pushwoosh.api_token".to_owned());
+            let message = "the application's secret has no pushwoosh.api_token".to_owned();
+            return Sent::Refused(Refused { message, answer: Answer::default() });
         };
         let (deadlines, tally) = (invocation.deadlines, &invocation.tally);
         let outcome = self.gate.call(&self.client, code, &account, call, deadlines, tally).await;
@@ -139,7 +150,10 @@ impl Delivery {
                 }
                 Sent::Done
             }
-            CallOutcome::Refused(error) => Sent::Refused(error.to_string()),
+            CallOutcome::Refused(error) => {
+                let (message, answer) = (error.to_string(), error.answer());
+                Sent::Refused(Refused { message, answer })
+            }
             CallOutcome::Undelivered(undelivered) => Sent::Undelivered(undelivered),
         }
     }
@@ -150,7 +164,7 @@ fn write_receipt(code: &str, call: &Call) {
     let user = call.request.get("user_id").and_then(Value::as_str).unwrap_or_default();
     tracing::info!(
         app.code = code,
-        user.hash = hashed(user),
+        user = hashed(user),
         answer = "accepted",
         "deletion accepted by Pushwoosh"
     );
@@ -267,7 +281,8 @@ mod tests {
         upstream(&world, "/registerEmail", Reply::Status(400, json!({"status_code": 210})));
         let (outcome, _) = deliver(&world, profile_plan()).await;
         assert!(outcome.unsent.is_none());
-        assert_eq!(outcome.refused, ["Pushwoosh answered HTTP 400, status code 210"]);
+        let messages: Vec<&str> = outcome.refused.iter().map(|one| one.message.as_str()).collect();
+        assert_eq!(messages, ["Pushwoosh answered HTTP 400, status code 210"]);
         assert_eq!(paths(&world).len(), 3);
     }
 
@@ -321,7 +336,7 @@ mod tests {
         secret.as_object_mut().unwrap().remove("pushwoosh");
         world.secret("B", &secret);
         let outcome = delivery.deliver("B", profile_plan(), &invocation).await.unwrap();
-        assert!(outcome.refused.iter().all(|answer| answer.contains("pushwoosh.api_token")));
+        assert!(outcome.refused.iter().all(|one| one.message.contains("pushwoosh.api_token")));
         assert_eq!((outcome.refused.len(), world.requests().len()), (3, 0));
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use mapping::Method;
 use platform::transport::Response;
-use platform::upstream::{CallError, Verdict, retry_after, verdict};
+use platform::upstream::{CallError, Verdict, retry_after, verdict, words};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
@@ -35,12 +35,15 @@ pub struct SkippedTag {
 pub fn read(method: Method, response: Response, now: Timestamp) -> Result<Accepted, CallError> {
     let (status, after) = (response.status, retry_after(&response.headers, now));
     let by_status = verdict(&response, now);
-    let body = response.body.map_err(|error| CallError::Transport { upstream: NAME, error })?;
+    let bytes = response.body.map_err(|error| CallError::Transport { upstream: NAME, error })?;
     // Only `status_code` decides. The rest of an answer has no fixed shape.
-    let body: Value = mapping::json::read(&body).unwrap_or_default();
+    let body: Value = mapping::json::read(&bytes).unwrap_or_default();
     let code = body.get("status_code").and_then(Value::as_u64);
     let code = code.and_then(|code| u16::try_from(code).ok());
-    let refused = |verdict| Err(CallError::Refused { upstream: NAME, status, code, verdict });
+    let refused = |verdict| {
+        let words = words(&bytes);
+        Err(CallError::Refused { upstream: NAME, status, code, verdict, words })
+    };
     // 404: already deleted.
     if method == Method::DeleteUser && status == StatusCode::NOT_FOUND {
         return Ok(Accepted::default());

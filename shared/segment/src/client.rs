@@ -13,7 +13,7 @@ use platform::application::SegmentAccount;
 use platform::clock::Clock;
 use platform::gate::Upstream;
 use platform::transport::{Request, Transport, TransportError};
-use platform::upstream::{CallError, MAX_ANSWER_BYTES, verdict};
+use platform::upstream::{CallError, MAX_ANSWER_BYTES, verdict, words};
 use secrecy::ExposeSecret;
 use serde_json::value::RawValue;
 
@@ -60,8 +60,8 @@ impl Upstream<Batch<'_>> for Client {
             return Ok(());
         }
         let verdict = verdict(&response, now);
-        response.body.map_err(failed)?;
-        Err(CallError::Refused { upstream: NAME, status, code: None, verdict })
+        let words = words(&response.body.map_err(failed)?);
+        Err(CallError::Refused { upstream: NAME, status, code: None, verdict, words })
     }
 }
 

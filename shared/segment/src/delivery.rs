@@ -16,7 +16,7 @@ use platform::application::SegmentAccount;
 use platform::clock::Clock;
 use platform::gate::{CallOutcome, Gate, Patience, Undelivered};
 use platform::invocation::Invocation;
-use platform::upstream::CallError;
+use platform::upstream::{Answer, CallError};
 use reqwest::StatusCode;
 use serde_json::value::RawValue;
 
@@ -43,6 +43,8 @@ pub enum TrackOutcome {
     Refused {
         /// What to show the operator.
         message: String,
+        /// What Segment answered, where it was asked.
+        answer: Answer,
         /// Whether it is larger than Segment takes.
         too_large: bool,
     },
@@ -89,6 +91,7 @@ impl Delivery {
     ) -> Vec<TrackOutcome> {
         let too_large = TrackOutcome::Refused {
             message: format!("Segment takes calls of up to {MAX_EVENT_BYTES} bytes"),
+            answer: Answer::default(),
             too_large: true,
         };
         let mut outcomes = vec![too_large; calls.len()];
@@ -143,7 +146,8 @@ impl Job<'_> {
                     continue;
                 }
                 CallOutcome::Refused(error) => {
-                    TrackOutcome::Refused { message: error.to_string(), too_large: false }
+                    let (message, answer) = (error.to_string(), error.answer());
+                    TrackOutcome::Refused { message, answer, too_large: false }
                 }
             };
             outcomes.extend(std::iter::repeat_n(outcome, part.len()));
@@ -165,7 +169,7 @@ impl Job<'_> {
             attempts += 1;
             let delay = longest_delay(attempts).mul_f64(fastrand::f64());
             let too_late = clock.now() + delay >= deadlines.start;
-            if !may_pass_soon(*undelivered) || attempts >= MAX_ATTEMPTS || too_late {
+            if !may_pass_soon(undelivered) || attempts >= MAX_ATTEMPTS || too_late {
                 return outcome;
             }
             clock.sleep(delay).await;
@@ -180,7 +184,7 @@ fn longest_delay(attempts: u32) -> Duration {
 
 /// Whether another attempt in this invocation may succeed. A limit, a time that Segment named and a
 /// missing answer are longer than that.
-fn may_pass_soon(undelivered: Undelivered) -> bool {
+fn may_pass_soon(undelivered: &Undelivered) -> bool {
     match undelivered {
         Undelivered { after: Some(_), .. } | Undelivered { cause: Cause::Http(429), .. } => false,
         Undelivered { cause, .. } => matches!(cause, Cause::Connection | Cause::Http(_)),
@@ -244,23 +248,32 @@ mod tests {
     /// first attempt carries no count.
     #[tokio::test(start_paused = true)]
     async fn every_status_is_treated_as_segments_own_libraries_do() {
-        let undelivered = |cause: Cause| TrackOutcome::Undelivered(cause.into());
+        let undelivered = |status: u16, cause: Cause| {
+            let answer = Some(answered(status));
+            TrackOutcome::Undelivered(Undelivered { cause, after: None, answer })
+        };
         let again = ["none", "1", "2"].as_slice();
         for status in [200, 201, 204, 299] {
             assert_status(status, &["none"], TrackOutcome::Delivered).await;
         }
         for status in [301, 304, 400, 404, 413, 422, 501, 505] {
             let message = format!("Segment answered HTTP {status}");
-            assert_status(status, &["none"], TrackOutcome::Refused { message, too_large: false })
-                .await;
+            let answer = Answer { status: Some(status), ..Answer::default() };
+            let refused = TrackOutcome::Refused { message, answer, too_large: false };
+            assert_status(status, &["none"], refused).await;
         }
         for status in [401, 403] {
-            assert_status(status, &["none"], undelivered(Cause::Unauthorized)).await;
+            assert_status(status, &["none"], undelivered(status, Cause::Unauthorized)).await;
         }
-        assert_status(429, &["none"], undelivered(Cause::Http(429))).await;
+        assert_status(429, &["none"], undelivered(429, Cause::Http(429))).await;
         for status in [408, 410, 460, 500, 502, 503, 504, 508, 511, 529, 599] {
-            assert_status(status, again, undelivered(Cause::Http(status))).await;
+            assert_status(status, again, undelivered(status, Cause::Http(status))).await;
         }
+    }
+
+    /// An answer without words.
+    fn answered(status: u16) -> Arc<Answer> {
+        Arc::new(Answer { status: Some(status), ..Answer::default() })
     }
 
     async fn assert_status(status: u16, expected_attempts: &[&str], expected: TrackOutcome) {
@@ -296,8 +309,8 @@ mod tests {
         {
             let world = World::new(&[]);
             world.upstream(move |_| Reply::Limited(status, header));
-            let why =
-                Undelivered { cause: Cause::Http(status), after: Some(Duration::from_secs(after)) };
+            let (cause, after) = (Cause::Http(status), Some(Duration::from_secs(after)));
+            let why = Undelivered { cause, after, answer: Some(answered(status)) };
             assert_eq!(deliver(&world, &[call("E")]).await, [TrackOutcome::Undelivered(why)]);
             assert_eq!(attempts(&world), ["none"]);
         }

@@ -73,22 +73,32 @@ async fn a_denied_request_is_counted_and_logged_with_its_application_and_address
         event
     };
     let made_up = "X".repeat(100);
-    for (request, door, denial, count) in [
-        (with_key("wrong"), "api", "wrong_key", Count::DeniedKey),
+    for (request, door, denial, count, kind) in [
+        (with_key("wrong"), "api", "wrong_key", Count::DeniedKey, json!("profile")),
         (
             event("/integration-segment/v1/ping", &json!({"x-pw-appcode": made_up}), ""),
             "api",
             "unknown_application",
             Count::DeniedUnknown,
+            Value::Null,
         ),
-        (event("/webhook/A", &json!({}), "{}"), "webhook", "no_signature", Count::DeniedKey),
+        (
+            event("/webhook/A", &json!({}), "{}"),
+            "webhook",
+            "no_signature",
+            Count::DeniedKey,
+            json!("raw_event"),
+        ),
     ] {
         let answered = invoke(&destination, &world, from(request)).await;
         assert_eq!(answered.tally.counts()[&count], 1, "{denial}");
-        let lines = logs.with_message("a request was denied");
+        let lines = logs.with_message("refused");
         let line = lines.last().unwrap();
-        let found = (&line["source"], &line["denial"], &line["address"]);
+        let found = (&line["source"], &line["reason"], &line["address"]);
         assert_eq!(found, (&json!(door), &json!(denial), &json!("192.0.2.1")));
+        assert_eq!((&line["outcome"], &line["origin"]), (&json!("refused"), &json!("request")));
+        let status = json!(answered.response.status_code);
+        assert_eq!((&line["status"], &line["kind"]), (&status, &kind));
         let code = line["app.code"].as_str().unwrap();
         assert!(code == "A" || code == "X".repeat(64), "{code}");
         assert!(!line.to_string().contains("wrong\""), "{line}");
@@ -96,7 +106,29 @@ async fn a_denied_request_is_counted_and_logged_with_its_application_and_address
     for _ in 0..200 {
         invoke(&destination, &world, with_key("wrong")).await;
     }
-    assert_eq!(logs.with_message("a request was denied").len(), 100);
+    assert_eq!(logs.with_message("refused").len(), 100);
+}
+
+/// Segment drops what is answered with 4xx for good: it must not go without a trace.
+#[tokio::test(start_paused = true)]
+async fn every_request_that_is_not_worked_on_has_a_line() {
+    let (world, destination) = setup();
+    world.secrets_manager("S", Reply::Status(500, json!({})));
+    let headers = json!({"x-pw-appcode": "A", "authorization": "Token token"});
+    let of_s = json!({"x-pw-appcode": "S", "authorization": "Token token"});
+    let path = "/integration-segment/v1/post-events";
+    for (request, status, reason, kind) in [
+        (event(path, &headers, "no json"), 400, "bad_body", json!("event")),
+        (event("/elsewhere", &headers, ""), 404, "no_route", Value::Null),
+        (event(path, &of_s, "{}"), 503, "settings_unavailable", json!("event")),
+    ] {
+        let (logs, _guard) = Logs::capture();
+        let answered = invoke(&destination, &world, request).await;
+        assert_eq!(answered.response.status_code, status);
+        let [line] = logs.with_message("refused").try_into().unwrap();
+        let found = (&line["reason"], &line["status"], &line["kind"]);
+        assert_eq!(found, (&json!(reason), &json!(status), &kind));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::message_event::MessageEvent;
 use super::text_field::TextField;
+use crate::about::About;
 use crate::json;
 use crate::reason::Reason;
 
@@ -135,6 +136,17 @@ impl<'a> Record<'a> {
     /// Whose record it is: the user's id, or the device's where no user is known.
     pub fn person(&self) -> Option<&str> {
         self.user_id.text().or_else(|| self.hwid.text())
+    }
+
+    /// What it is known by. A user whose id is the device's is none (see [`super::Identity`]).
+    pub fn about(&self) -> About {
+        let (user, hwid) = (self.user_id.text(), self.hwid.text());
+        About {
+            user: user.filter(|_| user != hwid).map(str::to_owned),
+            device: hwid.map(str::to_owned),
+            name: self.event_name.owned(),
+            message_id: None,
+        }
     }
 
     /// Which message step, if it is one that Segment receives.

@@ -1,0 +1,68 @@
+//! What the log and the queues say of items that were not delivered.
+
+use super::*;
+
+/// What the upstream said last is there at the end, and the item is known by where it first came in.
+#[tokio::test(start_paused = true)]
+async fn an_item_is_known_by_its_origin_until_it_is_dead_with_the_last_words() {
+    let (world, retry) = setup(&[("PWSEG_RETRY_MAX_AGE_S", "600")]);
+    let (logs, _guard) = Logs::capture();
+    let parked = Parked::new("A", plan(), Cause::Timeout, world.platform.clock.wall());
+    let parked = parked.known_as("request 3").of_kind(mapping::ItemKind::Profile);
+    let mut message = message::encode(&parked).unwrap();
+    world.upstream(|_| Reply::Status(503, json!({"status_message": "for an hour"})));
+    for _ in 0..3 {
+        invoke(&retry, &world, &message).await;
+        message = world.messages().pop().unwrap().1["MessageBody"].as_str().unwrap().to_owned();
+        tokio::time::advance(Duration::from_mins(4)).await;
+    }
+    invoke(&retry, &world, &message).await;
+    let lines = logs.with_message("item");
+    for (line, (attempts, cause)) in
+        lines.iter().zip([(2, "http_503"), (3, "http_503"), (4, "http_503"), (4, "expired")])
+    {
+        let hash = json!(platform::telemetry::hashed("u1"));
+        for (field, value) in [
+            ("origin", json!("request 3")),
+            ("kind", json!("profile")),
+            ("user", hash),
+            ("attempts", json!(attempts)),
+            ("cause", json!(cause)),
+            ("status", json!(503)),
+            ("words", json!("for an hour")),
+        ] {
+            assert_eq!(line[field], value, "{field} of {line}");
+        }
+    }
+    assert_eq!((lines.len(), &lines[3]["last_cause"]), (4, &json!("http_503")));
+    let (queue, dead) = kept(&world).pop().unwrap();
+    assert_eq!((queue.as_str(), &dead["cause"]), ("dead", &json!("http_503")));
+    assert_eq!(dead["words"], "for an hour");
+}
+
+/// A message of Track calls stands for as many records, each with a line of its own.
+#[tokio::test(start_paused = true)]
+async fn every_track_call_keeps_the_place_of_its_record() {
+    let (world, retry) = setup(&[]);
+    let (logs, _guard) = Logs::capture();
+    let now = world.platform.clock.wall();
+    let parked = Parked::new("A", tracks(&["Push Sent", "bad", "Email Sent"]), Cause::Timeout, now);
+    let origins = ["t-0-1", "t-0-2", "t-0-3"].map(str::to_owned).into();
+    let message = message::encode(&Parked { origins, ..parked }).unwrap();
+    world.upstream(|request| {
+        let bad = String::from_utf8_lossy(request.body()).contains("bad");
+        Reply::Status(if bad { 400 } else { 200 }, json!({"message": "no such event"}))
+    });
+    invoke(&retry, &world, &message).await;
+    let [line] = logs.with_message("item").try_into().unwrap();
+    let found = (&line["origin"], &line["name"], &line["kind"]);
+    assert_eq!(found, (&json!("t-0-2"), &json!("bad"), &json!("record")));
+    assert_eq!((&line["words"], &line["status"]), (&json!("no such event"), &json!(400)));
+    let [(_, reject)] = kept(&world).try_into().unwrap();
+    assert_eq!((&reject["origin"], &reject["words"]), (&json!("t-0-2"), &json!("no such event")));
+    world.upstream(|_| Reply::Limited(429, "1"));
+    invoke(&retry, &world, &message).await;
+    let (_, again) = kept(&world).pop().unwrap();
+    assert_eq!(again["origins"], json!(["t-0-1", "t-0-2", "t-0-3"]));
+    assert_eq!(logs.with_message("item").len(), 4);
+}
