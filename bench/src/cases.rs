@@ -27,7 +27,8 @@ pub(crate) fn source(records: usize, rare: usize, applications: usize) -> Case {
         1 => "all".to_owned(),
         rare => format!("1 in {rare}"),
     };
-    let of = if applications > 1 { format!(", {applications} applications") } else { String::new() };
+    let of =
+        if applications > 1 { format!(", {applications} applications") } else { String::new() };
     Case {
         name: format!("source-{records}-{rare}-{applications}"),
         title: format!("{records} records, {share} exported{of}"),

@@ -58,7 +58,8 @@ impl Contestant {
             let paths = std::env::var_os("PATH").unwrap_or_default();
             std::env::split_paths(&paths).any(|path| path.join(&self.program).is_file())
         };
-        let is_there = if self.program.components().count() > 1 { self.program.is_file() } else { on_path() };
+        let is_there =
+            if self.program.components().count() > 1 { self.program.is_file() } else { on_path() };
         (!is_there).then(|| format!("{} is not installed", self.program.display()))
     }
 }
@@ -82,7 +83,12 @@ pub(crate) fn all() -> Vec<Contestant> {
         new("Bun", Source, &bun, &["bench/peers/node/source.mjs"]),
         new("LLRT", Source, "llrt", &["bench/peers/node/source.mjs"]),
         new("Python", Source, &python, &["bench/peers/python/source.py"]),
-        new("Python, Segment's library and Powertools", Source, &python, &["bench/peers/python/source_sdk.py"]),
+        new(
+            "Python, Segment's library and Powertools",
+            Source,
+            &python,
+            &["bench/peers/python/source_sdk.py"],
+        ),
         Contestant::ours("destination", Destination, "destination"),
         new("Node", Destination, "node", &["bench/peers/node/destination.mjs"]),
         new("Bun", Destination, &bun, &["bench/peers/node/destination.mjs"]),

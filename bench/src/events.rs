@@ -30,14 +30,19 @@ fn record(n: usize, rare: usize, applications: usize) -> String {
         (true, _) if applications > 1 => (format!("BENCH-{:05}", n % applications), event),
         (true, _) => (APPLICATION.to_owned(), event),
         (false, 0) => (format!("OTHER-{:05}", n % 50), event),
-        (false, _) => (APPLICATION.to_owned(), OTHERS.get(n % OTHERS.len()).copied().unwrap_or_default()),
+        (false, _) => {
+            (APPLICATION.to_owned(), OTHERS.get(n % OTHERS.len()).copied().unwrap_or_default())
+        }
     };
     format!(
         "{{\"event_name\": \"{event}\", \"timestamp\": \"2026-01-31T12:{:02}:{:02}Z\", \"application_code\": \"{application}\", \
          \"message_id\": {}, \"message_code\": \"A444-AAABBBCC-{:08}\", \"campaign_id\": 961234, \"campaign_code\": \
          \"AAAAA-XXXXX\", \"message_type\": \"{kind}\", \"platform\": {platform}, \"hwid\": \
          \"5dcaed99-0b3f-4d7e-9a1c-{n:012}\", \"user_id\": \"user-{n}\", \"payload\": \"Your order is on its way\"}}",
-        n / 60 % 60, n % 60, 12_345_678_900_usize + n, n / 1_000,
+        n / 60 % 60,
+        n % 60,
+        12_345_678_900_usize + n,
+        n / 1_000,
     )
 }
 

@@ -66,7 +66,11 @@ fn connection(stream: &TcpStream, handler: &dyn Fn(&Request) -> Response) {
 }
 
 /// Reads a request; false where the client has hung up.
-fn read(reader: &mut BufReader<&TcpStream>, mut stream: &TcpStream, request: &mut Request) -> Result<bool> {
+fn read(
+    reader: &mut BufReader<&TcpStream>,
+    mut stream: &TcpStream,
+    request: &mut Request,
+) -> Result<bool> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(false);
@@ -89,7 +93,8 @@ fn read(reader: &mut BufReader<&TcpStream>, mut stream: &TcpStream, request: &mu
         loop {
             line.clear();
             reader.read_line(&mut line)?;
-            let size = u64::from_str_radix(line.trim(), 16).context("the size of a chunk is expected")?;
+            let size =
+                u64::from_str_radix(line.trim(), 16).context("the size of a chunk is expected")?;
             reader.take(size).read_to_end(&mut request.body)?;
             line.clear();
             reader.read_line(&mut line)?;
@@ -109,7 +114,8 @@ fn read(reader: &mut BufReader<&TcpStream>, mut stream: &TcpStream, request: &mu
 }
 
 fn write(mut stream: &TcpStream, response: &Response) -> std::io::Result<()> {
-    let mut head = format!("HTTP/1.1 {} OK\r\ncontent-length: {}\r\n", response.status, response.body.len());
+    let mut head =
+        format!("HTTP/1.1 {} OK\r\ncontent-length: {}\r\n", response.status, response.body.len());
     for (name, value) in &response.headers {
         head.push_str(name);
         head.push_str(": ");

@@ -81,9 +81,8 @@ impl Environment {
         }
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("{command:?} cannot be started"))?;
-        let mut this = Self {
-            child, steps, events, services, ready: Duration::ZERO, ready_cpu_ns: 0,
-        };
+        let mut this =
+            Self { child, steps, events, services, ready: Duration::ZERO, ready_cpu_ns: 0 };
         this.wait_for_next()?;
         this.ready = started.elapsed();
         this.ready_cpu_ns = this.cpu_ns()?;
@@ -164,11 +163,20 @@ fn respond(
             let body = events.recv().unwrap_or_else(|_| Arc::from(Vec::new()));
             let headers = vec![
                 ("content-type", "application/json".to_owned()),
-                ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
+                (
+                    "lambda-runtime-aws-request-id",
+                    "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
+                ),
                 // The end of the year 2100: no contestant runs out of time.
                 ("lambda-runtime-deadline-ms", "4133980799000".to_owned()),
-                ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:1:function:bench".to_owned()),
-                ("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0".to_owned()),
+                (
+                    "lambda-runtime-invoked-function-arn",
+                    "arn:aws:lambda:eu-central-1:1:function:bench".to_owned(),
+                ),
+                (
+                    "lambda-runtime-trace-id",
+                    "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0".to_owned(),
+                ),
             ];
             return Response { status: 200, headers, body };
         }

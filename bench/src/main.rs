@@ -50,11 +50,14 @@ fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let Some(mode) = arguments.next() else { return report::run(&[]) };
     match mode.as_str() {
-        "engine" => engine::run(&arguments.next().context("a file with one event per line is expected")?),
+        "engine" => {
+            engine::run(&arguments.next().context("a file with one event per line is expected")?)
+        }
         "check" => check::run(),
         "drive" => {
             let case = arguments.next().context("the name of a case is expected")?;
-            let file = PathBuf::from(arguments.next().context("the file of a bootstrap is expected")?);
+            let file =
+                PathBuf::from(arguments.next().context("the file of a bootstrap is expected")?);
             let times = arguments.next().map_or(Ok(1), |times| times.parse())?;
             measure::drive(&case, &file, times)
         }

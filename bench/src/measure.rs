@@ -50,10 +50,12 @@ pub(crate) fn case(case: &Case, contestants: &[Contestant]) -> Result<Vec<Measur
             Job::Floor => case.job == Job::Source,
             job => job == case.job,
         };
-        if !takes_part || !(contestant.is_ours || case.has_peers) || contestant.missing().is_some() {
+        if !takes_part || !(contestant.is_ours || case.has_peers) || contestant.missing().is_some()
+        {
             continue;
         }
-        let one = start(case, contestant, sent).with_context(|| format!("{}: {}", case.title, contestant.name))?;
+        let one = start(case, contestant, sent)
+            .with_context(|| format!("{}: {}", case.title, contestant.name))?;
         if contestant.is_ours {
             sent = one.received.bytes;
         }

@@ -68,7 +68,10 @@ fn answer(request: &Request, own: Option<SocketAddr>, counter: &Mutex<Received>)
     received.bytes += request.body.len() as u64;
     received.calls += calls;
     received.ids = received.ids.wrapping_add(ids);
-    Response::json(200, r#"{"status_code":200,"status_message":"OK","response":null,"success":true}"#)
+    Response::json(
+        200,
+        r#"{"status_code":200,"status_message":"OK","response":null,"success":true}"#,
+    )
 }
 
 /// How many `messageId`s there are, and their sum.
@@ -76,7 +79,8 @@ fn message_ids(body: &[u8]) -> (u64, u64) {
     const KEY: &[u8] = b"\"messageId\":";
     memchr::memmem::find_iter(body, KEY).fold((0, 0), |(calls, sum), at| {
         let id = body.get(at + KEY.len()..).unwrap_or_default().trim_ascii_start();
-        let id = id.get(1..).unwrap_or_default().split(|byte| *byte == b'"').next().unwrap_or_default();
+        let id =
+            id.get(1..).unwrap_or_default().split(|byte| *byte == b'"').next().unwrap_or_default();
         let hash = id.iter().fold(0_u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
         });
@@ -91,7 +95,10 @@ fn secret(body: &[u8], own: Option<SocketAddr>) -> Response {
     let code = id.rsplit('/').next().unwrap_or_default();
     let current = asked.get("VersionStage").is_none_or(|stage| stage == "AWSCURRENT");
     if !(code == APPLICATION || code.starts_with("BENCH-")) || !current {
-        return Response::json(400, r#"{"__type":"ResourceNotFoundException","Message":"not found"}"#);
+        return Response::json(
+            400,
+            r#"{"__type":"ResourceNotFoundException","Message":"not found"}"#,
+        );
     }
     let upstream = own.map(|own| format!("http://{own}")).unwrap_or_default();
     let secret = json!({

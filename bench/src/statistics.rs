@@ -12,7 +12,8 @@ impl Quartiles {
     /// Of nothing it is nothing.
     pub(crate) fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
-        let at = |share: usize| values.get((values.len().saturating_sub(1) * share + 2) / 4).copied();
+        let at =
+            |share: usize| values.get((values.len().saturating_sub(1) * share + 2) / 4).copied();
         Some(Self { low: at(1)?, median: at(2)?, high: at(3)? })
     }
 }

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use base64_simd::STANDARD;
 use bytes::Bytes;
-use lambda_runtime::{Error, LambdaEvent, LambdaInvocation, Runtime, Service, service_fn};
 use lambda_runtime::tower::layer::layer_fn;
+use lambda_runtime::{Error, LambdaEvent, LambdaInvocation, Runtime, Service, service_fn};
 
 /// Bytes of a request.
 const BATCH_BYTES: usize = 475_000;
@@ -37,7 +37,12 @@ impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for Take<S> {
     }
 }
 
-async fn handle(body: Bytes, client: reqwest::Client, url: String, bytes: usize) -> Result<serde_json::Value, Error> {
+async fn handle(
+    body: Bytes,
+    client: reqwest::Client,
+    url: String,
+    bytes: usize,
+) -> Result<serde_json::Value, Error> {
     let mut decoded = Vec::with_capacity(body.len() / 4 * 3);
     let starts = memchr::memmem::find_iter(&body, VALUE).map(|at| at + VALUE.len());
     for start in starts {

@@ -129,7 +129,7 @@ async fn lines(settings: &[(&str, &str)]) -> Vec<String> {
     let source = Source::new(world.platform.clone());
     let deadlines = source.deadlines(world.now(), std::time::Duration::from_mins(1));
     let invocation = Invocation::begin("request", &world.platform.clock, deadlines);
-    let event = serde_json::from_value(event()).unwrap();
+    let event = Source::read(event().to_string().into()).unwrap();
     assert!(source.handle(event, &invocation).await.unwrap().batch_item_failures.is_empty());
     let hash = |bytes: &[u8]| hex(&Sha256::digest(bytes));
     let mut lines: Vec<String> = world

@@ -211,17 +211,36 @@ impl Lines {
         if !is_logged(outcome) {
             return;
         }
-        if self.takes(outcome) { line().write(outcome) } else { self.leave_out(outcome) }
+        if self.takes(outcome) { line().write(outcome) } else { self.leave_out(outcome, 1) }
     }
 
-    /// The same for an item that has no line unless all have.
-    pub fn pass_over<'l>(&self, outcome: Outcome, line: impl FnOnce() -> ItemLine<'l>) {
-        if !is_logged(outcome) {
+    /// Writes the lines of items that ended alike: as many as there is room for. The others cost nothing.
+    pub fn write_all<'l>(
+        &self,
+        outcome: Outcome,
+        number: usize,
+        mut line: impl FnMut(usize) -> ItemLine<'l>,
+    ) {
+        let is_wanted = self.items == LogItems::All || outcome != Outcome::Delivered;
+        if !is_wanted || !is_logged(outcome) {
             return;
         }
+        let written =
+            (0..number).take_while(|_| self.takes(outcome)).map(|index| line(index).write(outcome));
+        self.leave_out(outcome, number - written.count());
+    }
+
+    /// The same for items that have no lines unless all have.
+    pub fn pass_over<'l>(
+        &self,
+        outcome: Outcome,
+        number: usize,
+        line: impl FnMut(usize) -> ItemLine<'l>,
+    ) {
         match self.items {
-            LogItems::All => line().write(outcome),
-            LogItems::Undelivered => self.leave_out(outcome),
+            LogItems::All => self.write_all(outcome, number, line),
+            LogItems::Undelivered if is_logged(outcome) => self.leave_out(outcome, number),
+            LogItems::Undelivered => {}
         }
     }
 
@@ -254,8 +273,10 @@ impl Lines {
         (!routine || takes(&self.not_exported, MAX_NOT_EXPORTED)) && takes(&self.written, MAX_LINES)
     }
 
-    fn leave_out(&self, outcome: Outcome) {
-        *self.lock().entry(outcome).or_default() += 1;
+    fn leave_out(&self, outcome: Outcome, number: usize) {
+        if number > 0 {
+            *self.lock().entry(outcome).or_default() += number as u64;
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Outcome, u64>> {
@@ -356,7 +377,7 @@ mod tests {
         write(1_000, Outcome::Delivered);
         write(60, Reason::EventNotExported.into());
         write(60, Outcome::Parked(Cause::Timeout));
-        lines.pass_over(Reason::NotConfigured.into(), || unreachable!("it has no line"));
+        lines.pass_over(Reason::NotConfigured.into(), 1, |_| unreachable!("it has no line"));
         lines.write(Reason::NotJson.into(), || unreachable!("there are enough"));
         let written = logs.with_message("item");
         let of =
@@ -379,7 +400,7 @@ mod tests {
         for index in 0..200 {
             lines.write(Outcome::Delivered, || ItemLine::item(&item(index)));
         }
-        lines.pass_over(Reason::NotConfigured.into(), || ItemLine::item(&item(0)));
+        lines.pass_over(Reason::NotConfigured.into(), 1, |_| ItemLine::item(&item(0)));
         lines.finish();
         assert_eq!(logs.with_message("item").len(), 201);
         assert_eq!(logs.with_message("further items"), Vec::<Value>::new());
