@@ -7,6 +7,7 @@
 //! ```text
 //! cargo run --release -p bench                     everything; writes docs/PERFORMANCE.md
 //! cargo run --release -p bench -- check            the short form of CI; see ci/bench
+//! cargo run --release -p bench -- record           the same, and records the instructions per event
 //! cargo run --release -p bench -- engine FILE      events per second through the mapping engine; see bench/run
 //! cargo run --release -p bench -- drive CASE FILE  one case against one bootstrap
 //!     --also NAME=FILE                             another bootstrap of the source beside the others
@@ -18,6 +19,7 @@
 //! * `contestants`: who is measured, and how they are started.
 //! * `process`: CPU time and memory of a process. `statistics`: medians and spread.
 //! * `measure`: one case with all its contestants. `startup`: from the start to the first event.
+//! * `size`: archives. `instructions`: counted by valgrind.
 //! * `report`: docs/PERFORMANCE.md. `check`: what CI asks for. `engine`: the mapping engine alone.
 
 mod cases;
@@ -26,11 +28,13 @@ mod contestants;
 mod engine;
 mod events;
 mod http;
+mod instructions;
 mod lambda;
 mod measure;
 mod process;
 mod report;
 mod services;
+mod size;
 mod startup;
 mod statistics;
 
@@ -53,7 +57,8 @@ fn main() -> Result<()> {
         "engine" => {
             engine::run(&arguments.next().context("a file with one event per line is expected")?)
         }
-        "check" => check::run(),
+        "check" => check::run(false),
+        "record" => check::run(true),
         "drive" => {
             let case = arguments.next().context("the name of a case is expected")?;
             let file =
@@ -66,6 +71,6 @@ fn main() -> Result<()> {
             let (name, file) = also.split_once('=').context("NAME=FILE is expected")?;
             report::run(&[Contestant::also(name, file)])
         }
-        other => bail!("unknown argument {other}; expected engine, check, drive or --also"),
+        other => bail!("unknown argument {other}; expected engine, check, record, drive or --also"),
     }
 }

@@ -156,12 +156,10 @@ async fn lines(settings: &[(&str, &str)]) -> Vec<String> {
         .messages()
         .into_iter()
         .map(|(queue, entry)| {
-            let mut message: Value =
+            let message: Value =
                 serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
-            for at in ["rejected_at", "first_seen", "id", "at"] {
-                message.as_object_mut().unwrap().remove(at);
-            }
-            format!("{queue} {message}\n")
+            let held = ["kind", "reason", "origin", "raw"].map(|name| &message[name]);
+            format!("{queue} {held:?}\n")
         })
         .collect();
     messages.sort();
