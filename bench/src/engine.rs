@@ -37,7 +37,6 @@ pub(crate) fn run(file: &str) -> Result<()> {
     while started.elapsed() < ROUND {
         mapped += pass();
     }
-    #[expect(clippy::cast_precision_loss, reason = "a count of a few millions")]
     let rate = mapped as f64 / started.elapsed().as_secs_f64();
     anyhow::ensure!(payloads > 0, "no event was mapped");
     writeln!(std::io::stdout(), "{rate:.0}")?;

@@ -1,5 +1,7 @@
 //! What the contestants are invoked with. The same bytes in every run.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -54,16 +56,16 @@ pub(crate) fn msk(records: usize, rare: usize, applications: usize) -> Vec<u8> {
     );
     for partition in 0..4 {
         let separator = if partition == 0 { "" } else { "," };
-        event.push_str(&format!("{separator}\"channels-tracking-log-{partition}\":["));
+        write!(event, "{separator}\"channels-tracking-log-{partition}\":[").ok();
         let here = (partition..records).step_by(4);
         for (place, n) in here.enumerate() {
             let separator = if place == 0 { "" } else { "," };
             let value = STANDARD.encode(record(n, rare, applications));
-            event.push_str(&format!(
+            write!(event,
                 "{separator}{{\"topic\":\"channels-tracking-log\",\"partition\":{partition},\"offset\":{},\"timestamp\":{},\
                  \"timestampType\":\"CREATE_TIME\",\"value\":\"{value}\",\"headers\":[]}}",
                 1_000_000 + place, 1_769_860_800_000_usize + n,
-            ));
+            ).ok();
         }
         event.push(']');
     }

@@ -70,7 +70,7 @@ fn total(case: &str, function: &str, invocations: u64) -> Result<u64> {
     command.args(["--tool=callgrind", "--quiet"]);
     command.arg(format!("--callgrind-out-file={}", out.display()));
     command.arg(format!("target/lambda/{function}/bootstrap"));
-    let environment =
+    let mut environment =
         Environment::start(command).context("valgrind is needed to count instructions")?;
     for _ in 0..invocations {
         environment.invoke(&case.event)?;

@@ -1,6 +1,7 @@
 //! Lambda's Runtime API, and a process that uses it.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
+use std::ffi::OsString;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -74,7 +75,11 @@ impl Environment {
         ];
         let kept = ["PATH", "HOME", "SSL_CERT_FILE"];
         let kept = kept.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
-        command.env_clear().envs(kept).envs(fixed).envs(variables);
+        let own: Vec<(OsString, OsString)> = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        command.env_clear().envs(kept).envs(fixed).envs(variables).envs(own);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         if std::env::var_os("BENCH_VERBOSE").is_none() {
             command.stderr(Stdio::null());
@@ -90,7 +95,7 @@ impl Environment {
     }
 
     /// Hands the process an event and waits for its answer, and for it to ask for the next one.
-    pub(crate) fn invoke(&self, event: &Arc<[u8]>) -> Result<Vec<u8>> {
+    pub(crate) fn invoke(&mut self, event: &Arc<[u8]>) -> Result<Vec<u8>> {
         self.events.send(Arc::clone(event)).ok();
         let answer = match self.step()? {
             Step::Answered(answer) => answer,
@@ -102,7 +107,7 @@ impl Environment {
     }
 
     /// An invocation, and its CPU time in nanoseconds.
-    pub(crate) fn measure(&self, event: &Arc<[u8]>) -> Result<u64> {
+    pub(crate) fn measure(&mut self, event: &Arc<[u8]>) -> Result<u64> {
         let before = self.cpu_ns()?;
         self.invoke(event)?;
         Ok(self.cpu_ns()?.saturating_sub(before))
@@ -116,15 +121,21 @@ impl Environment {
         process::high_water(self.child.id())
     }
 
-    fn step(&self) -> Result<Step> {
-        match self.steps.recv_timeout(PATIENCE) {
-            Ok(step) => Ok(step),
-            Err(RecvTimeoutError::Timeout) => bail!("no answer within {PATIENCE:?}"),
-            Err(RecvTimeoutError::Disconnected) => bail!("the Runtime API ended"),
+    fn step(&mut self) -> Result<Step> {
+        for _ in 0..PATIENCE.as_secs() {
+            match self.steps.recv_timeout(Duration::from_secs(1)) {
+                Ok(step) => return Ok(step),
+                Err(RecvTimeoutError::Disconnected) => bail!("the Runtime API ended"),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended: {status}. BENCH_VERBOSE=1 shows what it writes");
+            }
         }
+        bail!("no answer within {PATIENCE:?}")
     }
 
-    fn wait_for_next(&self) -> Result<()> {
+    fn wait_for_next(&mut self) -> Result<()> {
         match self.step()? {
             Step::Next => Ok(()),
             Step::Failed(why) => bail!("it failed: {why}"),

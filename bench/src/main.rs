@@ -22,6 +22,8 @@
 //! * `size`: archives. `instructions`: counted by valgrind.
 //! * `report`: docs/PERFORMANCE.md. `check`: what CI asks for. `engine`: the mapping engine alone.
 
+#![expect(clippy::cast_precision_loss, reason = "sizes, and a few seconds of nanoseconds")]
+
 mod cases;
 mod check;
 mod contestants;

@@ -20,7 +20,7 @@ const WARM_INVOCATIONS: (usize, usize) = (5, 300);
 const ROUNDS: (usize, usize) = (15, 200);
 
 /// No further rounds after this.
-const CASE_TIME: Duration = Duration::from_secs(60);
+const CASE_TIME: Duration = Duration::from_mins(1);
 
 /// What one contestant needs for one case.
 #[derive(Debug, Clone)]
@@ -30,7 +30,6 @@ pub(crate) struct Measured {
     /// CPU time of an invocation in milliseconds.
     pub(crate) cpu_ms: Quartiles,
     pub(crate) memory: u64,
-    pub(crate) received: Received,
 }
 
 /// A contestant that is invoked.
@@ -70,7 +69,6 @@ pub(crate) fn case(case: &Case, contestants: &[Contestant]) -> Result<Vec<Measur
             name: one.contestant.name,
             is_ours: one.contestant.is_ours,
             cpu_ms: Quartiles::of(one.cpu_ms).context("nothing was measured")?,
-            received: one.received,
         });
     }
     Ok(all)
@@ -79,7 +77,7 @@ pub(crate) fn case(case: &Case, contestants: &[Contestant]) -> Result<Vec<Measur
 fn start(case: &Case, contestant: &Contestant, sent: u64) -> Result<Running> {
     let mut command = contestant.command();
     command.env("BENCH_FLOOR_BYTES", sent.to_string());
-    let environment = Environment::start(command)?;
+    let mut environment = Environment::start(command)?;
     let (least, most) = WARM_INVOCATIONS;
     let mut received = Received::default();
     for _ in 0..(WARM_ITEMS / case.items).clamp(least, most) {
@@ -116,7 +114,6 @@ fn rounds(case: &Case, running: &mut [Running]) -> Result<()> {
         }
         for one in &mut *running {
             let cpu = one.environment.measure(&case.event)?;
-            #[expect(clippy::cast_precision_loss, reason = "a few seconds of nanoseconds")]
             one.cpu_ms.push(cpu as f64 / 1e6);
         }
     }
@@ -129,10 +126,9 @@ pub(crate) fn drive(name: &str, file: &Path, times: usize) -> Result<()> {
     let contestant = Contestant::also(name, &file.display().to_string());
     let mut command = contestant.command();
     command.env("BENCH_FLOOR_BYTES", std::env::var("BENCH_FLOOR_BYTES").unwrap_or_default());
-    let environment = Environment::start(command)?;
+    let mut environment = Environment::start(command)?;
     let mut cpu_ms = Vec::new();
     for _ in 0..times {
-        #[expect(clippy::cast_precision_loss, reason = "a few seconds of nanoseconds")]
         cpu_ms.push(environment.measure(&case.event)? as f64 / 1e6);
     }
     let first = cpu_ms.first().copied().unwrap_or_default();

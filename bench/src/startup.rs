@@ -29,7 +29,6 @@ pub(crate) struct Started {
 
 /// Starts every contestant, in turns.
 #[expect(clippy::disallowed_methods, reason = "real time is what is measured")]
-#[expect(clippy::cast_precision_loss, reason = "a few seconds of nanoseconds")]
 pub(crate) fn all(contestants: &[Contestant]) -> Result<Vec<Started>> {
     let (source, destination) = (cases::source(100, 1, 1), cases::destination(1));
     let mut times = vec![(Vec::new(), Vec::new(), Vec::new(), 0); contestants.len()];
@@ -44,7 +43,7 @@ pub(crate) fn all(contestants: &[Contestant]) -> Result<Vec<Started>> {
             };
             let mut command = contestant.command();
             command.env("BENCH_FLOOR_BYTES", "40000");
-            let environment =
+            let mut environment =
                 Environment::start(command).with_context(|| contestant.name.clone())?;
             let began = Instant::now();
             environment.invoke(event).with_context(|| contestant.name.clone())?;

@@ -21,7 +21,7 @@ pub(crate) fn config() -> ClientConfig {
                 tracing::debug!(added, ignored, "certificates of {CERTIFICATES}");
             }
             Err(error) => {
-                tracing::warn!(error = %error, "the file in {CERTIFICATES} cannot be read")
+                tracing::warn!(error = %error, "the file in {CERTIFICATES} cannot be read");
             }
         }
     }
