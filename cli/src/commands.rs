@@ -7,7 +7,7 @@ use operator::check_stack::{self, Check};
 use operator::erase::{self, Erase};
 use operator::explain::{self, Explain};
 use operator::hash_id::{self, HashId};
-use operator::redrive::{self, Redrive};
+use operator::queue::{self, Queue};
 use sandbox::Options;
 
 /// Segment and Pushwoosh, connected, on one machine
@@ -32,8 +32,8 @@ enum Command {
     CheckSecret(CheckSecret),
     /// Show how a user or device id appears in logs
     HashId(HashId),
-    /// Send rejected items again
-    Redrive(Redrive),
+    /// Look at what waits, is dead or was rejected; send it again, or discard it
+    Queue(Queue),
     /// Remove what the queues keep of a person
     Erase(Erase),
     /// Run one function as Lambda would
@@ -56,8 +56,8 @@ impl Cli {
                 hash_id::hash_id(&flags);
                 Ok(())
             }
-            Some(Command::Redrive(flags)) => {
-                tokio::runtime::Runtime::new()?.block_on(redrive::redrive(flags))
+            Some(Command::Queue(flags)) => {
+                tokio::runtime::Runtime::new()?.block_on(queue::queue(flags))
             }
             Some(Command::Erase(flags)) => {
                 tokio::runtime::Runtime::new()?.block_on(erase::erase(flags))

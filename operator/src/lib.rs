@@ -1,5 +1,5 @@
-//! What the people who run the integration need: to see what an input would do, to check settings, and
-//! to send rejected items again. Against AWS, or against a running sandbox.
+//! What the people who run the integration need: to see what an input would do, to check settings, to see
+//! and change what is on the queues. Against AWS, or against a running sandbox.
 //!
 //! # Layout
 //! * [`check_secret`]: what is wrong with an application's secret; `unsafe_secret`: what it must not hold in production.
@@ -7,7 +7,7 @@
 //! * [`erase`]: removes what the queues keep of a person.
 //! * [`explain`]: what an event, a request body or a record would do.
 //! * [`hash_id`]: how a user or device id appears in logs.
-//! * [`redrive`]: sends rejected items again.
+//! * [`queue`]: what is on the queues: looked at, sent again, discarded.
 //! * [`track_properties`]: the flag for the optional properties of Track calls.
 //! * [`terminal`]: lines for people, and lines for programs.
 //! * `stack`: what a deployed stack says of itself.
@@ -19,7 +19,7 @@ mod connection;
 pub mod erase;
 pub mod explain;
 pub mod hash_id;
-pub mod redrive;
+pub mod queue;
 mod stack;
 pub mod terminal;
 pub mod track_properties;

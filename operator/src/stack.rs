@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::StackStatus;
+use platform::aws::trouble;
 
 /// States in which a stack serves what was deployed last.
 const SETTLED: [StackStatus; 3] =
@@ -14,6 +15,8 @@ const SETTLED: [StackStatus; 3] =
 /// A deployed stack.
 pub(crate) struct Stack {
     name: String,
+    /// Its ARN.
+    pub(crate) id: String,
     /// As CloudFormation names it.
     pub(crate) status: StackStatus,
     outputs: BTreeMap<String, String>,
@@ -24,10 +27,8 @@ impl Stack {
     pub(crate) async fn read(config: &SdkConfig, name: &str) -> Result<Self> {
         let answer = Client::new(config).describe_stacks().stack_name(name).send().await;
         let answer = answer.map_err(|error| {
-            anyhow::anyhow!("{}", aws_sdk_cloudformation::error::DisplayErrorContext(&error))
-        });
-        let answer = answer.with_context(|| {
-            format!("CloudFormation does not describe the stack {name}: check the name, the region and the permission cloudformation:DescribeStacks")
+            let trouble = trouble(&error, "cloudformation:DescribeStacks");
+            anyhow::anyhow!("CloudFormation does not describe the stack {name}: check the name and the region; {trouble}")
         })?;
         let stack = answer.stacks().first().with_context(|| format!("there is no stack {name}"))?;
         let status =
@@ -35,7 +36,8 @@ impl Stack {
         let outputs = stack.outputs().iter().filter_map(|output| {
             Some((output.output_key()?.to_owned(), output.output_value()?.to_owned()))
         });
-        Ok(Self { name: name.to_owned(), status: status.clone(), outputs: outputs.collect() })
+        let id = stack.stack_id().unwrap_or_default().to_owned();
+        Ok(Self { name: name.to_owned(), id, status: status.clone(), outputs: outputs.collect() })
     }
 
     /// Whether it serves what was deployed last.

@@ -27,12 +27,12 @@ async fn every_queue_event_becomes_the_right_calls() {
     }
 }
 
-/// `redrive --file` sends a batch that Lambda gave up on.
+/// `queue redrive --file` sends a batch that Lambda gave up on.
 #[tokio::test]
 async fn a_failed_batch_becomes_the_right_track_calls() {
     let sandbox = Sandbox::start();
     let file = events("source/on-failure.json");
-    assert!(sandbox.command(&["redrive", "--file", file.to_str().unwrap()]).0);
+    assert!(sandbox.command(&["queue", "redrive", "--file", file.to_str().unwrap()]).0);
     let tracks = sandbox
         .until("the record is sent", async |sandbox| {
             let tracks = tracks(sandbox).await;

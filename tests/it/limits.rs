@@ -115,7 +115,7 @@ pub(crate) fn limits() -> String {
             "503; records are parked",
         ),
         (
-            "log lines of denied requests",
+            "log lines of refused requests",
             format!("{LINES_BURST} at once in a process, then one a second"),
             "counted, and the next line says how many are missing",
         ),

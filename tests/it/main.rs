@@ -19,7 +19,7 @@ mod explain;
 mod limits;
 mod openapi;
 mod queries;
-mod redrive;
+mod queue;
 mod reliability;
 mod sandbox;
 mod schema;

@@ -9,7 +9,7 @@ use crate::sandbox::Sandbox;
 
 /// The names in the saved queries, but for what Logs Insights has itself and for words of its language.
 fn names() -> BTreeSet<String> {
-    const WORDS: [&str; 27] = [
+    const WORDS: [&str; 33] = [
         "fields",
         "filter",
         "sort",
@@ -37,6 +37,12 @@ fn names() -> BTreeSet<String> {
         "sum",
         "lines",
         "left_out",
+        "or",
+        "count_distinct",
+        "latest",
+        "most_attempts",
+        "last_words",
+        "requests",
     ];
     let template = include_str!("../../deploy/observability.yaml");
     let mut names = BTreeSet::new();
@@ -57,17 +63,40 @@ fn names() -> BTreeSet<String> {
 #[tokio::test]
 async fn the_saved_queries_name_fields_that_logs_have() {
     let names = names();
-    assert!(names.contains("user.hash") && names.contains("metric"), "{names:?}");
+    assert!(names.contains("user") && names.contains("metric"), "{names:?}");
     let sandbox = Sandbox::with_apps(
         "queries",
-        &json!({"DEMO0-00001": {"pushwoosh": {"api_token": "demo-token"}, "sandbox": {"unknown_tags": ["unknown"]}}}),
+        &json!({"DEMO0-00001": {"pushwoosh": {"api_token": "demo-token"}, "segment": {"write_key": "demo-write-key"}, "sandbox": {"unknown_tags": ["unknown"]}}}),
     );
+    let event = |name: &str| json!({"user_id": "u1", "device_id": "d1", "device_platform": "ios", "name": name});
+    let profile = json!({"user_id": "u1", "attributes": {"a": 1}});
     sandbox.post("track-user", &json!({"user_id": "u1", "attributes": {"unknown": 1}})).await;
     sandbox.post("post-events", &json!({"events": [{"user_id": "u1", "name": "E"}]})).await;
     let ping = "/integration-segment/v1/ping";
     sandbox.send_as(Method::POST, ping, "", "DEMO0-00001", "wrong").await;
-    sandbox.faults("pushwoosh", &json!([{"status": 429, "times": 1}])).await;
-    sandbox.post("track-user", &json!({"user_id": "u1", "attributes": {"a": 1}})).await;
+    sandbox
+        .send_as(Method::POST, "/integration-segment/v1/track-user", "", "DEMO0-00001", "wrong")
+        .await;
+    let refusal = json!({"status_code": 210, "status_message": "event Purchase does not exist"});
+    sandbox
+        .faults(
+            "pushwoosh",
+            &json!([
+                {"path": "/json/1.3/postEvent", "status": 400, "body": refusal, "times": 1},
+                {"path": "/json/1.3/setTags", "status": 429, "times": 1},
+            ]),
+        )
+        .await;
+    sandbox.post("post-events", &json!({"events": [event("Purchase")]})).await;
+    sandbox
+        .faults("sqs", &json!([{"status": 403, "code": "AccessDeniedException", "times": 2}]))
+        .await;
+    sandbox.post("track-user", &profile).await;
+    let record = |application: &str| {
+        json!({"event_name": "Push Sent", "timestamp": 1_769_860_800,
+        "application_code": application, "hwid": "d1", "user_id": "u1"})
+    };
+    sandbox.produce(&[record("DEMO0-00001"), record("OTHER-00001")]).await;
     sandbox
         .until("every field is logged", async |sandbox| {
             let logs = sandbox.get("logs").await;
@@ -85,4 +114,12 @@ async fn the_saved_queries_name_fields_that_logs_have() {
     let refused =
         logs.as_array().unwrap().iter().find(|line| line["metric"] == "UpstreamThrottled");
     assert_eq!(refused.unwrap()["app.code"], "DEMO0-00001");
+    let of_queue = logs.as_array().unwrap().iter().find(|line| line["queue"] == "retry").unwrap();
+    assert_eq!(of_queue["app.code"], "DEMO0-00001");
+    let error = of_queue["error"].as_str().unwrap();
+    let expected = "AccessDeniedException: allow sqs:SendMessage";
+    assert!(error.starts_with(expected) && !error.contains('\n'), "{error}");
+    let refused =
+        logs.as_array().unwrap().iter().find(|line| line["reason"] == "refused_by_pushwoosh");
+    assert_eq!(refused.unwrap()["words"], "event Purchase does not exist");
 }

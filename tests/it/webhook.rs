@@ -137,12 +137,30 @@ async fn a_reject_goes_through_the_corrected_mapping_when_it_is_redriven() {
     let body = event("a", &json!({})).to_string();
     assert_eq!(sandbox.webhook(&body, SECRET, &body).await.status, 400);
     assert_eq!(sandbox.queue("rejects").await.len(), 1);
-    let (ok, shown) = sandbox.command(&["redrive", "--dry-run"]);
+    let (ok, shown) = sandbox.command(&["queue", "redrive", "--dry-run"]);
     assert!(ok && shown.contains("stays, bad_timestamp"), "{shown}");
     let corrected = mapping("$.timestamp")["DEMO0-00001"].to_string();
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("corrected.json");
+    for (mappings, counts) in [
+        (&mapping("$.timestamp")["DEMO0-00001"]["mappings"], [1, 0, 0]),
+        (
+            &json!([{"subscribe": "type = \"identify\"", "action": "trackEvent", "mapping": {}}]),
+            [0, 1, 0],
+        ),
+        (&mapping("$.nothing")["DEMO0-00001"]["mappings"], [0, 0, 1]),
+    ] {
+        std::fs::write(&file, mappings.to_string()).unwrap();
+        let flags = ["queue", "redrive", "--json", "--mapping", file.to_str().unwrap()];
+        let (ok, shown) = sandbox.command(&flags);
+        assert!(ok, "{shown}");
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let found = ["delivered", "different", "rejected"].map(|name| shown[name].clone());
+        assert_eq!(found, counts.map(Value::from), "{shown}");
+    }
+    assert_eq!(sandbox.queue("rejects").await.len(), 1, "nothing was sent");
     let path = "/_sandbox/secrets/DEMO0-00001";
     sandbox.send(Method::PUT, path, corrected).await;
-    assert!(sandbox.command(&["redrive"]).0);
+    assert!(sandbox.command(&["queue", "redrive"]).0);
     sandbox
         .until("it is delivered", async |sandbox| (names(sandbox).await == ["a"]).then_some(()))
         .await;

@@ -147,7 +147,7 @@ impl Denials {
         }
         let left_out = self.left_out.swap(0, Ordering::Relaxed);
         let code = code.chars().take(LOGGED_CODE_CHARS).collect::<String>();
-        let (reason, detail) = match (response.denial, &response.refusal) {
+        let (reason, detail) = match (response.denial, response.refusal.as_deref()) {
             (Some(denial), _) => (denial.code(), None),
             (None, Some((reason, detail))) => (*reason, Some(detail.as_str())),
             (None, None) => (if route.is_none() { NO_ROUTE } else { BAD_BODY }, None),

@@ -65,7 +65,7 @@ pub struct HttpResponse {
     pub denial: Option<Denial>,
     /// What the log says of a request that is not worked on, beside the status: a code, and what is wrong.
     #[serde(skip)]
-    pub refusal: Option<(&'static str, String)>,
+    pub refusal: Option<Box<(&'static str, String)>>,
 }
 
 impl HttpResponse {
@@ -100,7 +100,7 @@ impl HttpResponse {
     /// The same with what the log says.
     #[must_use]
     pub(crate) fn because(self, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { refusal: Some((code, detail.into())), ..self }
+        Self { refusal: Some(Box::new((code, detail.into()))), ..self }
     }
 
     /// The body could not be decoded, in the words of Pushwoosh's service.

@@ -160,9 +160,9 @@ impl Retry {
         let not_taken = places.iter().zip(kept).filter(|(_, kept)| kept.is_err());
         let lost: BTreeSet<usize> = not_taken.map(|((place, _), _)| *place).collect();
         // Without its rest on a queue, all of a message comes again.
-        let ended = |place: usize, outcome| match lost.contains(&place) {
-            true => Outcome::Parked(Cause::QueueUnavailable),
-            false => outcome,
+        let ended = |place: usize, outcome| {
+            let is_lost = lost.contains(&place);
+            if is_lost { Outcome::Parked(Cause::QueueUnavailable) } else { outcome }
         };
         for ((place, outcome), message) in places.into_iter().zip(&messages) {
             if let Some(outcome) = outcome {

@@ -66,7 +66,7 @@ impl Erased<'_> {
                 match others.number() {
                     0 => Part::Decided(Decision::Remove),
                     left if left == number => Part::Decided(Decision::Keep),
-                    _ => Part::Left(others),
+                    _ => Part::Left(Box::new(others)),
                 }
             }
         }
@@ -162,7 +162,7 @@ impl Erased<'_> {
 /// What is decided about a parked item, or what is left of it.
 enum Part {
     Decided(Decision),
-    Left(Parked),
+    Left(Box<Parked>),
 }
 
 /// Whether an item is a deletion.

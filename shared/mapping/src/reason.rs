@@ -119,10 +119,10 @@ reasons! {
         "Shorten the item. Segment takes calls of up to 32 KB.";
     RefusedByPushwoosh, "refused_by_pushwoosh", Reject,
         "Pushwoosh refused the item for good.",
-        "Read Pushwoosh's answer in the item's message, correct what it names, and redrive the item.";
+        "Read Pushwoosh's answer (`words` of the log line and the message), correct what it names, and redrive the item.";
     RefusedBySegment, "refused_by_segment", Reject,
         "Segment refused the item for good.",
-        "Read Segment's answer in the item's message, correct what it names, and redrive the item.";
+        "Read Segment's answer (`words` of the log line and the message), correct what it names, and redrive the item.";
 }
 
 impl fmt::Display for Reason {

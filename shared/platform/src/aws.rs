@@ -13,14 +13,16 @@ use aws_smithy_runtime_api::client::http::{
     SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::sdk_config::Builder;
 use bytes::Bytes;
 
 use crate::clock::Clock;
 use crate::transport::{Transport, TransportError};
+use crate::upstream::one_line;
 
 /// A call to AWS within a region takes milliseconds; the caller waits for us meanwhile.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -52,6 +54,59 @@ pub fn on_seams(mut config: Builder, clock: &Clock, transport: &Arc<dyn Transpor
     config.set_timeout_config(Some(timeouts));
     config.set_retry_config(Some(RetryConfig::standard().with_max_attempts(ATTEMPTS)));
     config
+}
+
+/// What went wrong with a call to AWS, on one line: what AWS says, and what to do. `action` is the permission
+/// that the call needs.
+#[must_use]
+pub fn trouble<E, R>(error: &SdkError<E, R>, action: &str) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    let Some(answer) = error.as_service_error() else {
+        let what = one_line(&causes(error));
+        return match error {
+            SdkError::TimeoutError(_) => format!("AWS gave no answer in time ({what})"),
+            _ => format!("AWS could not be reached: check the network ({what})"),
+        };
+    };
+    let code = answer.code().unwrap_or("an unnamed error");
+    let words = answer.message().unwrap_or_default();
+    let remedy = match code {
+        code if code.contains("KMS") || code.contains("Kms") || words.contains("KMS") => {
+            "allow the use of the KMS key"
+        }
+        code if code.contains("AccessDenied") => {
+            return one_line(&format!("{code}: allow {action} ({words})"));
+        }
+        code if code.contains("DoesNotExist")
+            || code.contains("NonExistent")
+            || code.contains("NotFound") =>
+        {
+            "it does not exist: correct the setting that names it"
+        }
+        code if code.contains("Throttl") || code.contains("TooManyRequests") => {
+            "AWS limits the rate: it is tried again"
+        }
+        code if code.contains("Token") || code.contains("Client") || code.contains("Signature") => {
+            "the credentials are not valid"
+        }
+        _ => "it is tried again; if it lasts, see the AWS Health Dashboard",
+    };
+    one_line(&format!("{code}: {remedy} ({words})"))
+}
+
+/// An error and what it comes from.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }
 
 #[derive(Debug, Clone)]

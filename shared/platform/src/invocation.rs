@@ -97,8 +97,15 @@ impl Invocation {
     /// The items of parked work ended.
     pub fn ended_parked(&self, outcome: Outcome, parked: &Parked) {
         self.tally.items(outcome, parked.number() as u64);
+        // What waits on has a line already.
+        let again = matches!(outcome, Outcome::Parked(_)) && parked.attempts > 1;
         for index in 0..parked.number() {
-            self.lines.write(outcome, || ItemLine::parked(parked, index));
+            let line = || ItemLine::parked(parked, index);
+            if again {
+                self.lines.write_again(outcome, line);
+            } else {
+                self.lines.write(outcome, line);
+            }
         }
     }
 

@@ -5,21 +5,23 @@
 //! sent again while there is time; a message holds no key, and is encrypted by the queue. The client is
 //! made on first use, so that start-up does not pay for it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures::StreamExt;
 use futures::future::join_all;
 use mapping::Cause;
 use tokio::sync::OnceCell;
 
+use crate::aws::trouble;
 use crate::clock::{Clock, Instant};
 use crate::message::{self, Message};
 use crate::settings::Settings;
+use crate::upstream::one_line;
 
 /// Entries of one `SendMessageBatch`.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
@@ -65,9 +67,10 @@ struct Entry {
     index: usize,
     body: String,
     delay: Duration,
-    /// `MessageGroupId`: SQS hands out what other applications have waiting before the backlog of one.
+    application: Option<String>,
+    /// Whether the application is the `MessageGroupId`: SQS hands out what other applications have waiting before the backlog of one.
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>
-    group: Option<String>,
+    is_grouped: bool,
 }
 
 /// Access to the queues.
@@ -110,26 +113,28 @@ impl Queues {
         let mut results = Vec::with_capacity(messages.len());
         let [mut retry, mut rejects, mut dead] = [const { Vec::new() }; 3];
         for (index, message) in messages.iter().enumerate() {
-            let (body, delay, group, queue) = match message {
+            let (body, delay, application, queue) = match message {
                 Message::Park(parked, delay) => {
                     (message::encode(parked), *delay, Some(&parked.application), &mut retry)
                 }
                 Message::Reject(reject) => {
-                    (message::encode_reject(reject), Duration::ZERO, None, &mut rejects)
+                    let application = reject.application.as_ref();
+                    (message::encode_reject(reject), Duration::ZERO, application, &mut rejects)
                 }
                 // A redrive keeps the group.
                 Message::Bury(parked) => {
-                    let group = Some(&parked.application);
-                    (message::encode(parked), Duration::ZERO, group, &mut dead)
+                    let application = Some(&parked.application);
+                    (message::encode(parked), Duration::ZERO, application, &mut dead)
                 }
             };
-            let group = group.cloned();
+            let is_grouped = !matches!(message, Message::Reject(_));
+            let application = application.cloned();
             results.push(Err(if body.is_some() {
                 QueueError::NotTaken
             } else {
                 QueueError::TooLarge
             }));
-            queue.extend(body.map(|body| Entry { index, body, delay, group }));
+            queue.extend(body.map(|body| Entry { index, body, delay, application, is_grouped }));
         }
         let sent = [retry, rejects, dead].into_iter().zip(&self.urls);
         let sent = sent.map(|(entries, url)| self.send(url, entries, deadline));
@@ -158,7 +163,11 @@ impl Queues {
         for attempt in 1..=ATTEMPTS {
             let taken = self.clock.timeout_at(deadline, self.try_batch(url, &batch)).await;
             let taken = taken.unwrap_or_else(|_| {
-                tracing::error!(queue = url, "SQS gave no answer in time");
+                tracing::error!(
+                    queue = name_of(url),
+                    app.code = applications(&batch),
+                    "SQS gave no answer in time"
+                );
                 Vec::new()
             });
             batch.retain(|entry| !taken.contains(&entry.index));
@@ -175,13 +184,14 @@ impl Queues {
 
     /// Sends one batch once. Returns the places of the entries that SQS took.
     async fn try_batch(&self, url: &str, batch: &[Entry]) -> Vec<usize> {
-        let entries = batch.iter().map(|Entry { index, body, delay, group }| {
+        let entries = batch.iter().map(|entry| {
+            let Entry { index, body, delay, application, is_grouped } = entry;
             let delay = i32::try_from((*delay).min(MAX_DELAY).as_secs()).unwrap_or_default();
             SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())
                 .message_body(body)
                 .delay_seconds(delay)
-                .set_message_group_id(group.clone())
+                .set_message_group_id(application.clone().filter(|_| *is_grouped))
                 .build()
         });
         let Ok(entries) = entries.collect::<Result<Vec<_>, _>>() else {
@@ -192,8 +202,13 @@ impl Queues {
             Ok(answer) => {
                 if let Some(failed) = answer.failed().first() {
                     tracing::warn!(
-                        queue = url,
-                        error.code = failed.code(),
+                        queue = name_of(url),
+                        app.code = applications(batch),
+                        error = one_line(&format!(
+                            "{}: {}",
+                            failed.code(),
+                            failed.message().unwrap_or_default()
+                        )),
                         number = answer.failed().len(),
                         "SQS did not take some entries of a batch; they are sent again"
                     );
@@ -201,11 +216,28 @@ impl Queues {
                 answer.successful().iter().filter_map(|entry| entry.id().parse().ok()).collect()
             }
             Err(error) => {
-                tracing::error!(queue = url, error = %DisplayErrorContext(&error), "SQS did not take a batch");
+                tracing::error!(
+                    queue = name_of(url),
+                    app.code = applications(batch),
+                    error = trouble(&error, "sqs:SendMessage"),
+                    "SQS did not take a batch; it is sent again while there is time"
+                );
                 Vec::new()
             }
         }
     }
+}
+
+/// A queue's name, the last part of its URL.
+fn name_of(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or(url)
+}
+
+/// Whose messages a batch has.
+fn applications(batch: &[Entry]) -> String {
+    let codes: BTreeSet<&str> =
+        batch.iter().filter_map(|entry| entry.application.as_deref()).collect();
+    codes.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// Cuts entries into batches that SQS takes: at most ten, together no larger than one may be.
@@ -241,7 +273,13 @@ mod tests {
     use crate::testing::{Reply, World};
 
     fn entry(index: usize, size: usize) -> Entry {
-        Entry { index, body: "x".repeat(size), delay: Duration::ZERO, group: None }
+        Entry {
+            index,
+            body: "x".repeat(size),
+            delay: Duration::ZERO,
+            application: None,
+            is_grouped: false,
+        }
     }
 
     proptest! {

@@ -147,7 +147,7 @@ settings! {
     log_salt: String = text("PWSEG_LOG_SALT", Some(""), Expected::AnyText),
         "Key of the hashes that stand for ids in logs: the stack's ARN, so that the same id has another hash in another stack.";
     log_items: LogItems = log_items("PWSEG_LOG_ITEMS", Some("undelivered"), Expected::LogItems),
-        "Which items have a log line of their own. `undelivered`: those that were not delivered, at most 100 in an invocation, then one line with the counts of the others. `all`: every item, without a limit, as in the sandbox.";
+        "Which items have a log line of their own. `undelivered`: those that were not delivered, at most 100 in an invocation, then one line with the counts of the others. `all`: every item, as in the sandbox; of those that wait on after another attempt, at most 100 in an invocation.";
     track_properties: Vec<OptionalProperty> = track_properties("PWSEG_TRACK_PROPERTIES", Some(""), Expected::TrackProperties),
         "Properties that Track calls carry beyond `message_type`, `campaign_code` and `device_type`.";
     retry_first_delay: Duration = seconds("PWSEG_RETRY_FIRST_DELAY_S", Some("30"), Expected::Number(0, 900)),

@@ -5,12 +5,14 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 
 use super::{Ledger, Unavailable};
+use crate::aws::trouble;
 use crate::clock::{Instant, after};
 
 /// The table's key.
@@ -106,10 +108,14 @@ impl Ledger {
     }
 
     /// Notes that DynamoDB failed.
-    pub(super) fn failed<E: std::error::Error>(&self, error: &E) -> Unavailable {
+    pub(super) fn failed<E, R>(&self, error: &SdkError<E, R>) -> Unavailable
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug,
+    {
         tracing::error!(
             table = self.table,
-            error = %DisplayErrorContext(error),
+            error = trouble(error, "dynamodb:GetItem, BatchGetItem and UpdateItem"),
             "DynamoDB refused an operation on the ledger; what waits keeps waiting"
         );
         self.pause()
@@ -147,7 +153,9 @@ impl Ledger {
             while !left.is_empty() {
                 let wanted =
                     KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true);
-                let wanted = wanted.build().map_err(|error| self.failed(&error))?;
+                let wanted = wanted.build().map_err(|error| {
+                    self.failed(&SdkError::<BatchGetItemError>::construction_failure(error))
+                })?;
                 let request =
                     self.client().await.batch_get_item().request_items(&self.table, wanted);
                 let answer = self.run(deadline, Box::pin(request.send())).await?;
@@ -207,13 +215,12 @@ impl Ledger {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match self.run(deadline, Box::pin(request.send())).await? {
             Ok(_) => Ok(Ok(())),
-            Err(SdkError::ServiceError(error)) => match error.err() {
-                UpdateItemError::ConditionalCheckFailedException(failed) => {
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                     Ok(Err(failed.item.clone().unwrap_or_default()))
                 }
-                other => Err(self.failed(other)),
+                _ => Err(self.failed(&error)),
             },
-            Err(error) => Err(self.failed(&error)),
         }
     }
 }

@@ -2,9 +2,11 @@
 //! <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use jiff::Timestamp;
+
+use crate::aws::trouble;
 
 /// The version that a rotation replaced.
 const PREVIOUS: &str = "AWSPREVIOUS";
@@ -46,7 +48,7 @@ pub(super) async fn read(client: &Client, id: &str, previous: bool) -> Reading {
 }
 
 fn failed(error: &SdkError<GetSecretValueError>) -> Reading {
-    let text = DisplayErrorContext(error).to_string();
+    let text = trouble(error, "secretsmanager:GetSecretValue");
     let Some(answer) = error.as_service_error() else {
         return Reading::Failed { service: true, error: text };
     };

@@ -18,7 +18,8 @@ use crate::message::Reject;
 use crate::settings::LogItems;
 use crate::upstream::one_line;
 
-/// Lines of an invocation. At 400 bytes each, an invocation costs 0.02 US cents of CloudWatch at most.
+/// Lines of an invocation. At 400 bytes each they cost 0.002 US cents at 0.57 USD per GB
+/// (<https://aws.amazon.com/cloudwatch/pricing/>).
 const MAX_LINES: u32 = 100;
 
 /// Of these, so many may be about records that their application does not export: there can be any number
@@ -214,6 +215,19 @@ impl Lines {
         if self.takes(outcome) { line().write(outcome) } else { self.leave_out(outcome, 1) }
     }
 
+    /// Writes the line of an item that had one before, unless there are enough: also where all items have
+    /// lines, since a backlog is tried again and again.
+    pub fn write_again<'l>(&self, outcome: Outcome, line: impl FnOnce() -> ItemLine<'l>) {
+        if !is_logged(outcome) {
+            return;
+        }
+        if self.is_within_limit(outcome) {
+            line().write(outcome);
+        } else {
+            self.leave_out(outcome, 1);
+        }
+    }
+
     /// Writes the lines of items that ended alike: as many as there is room for. The others cost nothing.
     pub fn write_all<'l>(
         &self,
@@ -262,9 +276,10 @@ impl Lines {
     }
 
     fn takes(&self, outcome: Outcome) -> bool {
-        if self.items == LogItems::All {
-            return true;
-        }
+        self.items == LogItems::All || self.is_within_limit(outcome)
+    }
+
+    fn is_within_limit(&self, outcome: Outcome) -> bool {
         let takes = |lines: &AtomicU32, limit| {
             let more = |lines: u32| (lines < limit).then_some(lines + 1);
             lines.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
@@ -404,6 +419,16 @@ mod tests {
         lines.finish();
         assert_eq!(logs.with_message("item").len(), 201);
         assert_eq!(logs.with_message("further items"), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn what_is_tried_again_and_again_has_so_many_lines_even_where_all_items_have_one() {
+        let (logs, _guard) = Logs::capture();
+        let lines = Lines::new(LogItems::All);
+        for index in 0..200 {
+            lines.write_again(Outcome::Parked(Cause::Timeout), || ItemLine::item(&item(index)));
+        }
+        assert_eq!(logs.with_message("item").len(), 100);
     }
 
     #[test]

@@ -1,0 +1,125 @@
+//! Which queues: a deployed stack's, found by its outputs, or a running sandbox's.
+
+use std::fmt;
+
+use anyhow::Result;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use clap::{Args, ValueEnum};
+use platform::aws::trouble;
+
+use crate::connection::{Connection, DEFAULT_SANDBOX};
+use crate::stack::Stack;
+
+/// Which queues.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// A running sandbox
+    #[arg(long, value_name = "URL", default_value = DEFAULT_SANDBOX, conflicts_with = "stack")]
+    sandbox: String,
+    /// A deployed stack: its outputs name the queues. Credentials and region are found as every AWS tool finds
+    /// them
+    #[arg(long, value_name = "NAME")]
+    stack: Option<String>,
+}
+
+/// A queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum QueueName {
+    /// What could not be delivered yet
+    Retry,
+    /// What was not delivered in time
+    Dead,
+    /// What cannot be delivered as it is
+    Rejects,
+}
+
+impl QueueName {
+    pub(super) const ALL: [Self; 3] = [Self::Retry, Self::Dead, Self::Rejects];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Dead => "dead",
+            Self::Rejects => "rejects",
+        }
+    }
+
+    /// The stack's output with its URL.
+    fn output(self) -> &'static str {
+        match self {
+            Self::Retry => "RetryQueueUrl",
+            Self::Dead => "DeadQueueUrl",
+            Self::Rejects => "RejectsQueueUrl",
+        }
+    }
+}
+
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The queues, and what is known of those who use them.
+pub(super) struct Queues {
+    pub(super) connection: Connection,
+    pub(super) client: Client,
+    stack: Option<Stack>,
+    stack_name: String,
+}
+
+impl Place {
+    pub(super) async fn open(&self) -> Result<Queues> {
+        let (connection, stack) = match &self.stack {
+            Some(name) => {
+                let connection = Connection::to_aws().await?;
+                let stack = Stack::read(&connection.config, name).await?;
+                (connection, Some(stack))
+            }
+            None => (Connection::to_sandbox(&self.sandbox, "--stack NAME").await?, None),
+        };
+        let of_sandbox = connection.sandbox_text("/functions/source/stack_name");
+        let stack_name = self.stack.as_deref().or(of_sandbox).unwrap_or_default().to_owned();
+        Ok(Queues { client: Client::new(&connection.config), connection, stack, stack_name })
+    }
+}
+
+impl Queues {
+    pub(super) fn url(&self, queue: QueueName) -> Result<String> {
+        match &self.stack {
+            Some(stack) => Ok(stack.needed(queue.output())?.to_owned()),
+            None => self.connection.queue(None, queue.name()),
+        }
+    }
+
+    /// What the hashes of ids in the logs are salted with.
+    pub(super) fn salt(&self) -> &str {
+        self.stack.as_ref().map_or("", |stack| stack.id.as_str())
+    }
+
+    /// The `messageId` of Track calls depends on it.
+    pub(super) fn stack_name(&self) -> &str {
+        &self.stack_name
+    }
+
+    /// Id of the applications' secrets.
+    pub(super) fn secret_id(&self) -> &str {
+        let of_stack = self.stack.as_ref().and_then(|stack| stack.output("SecretId"));
+        of_stack.unwrap_or(platform::settings::DEFAULT_SECRET_ID)
+    }
+}
+
+/// What went wrong with a call about a queue, and what to do.
+pub(super) fn failed<E, R>(
+    queue: QueueName,
+    error: &SdkError<E, R>,
+    operation: &str,
+) -> anyhow::Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: fmt::Debug,
+{
+    let trouble = trouble(error, &format!("sqs:{operation}"));
+    anyhow::anyhow!("the {} queue: {trouble}", queue.name())
+}

@@ -1,0 +1,185 @@
+//! What a rejected item would send now.
+//!
+//! Invariant: an item on its way back keeps the time when it came in, so that what came since is not undone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use jiff::Timestamp;
+use mapping::tracking_log::{OptionalProperty, Record};
+use mapping::{About, Cause, Item, ItemKind, Origin, Parked, Rules, Work};
+use platform::Application;
+use platform::application::Section;
+use platform::clock::Clock;
+use platform::message::Reject;
+use platform::secrets::Secrets;
+use platform::settings;
+use segment_language::subscription::Subscription;
+
+use super::place::Queues;
+use crate::track_properties::TrackProperties;
+
+/// Longer than a redrive takes.
+const SECRETS_ARE_FRESH: Duration = Duration::from_hours(1);
+
+/// Longest wait for a secret.
+const LOOKUP: Duration = Duration::from_secs(10);
+
+/// Plans items on their way back.
+pub(super) struct Planner {
+    secrets: Secrets,
+    track_properties: Vec<OptionalProperty>,
+    stack_name: String,
+    clock: Clock,
+    /// Mappings in place of the applications' own.
+    mappings: Option<Vec<Subscription>>,
+}
+
+impl Planner {
+    /// Plans as the functions of these queues would.
+    pub(super) fn new(queues: &Queues, track_properties: &TrackProperties) -> Result<Self> {
+        let connection = &queues.connection;
+        let of_sandbox = || {
+            let names = connection.sandbox_text("/functions/source/track_properties")?;
+            settings::track_properties(names)
+        };
+        let clock = connection.clock.clone();
+        let (config, secret_id) = (&connection.config, queues.secret_id());
+        Ok(Self {
+            secrets: Secrets::new(
+                config,
+                secret_id,
+                SECRETS_ARE_FRESH,
+                Duration::ZERO,
+                clock.clone(),
+            ),
+            track_properties: track_properties.read()?.or_else(of_sandbox).unwrap_or_default(),
+            stack_name: queues.stack_name().to_owned(),
+            clock,
+            mappings: None,
+        })
+    }
+
+    /// The same with these mappings in place of the applications' own.
+    pub(super) fn with_mappings(self, mappings: Vec<Subscription>) -> Self {
+        Self { mappings: Some(mappings), ..self }
+    }
+
+    /// What a reject would send if it came in now.
+    pub(super) async fn reject(&self, reject: &Reject) -> Result<Parked> {
+        let bytes = reject.raw();
+        if let Some(cut) = &reject.cut {
+            bail!(
+                "it was too large for the queue: only the first {} of its {} bytes were kept (SHA-256 of the whole: {}). Send it again from where it came from",
+                bytes.len(),
+                cut.bytes,
+                cut.sha256
+            );
+        }
+        self.bytes(reject, &bytes).await
+    }
+
+    /// What other bytes in place of a reject's would send.
+    pub(super) async fn bytes(&self, reject: &Reject, bytes: &[u8]) -> Result<Parked> {
+        if reject.kind == ItemKind::Parked {
+            let Parked { application, work, kind, message_id, .. } = Parked::read(bytes)?;
+            let parked = redriven(&application, work, &reject.origin, reject.at, self.clock.wall());
+            return Ok(Parked { kind, message_id, ..parked });
+        }
+        let (kind, application) = (reject.kind, reject.application.as_deref());
+        let origin = Origin::First(&reject.origin);
+        self.item(Item { kind, application, origin, bytes }, reject.at).await
+    }
+
+    /// What an item would send. It counts as received at `at`, when it came in first.
+    pub(super) async fn item(&self, item: Item<'_>, at: Timestamp) -> Result<Parked> {
+        let named = match item.kind {
+            ItemKind::Record => {
+                let record = Record::read(item.bytes).map_err(mapping::Refusal::from)?;
+                record.application().ok().map(str::to_owned)
+            }
+            _ => item.application.map(str::to_owned),
+        };
+        let code = named.context("its application is not known")?;
+        // Only raw events are mapped by the application's own rules. Which events it exports is asked when
+        // its Track calls are retried.
+        let needs_settings = item.kind == ItemKind::RawEvent && self.mappings.is_none();
+        let application = if needs_settings { Some(self.settings(&code).await?) } else { None };
+        let presets =
+            Rules { track_properties: &self.track_properties, now: at, ..Rules::of_presets(&code) };
+        let rules = match (&application, &self.mappings) {
+            (Some(application), _) => application.rules(&self.track_properties, at),
+            (None, Some(mappings)) => Rules { subscriptions: mappings, ..presets },
+            (None, None) => presets,
+        };
+        let planned = item.plan(&Rules { stack: &self.stack_name, ..rules })?;
+        let origin = item.origin.to_string();
+        let parked = redriven(&code, planned.work, &origin, at, self.clock.wall());
+        let message_id = match item.kind {
+            ItemKind::RawEvent => About::item(item.kind, item.bytes).message_id,
+            _ => None,
+        };
+        Ok(Parked { kind: Some(item.kind), message_id, ..parked })
+    }
+
+    async fn settings(&self, code: &str) -> Result<Arc<Application>> {
+        let application = self.secrets.application(code, self.clock.now() + LOOKUP).await;
+        let application = application.context("its application's mappings cannot be read")?;
+        let disabled = application.is_disabled(Section::Mappings);
+        ensure!(!disabled, "its application's mappings are not usable");
+        Ok(application)
+    }
+}
+
+/// An item on its way back, that came in at `accepted`.
+fn redriven(
+    application: &str,
+    work: Work,
+    origin: &str,
+    accepted: Timestamp,
+    now: Timestamp,
+) -> Parked {
+    let parked = Parked::new(application, work, Cause::Redriven, accepted);
+    let origins = vec![origin.to_owned()];
+    let parked = Parked { attempts: 0, redriven: Some(now), origins, ..parked };
+    parked.known_as(format!("redrive {now} {origin}"))
+}
+
+/// A line per call that an item would make.
+pub(super) fn calls(origin: &str, parked: &Parked) -> Vec<String> {
+    let application = &parked.application;
+    let line = |call: String| format!("{origin}: {application} {call}");
+    match &parked.work {
+        Work::Pushwoosh(plan) => {
+            let calls = plan.calls().map(|call| {
+                let request = serde_json::Value::Object(call.request.clone());
+                line(format!("{} {request}", call.method.path()))
+            });
+            calls.collect()
+        }
+        Work::Segment(calls) => {
+            calls.iter().map(|call| line(format!("/v1/batch {call}"))).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise the ledger would not know what came since, the age limit would end it at once, and an
+    /// item that is redriven twice would count as done.
+    #[test]
+    fn an_item_comes_back_with_its_time_a_new_life_and_a_new_id() {
+        let [accepted, first, second] =
+            [1, 1_000_000, 1_000_001].map(|at| Timestamp::from_second(at).unwrap());
+        let once = redriven("A", Work::Segment(Vec::new()), "r-1 3", accepted, first);
+        let twice = redriven("A", Work::Segment(Vec::new()), "r-1 3", accepted, second);
+        assert_eq!((once.first_seen, once.since(), once.attempts), (accepted, first, 0));
+        assert_eq!((once.cause, twice.first_seen), (Cause::Redriven, accepted));
+        assert_eq!(once.id, "redrive 1970-01-12T13:46:40Z r-1 3");
+        assert_eq!(once.origin(0), "r-1 3", "the log knows it by where it came in");
+        assert_ne!(once.id, twice.id);
+    }
+}
