@@ -37,6 +37,10 @@ clients:
     ci/segment-client
     ci/segment-engine
 
+# Drive the sandbox's page in Chromium (Node 20); `just page pictures` writes docs/images.
+page *ARGS:
+    ci/page {{ ARGS }}
+
 # Install the Python tools into target/venv (Python 3.11).
 tools:
     ci/tools
@@ -82,7 +86,7 @@ simulate *ARGS:
 soak MINUTES="30":
     ci/soak {{ MINUTES }}
 
-# Lint and test the feature `otel`.
+# Test the feature `otel`.
 otel:
     ci/otel
 
@@ -94,9 +98,9 @@ api:
 fuzz MILLISECONDS="15000":
     ci/fuzz {{ MILLISECONDS }}
 
-# Check licences, bans and sources of the dependencies.
-deny:
-    ci/deny
+# Check the dependencies' licences and sources, and that each is used; list them in target/sbom.
+supply-chain:
+    ci/supply-chain
 
 # Change the code in small ways and look whether tests notice: `just mutants --package mapping`, `just mutants --changed`.
 mutants *ARGS:

@@ -5,14 +5,18 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::Parser;
-use operator::terminal::say;
+use operator::bad_input::{self, BadInput};
+use operator::terminal::{bad, say};
 
 fn main() -> ExitCode {
     match commands::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {error:#}"));
-            ExitCode::FAILURE
+            say(&format!("{} {error:#}", bad("error:")));
+            match error.downcast_ref::<BadInput>() {
+                Some(_) => ExitCode::from(bad_input::EXIT),
+                None => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -1,42 +1,45 @@
-//! Output of the commands: results on standard output, everything else on standard error.
+//! Output of the commands: results on standard output, everything else on standard error. Colours are for
+//! terminals only; `NO_COLOR` switches them off there too.
 
 use std::io::{IsTerminal as _, Write as _};
+
+use anstyle::{AnsiColor, Style};
 
 /// A line for the person at the terminal.
 pub fn say(line: &str) {
     // There is no other place to report a failure to.
-    writeln!(std::io::stderr().lock(), "{line}").ok();
+    writeln!(anstream::stderr().lock(), "{line}").ok();
 }
 
 /// A line of a command's result, which programs may read.
 pub fn print(line: &str) {
-    let mut out = std::io::stdout().lock();
+    let mut out = anstream::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).ok();
 }
 
-/// A colour for the person at the terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// Something is wrong.
-    Red,
-    /// Something waits.
-    Yellow,
-    /// Something is done.
-    Green,
+/// Something that is as it should be.
+pub fn good(text: &str) -> String {
+    styled(AnsiColor::Green.on_default(), text)
 }
 
-/// Text in a colour, where standard output is a terminal that wants colours (<https://no-color.org>).
-pub fn paint(text: &str, colour: Colour) -> String {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if plain || !std::io::stdout().is_terminal() {
-        return text.to_owned();
-    }
-    let code = match colour {
-        Colour::Red => 31,
-        Colour::Yellow => 33,
-        Colour::Green => 32,
-    };
-    format!("\x1b[{code}m{text}\x1b[0m")
+/// Something that is not.
+pub fn bad(text: &str) -> String {
+    styled(AnsiColor::Red.on_default(), text)
+}
+
+/// Something to look at.
+pub fn warning(text: &str) -> String {
+    styled(AnsiColor::Yellow.on_default(), text)
+}
+
+/// A title.
+pub fn title(text: &str) -> String {
+    styled(Style::new().bold(), text)
+}
+
+/// The codes are left out again where they are not printed on a terminal.
+fn styled(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
 }
 
 /// How far long work is, on a line of its own that ends with it. Only at a terminal.

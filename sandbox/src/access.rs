@@ -4,16 +4,10 @@
 //! The name in `Host` must be `localhost`, an address, or one that `--host` allows: a web page cannot be
 //! served under an address that is not its own. The `Origin` of a page must be the server itself.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hyper::header::{HOST, HeaderMap, ORIGIN};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::http::{self, Response};
-
-/// The page, whose script and style are part of it.
-const PAGE: &str = include_str!("page.html");
 
 /// Names under which a server is reached, beside `localhost` and addresses.
 #[derive(Debug, Clone, Default)]
@@ -66,25 +60,6 @@ fn name_of(host: &str) -> &str {
 
 fn refused(message: &str) -> Response {
     http::json(403, &json!({ "message": message }))
-}
-
-/// The page: nothing but what is part of it runs in it, and it calls nobody but its server.
-pub(crate) fn page() -> Response {
-    let policy = format!(
-        "default-src 'none'; script-src {}; style-src {}; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        source("script"),
-        source("style")
-    );
-    let response = http::answer(200, "text/html; charset=utf-8", PAGE);
-    http::with_header(response, "content-security-policy", &policy)
-}
-
-/// What the policy calls the element of the page with this name: the hash of its text.
-fn source(element: &str) -> String {
-    let text = PAGE.split_once(&format!("<{element}>")).map(|(_, rest)| rest);
-    let text = text.and_then(|rest| rest.split_once(&format!("</{element}>")));
-    let text = text.map_or("", |(text, _)| text);
-    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
 
 /// A response that no other page can read or show.
@@ -145,18 +120,5 @@ mod tests {
         {
             assert_eq!(status(&access, host, Some(origin)), 403, "{origin}");
         }
-    }
-
-    /// A browser runs what the policy names: the one script and the one style that the page has.
-    #[test]
-    fn the_policy_allows_the_pages_own_script_and_style() {
-        for element in ["script", "style"] {
-            assert_eq!(PAGE.matches(&format!("<{element}")).count(), 1, "{element}");
-            assert!(!source(element).contains("47DEQpj8HBSa"), "the hash of nothing");
-        }
-        assert!(!PAGE.contains(" style=") && !PAGE.contains(" onclick="));
-        let page = page();
-        let policy = page.headers()["content-security-policy"].to_str().unwrap();
-        assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
     }
 }

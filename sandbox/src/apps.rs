@@ -1,5 +1,6 @@
 //! The applications: what their secrets hold, now and before the last rotation.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +23,8 @@ const SECRET_PREFIX: &str = "segment-pushwoosh/";
 /// The secrets, and the upstreams that know what is in them.
 pub(crate) struct Apps {
     secrets: Mutex<SecretsManager>,
+    /// The names of the secrets that there are.
+    codes: Mutex<BTreeSet<String>>,
     pushwoosh: Upstream<Pushwoosh>,
     segment: Upstream<Segment>,
 }
@@ -67,7 +70,7 @@ impl Apps {
         pushwoosh: Upstream<Pushwoosh>,
         segment: Upstream<Segment>,
     ) -> Self {
-        let this = Self { secrets: Mutex::default(), pushwoosh, segment };
+        let this = Self { secrets: Mutex::default(), codes: Mutex::default(), pushwoosh, segment };
         // They were there before the sandbox: nothing is being rotated.
         let before = Timestamp::now().saturating_sub(AGE).unwrap_or(Timestamp::UNIX_EPOCH);
         for (code, secret) in apps {
@@ -87,13 +90,24 @@ impl Apps {
         // A secret that is given as text is served as it is, so that a broken one can be tried.
         let text = secret.as_str().map_or_else(|| secret.to_string(), str::to_owned);
         self.with_secrets(|secrets| secrets.put(&name(code), text, at));
+        self.with_codes(|codes| codes.insert(code.to_owned()));
         self.set_up(code);
     }
 
     /// Removes a secret without recovery.
     pub(crate) fn remove(&self, code: &str) {
         self.with_secrets(|secrets| secrets.delete(&name(code), Duration::ZERO, Timestamp::now()));
+        self.with_codes(|codes| codes.remove(code));
         self.set_up(code);
+    }
+
+    /// The codes of the applications, in their order; at most so many.
+    pub(crate) fn codes(&self, most: usize) -> Vec<String> {
+        self.with_codes(|codes| codes.iter().take(most).cloned().collect())
+    }
+
+    fn with_codes<T>(&self, act: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
+        act(&mut self.codes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The settings of an application, where its secret can be used.
@@ -106,7 +120,8 @@ impl Apps {
         act(&mut self.secrets.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn secret(&self, code: &str) -> Option<Value> {
+    /// The secret of an application, where it is JSON.
+    pub(crate) fn secret(&self, code: &str) -> Option<Value> {
         self.with_secrets(|secrets| {
             let version = secrets.version(&name(code), Stage::Current, Timestamp::now())?;
             serde_json::from_str(&version.value).ok()

@@ -1,30 +1,41 @@
 //! The sandbox's own routes, the page, and the way to the destination.
+//!
+//! # Layout
+//! * `items`: what came in, and what became of it.
+//! * `explanations`: what an input would become.
+//! * `queues`: what is parked, dead, rejected; send again; discard.
+//! * `faults`: what the services do wrong.
+
+mod explanations;
+mod faults;
+mod items;
+mod queues;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::Method;
-use mapping::tracking_log::OptionalProperty;
-use operator::explain::{self, DEMO_APPLICATION, Question};
-use platform::settings;
 use serde_json::{Map, Value, json};
-use world::faults::Fault;
 use world::pushwoosh::Pushwoosh;
 use world::segment::Segment;
 use world::upstream;
 
-use crate::access;
 use crate::deployed::TOPIC;
 use crate::http::{self, Request, Response};
+use crate::items::Items;
 use crate::lambda::Function;
 use crate::logs::Logs;
 use crate::standin::aws::Aws;
 use crate::standin::upstream::Upstream;
 use crate::trigger::gateway;
 use crate::trigger::kafka::Topic;
+use crate::{metrics, page};
 
 /// Path of Lambda's own API. <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
 const INVOKE: &str = "/2015-03-31/functions/";
+
+/// Applications that are listed: more than a person chooses from.
+const LISTED_APPLICATIONS: usize = 1_000;
 
 /// Everything that the routes show and change.
 pub(crate) struct Control {
@@ -33,6 +44,7 @@ pub(crate) struct Control {
     pub(crate) topic: Arc<Topic>,
     pub(crate) standins: Standins,
     pub(crate) logs: Arc<Logs>,
+    pub(crate) items: Arc<Items>,
 }
 
 /// What the functions call.
@@ -53,8 +65,8 @@ impl Control {
         if let Some(function) = function {
             return self.invoke(function, request).await;
         }
-        if path == "/" {
-            return access::page();
+        if let Some(file) = page::file(&path) {
+            return file;
         }
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let Some(("_sandbox", parts)) = parts.split_first().map(|(first, rest)| (*first, rest))
@@ -63,24 +75,18 @@ impl Control {
         };
         match (&method, parts) {
             (&Method::POST, ["topics", topic]) if *topic == TOPIC => self.append(&request),
-            (&Method::GET, ["upstream", "pushwoosh"]) => calls(&self.standins.pushwoosh, &request),
-            (&Method::GET, ["upstream", "segment"]) => calls(&self.standins.segment, &request),
-            (&Method::DELETE, ["upstream", "pushwoosh"]) => {
-                done(|| self.standins.pushwoosh.clear())
-            }
-            (&Method::DELETE, ["upstream", "segment"]) => done(|| self.standins.segment.clear()),
-            (&Method::PUT, ["upstream", upstream, "faults"]) => {
-                self.set_faults(upstream, request.body())
-            }
-            (&Method::GET, ["queues", queue]) => {
-                let list = self.standins.aws.queues.list(queue);
-                list.map_or_else(not_found, |list| http::json(200, &list))
-            }
-            (&Method::POST, ["queues", "dead", "redrive"]) => self.redrive(),
-            (&Method::PUT, ["secrets", code]) => self.put_secret(code, request.body()),
-            (&Method::DELETE, ["secrets", code]) => done(|| self.standins.aws.apps.remove(code)),
+            (method, ["upstream", parts @ ..]) => self.upstream(method, parts, &request),
+            (method, ["queues", parts @ ..]) => self.queues(method, parts, &request),
+            (method, ["secrets", parts @ ..]) => self.secrets(method, parts, &request),
+            (&Method::GET, ["items"]) => self.list_items(&request),
+            (&Method::GET, ["items", id]) => self.item(id),
+            (&Method::GET, ["events"]) => self.events(&request),
             (&Method::POST, ["explain"]) => self.explain(request.body()),
+            (&Method::GET, ["presets"]) => Self::presets(),
             (&Method::GET, ["state"]) => http::json(200, &self.state()),
+            (&Method::GET, ["metrics"]) => {
+                http::answer(200, "text/plain; version=0.0.4", metrics::text(self))
+            }
             (&Method::GET, ["logs"]) => list(self.logs.lines()),
             (&Method::GET, ["on-failure"]) => list(self.topic.given_up()),
             _ => not_found(),
@@ -101,93 +107,45 @@ impl Control {
         }
     }
 
-    /// One record per line; `?tombstone` appends a record without a value.
+    /// One record per line, or a single one over several lines; `?tombstone` appends a record without a value.
     fn append(&self, request: &Request) -> Response {
-        let body = request.body();
-        let lines = body.strip_suffix(b"\n").unwrap_or(body);
-        let mut values: Vec<Option<Bytes>> = Vec::new();
-        if !lines.is_empty() {
-            values.extend(
-                lines.split(|byte| *byte == b'\n').map(|line| Some(Bytes::copy_from_slice(line))),
-            );
-        }
+        let mut values = records(request.body());
         if request.uri().query() == Some("tombstone") {
             values.push(None);
         }
         http::json(202, &json!({"appended": self.topic.append(values)}))
     }
 
-    /// `{"input", "mapping", "application"}`: the input may be text of one item per line; the mapping
-    /// and the application may be missing.
-    fn explain(&self, body: &[u8]) -> Response {
-        let asked: Value = mapping::json::read(body).unwrap_or_default();
-        let code = asked.get("application").and_then(Value::as_str).unwrap_or(DEMO_APPLICATION);
-        let application = self.standins.aws.apps.application(code);
-        let mapping = asked.get("mapping").filter(|mapping| !mapping.is_null());
-        let items = match asked.get("input") {
-            Some(Value::String(text)) => explain::items(text),
-            Some(input) => Ok(mapping::explain::items(input.clone())),
-            None => Err(anyhow::anyhow!("input is required")),
-        };
-        let question = Question {
-            kind: None,
-            code,
-            application: application.as_ref(),
-            mapping,
-            track_properties: &self.track_properties(),
-            stack: self.stack_name(),
-        };
-        let explained = items.and_then(|items| explain::all(&items, &question));
-        match explained {
-            Ok(explained) => http::json(200, &json!(explained)),
-            Err(error) => http::json(400, &json!({ "message": format!("{error:#}") })),
+    fn upstream(&self, method: &Method, parts: &[&str], request: &Request) -> Response {
+        let Standins { pushwoosh, segment, .. } = &self.standins;
+        match (method, parts) {
+            (&Method::GET, ["pushwoosh"]) => calls(pushwoosh, request),
+            (&Method::GET, ["segment"]) => calls(segment, request),
+            (&Method::DELETE, ["pushwoosh"]) => done(|| pushwoosh.clear()),
+            (&Method::DELETE, ["segment"]) => done(|| segment.clear()),
+            (&Method::PUT, [upstream, "faults"]) => self.set_faults(upstream, request.body()),
+            (&Method::GET, [upstream, "faults"]) => self.faults(upstream),
+            _ => not_found(),
         }
     }
 
-    /// What the source's setting asks for.
-    fn track_properties(&self) -> Vec<OptionalProperty> {
-        let names = self.functions.iter().find_map(|function| function.track_properties.as_deref());
-        names.and_then(settings::track_properties).unwrap_or_default()
-    }
-
-    /// Likewise.
-    fn stack_name(&self) -> &str {
-        let names = self.functions.iter().find_map(|function| function.stack_name.as_deref());
-        names.unwrap_or_default()
-    }
-
-    fn set_faults(&self, upstream: &str, body: &[u8]) -> Response {
-        let list = match serde_json::from_slice::<Vec<Fault>>(body) {
-            Ok(list) => list,
-            Err(error) => {
-                let message = format!("a list of faults is expected: {error}");
-                return http::json(400, &json!({ "message": message }));
+    fn secrets(&self, method: &Method, parts: &[&str], request: &Request) -> Response {
+        let apps = &self.standins.aws.apps;
+        match (method, parts) {
+            (&Method::GET, []) => http::json(200, &json!(apps.codes(LISTED_APPLICATIONS))),
+            (&Method::GET, [code]) => {
+                apps.secret(code).map_or_else(not_found, |secret| http::json(200, &secret))
             }
-        };
-        let Standins { pushwoosh, segment, aws } = &self.standins;
-        match upstream {
-            "pushwoosh" => pushwoosh.set_faults(list),
-            "segment" => segment.set_faults(list),
-            "sqs" => aws.queues.set_faults(list),
-            "secretsmanager" => aws.set_secrets_faults(list),
-            "dynamodb" => aws.set_table_faults(list),
-            _ => return not_found(),
+            (&Method::PUT, [code]) => {
+                // What is not JSON is kept as text, so that a broken secret can be tried.
+                let body = request.body();
+                let secret = serde_json::from_slice(body)
+                    .unwrap_or_else(|_| String::from_utf8_lossy(body).into());
+                done(|| apps.put(code, secret))
+            }
+            (&Method::DELETE, [code]) => done(|| apps.remove(code)),
+            _ => not_found(),
         }
-        http::empty(204)
-    }
-
-    fn redrive(&self) -> Response {
-        match self.standins.aws.queues.redrive() {
-            Ok(moved) => http::json(200, &json!({ "moved": moved })),
-            Err(message) => http::json(400, &json!({ "message": message })),
-        }
-    }
-
-    fn put_secret(&self, code: &str, body: &[u8]) -> Response {
-        // What is not JSON is kept as text, so that a broken secret can be tried.
-        let secret =
-            serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into());
-        done(|| self.standins.aws.apps.put(code, secret))
     }
 
     fn state(&self) -> Value {
@@ -203,6 +161,20 @@ impl Control {
             "upstream": self.standins.aws.apps.upstreams(),
         })
     }
+}
+
+/// The values of the records in a body.
+fn records(body: &Bytes) -> Vec<Option<Bytes>> {
+    let lines = body.strip_suffix(b"\n").unwrap_or(body);
+    if lines.is_empty() {
+        return Vec::new();
+    }
+    // What a person pasted is one record, however it is laid out.
+    if serde_json::from_slice::<serde::de::IgnoredAny>(lines).is_ok() {
+        return vec![Some(Bytes::copy_from_slice(lines))];
+    }
+    let lines = lines.split(|byte| *byte == b'\n');
+    lines.map(|line| Some(Bytes::copy_from_slice(line))).collect()
 }
 
 /// Does something that cannot fail.
@@ -227,6 +199,27 @@ fn list(text: String) -> Response {
     http::answer(200, "application/json", text)
 }
 
+fn bad_request(error: &anyhow::Error) -> Response {
+    http::json(400, &json!({ "message": format!("{error:#}") }))
+}
+
 fn not_found() -> Response {
     http::json(404, &json!({"message": "Not Found"}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_over_several_lines_is_one_record() {
+        let read = |body: &'static str| {
+            let values = records(&Bytes::from_static(body.as_bytes()));
+            values.into_iter().flatten().map(|value| value.to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(read("{\n  \"a\": 1\n}\n"), [b"{\n  \"a\": 1\n}"]);
+        assert_eq!(read("{\"a\":1}\n{\"a\":2}\n"), [b"{\"a\":1}", b"{\"a\":2}"]);
+        assert_eq!(read("no json\n{}"), [b"no json".as_slice(), b"{}"]);
+        assert!(read("").is_empty() && read("\n").is_empty());
+    }
 }

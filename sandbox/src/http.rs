@@ -3,14 +3,17 @@
 //! One for all of them, because a stand-in must be able to drop a connection without an answer,
 //! which routers hide.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use futures::stream::{Stream, StreamExt as _};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -35,8 +38,8 @@ pub(crate) fn idle(request: &Request) -> Option<Duration> {
     request.extensions().get::<Idle>().and_then(|idle| idle.0)
 }
 
-/// A response with its whole body.
-pub(crate) type Response = hyper::Response<Full<Bytes>>;
+/// A response. Its body is whole, but for server-sent events.
+pub(crate) type Response = hyper::Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// Makes hyper close the connection without an answer.
 #[derive(Debug)]
@@ -121,7 +124,7 @@ pub(crate) fn json(status: u16, body: &Value) -> Response {
 
 /// Any answer.
 pub(crate) fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(Full::new(body.into()).boxed_unsync());
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if let Ok(value) = content_type.parse::<hyper::header::HeaderValue>()
@@ -130,6 +133,14 @@ pub(crate) fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) ->
         response.headers_mut().insert(hyper::header::CONTENT_TYPE, value);
     }
     response
+}
+
+/// Server-sent events, until the client closes the connection.
+pub(crate) fn events(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let frames = events.map(|bytes| Ok(Frame::data(bytes)));
+    let mut response = answer(200, "text/event-stream", Bytes::new());
+    *response.body_mut() = StreamBody::new(frames).boxed_unsync();
+    with_header(response, "cache-control", "no-store")
 }
 
 /// The answer of a model.

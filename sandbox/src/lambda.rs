@@ -22,6 +22,7 @@ use tokio::process::Command;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::items::Items;
 use crate::logs::Logs;
 use environment::Environment;
 
@@ -89,6 +90,8 @@ pub(crate) struct Function {
     pub(crate) stack_name: Option<String>,
     timeout: Duration,
     environments: Environments,
+    /// Told of every invocation.
+    items: Arc<Items>,
     state: Mutex<State>,
     /// An invocation waits.
     grow: Notify,
@@ -121,6 +124,7 @@ impl Function {
         environments: Environments,
         track_properties: Option<String>,
         stack_name: Option<String>,
+        items: Arc<Items>,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
@@ -128,6 +132,7 @@ impl Function {
             stack_name,
             timeout,
             environments,
+            items,
             state: Mutex::default(),
             grow: Notify::new(),
             ids: AtomicU64::new(0),
@@ -140,15 +145,27 @@ impl Function {
     /// Invokes the function and waits for its answer.
     pub(crate) async fn invoke(&self, payload: Bytes) -> Result<Bytes, FunctionError> {
         let id = format!("{}-{:08}", self.name, self.ids.fetch_add(1, Ordering::Relaxed));
+        let watched = Watched::begin(&self.items, self.name, &id, &payload);
+        let answer = self.invoke_as(&id, payload).await;
+        watched.end(&answer);
+        answer
+    }
+
+    /// The gateway in front of the function refused a request.
+    pub(crate) fn refused_by_gateway(&self, path: &str, app: &str, status: u16) {
+        self.items.refused_by_gateway(path, app, status);
+    }
+
+    async fn invoke_as(&self, id: &str, payload: Bytes) -> Result<Bytes, FunctionError> {
         let (answer, mut answered) = oneshot::channel();
         self.invocations.fetch_add(1, Ordering::Relaxed);
-        self.place(Invocation { id: id.clone(), payload, answer });
+        self.place(Invocation { id: id.to_owned(), payload, answer });
         // The environment watches the time limit of what it works on.
         let given_up = || Err(FunctionError("the invocation was given up".to_owned()));
         if let Ok(answer) = tokio::time::timeout(self.timeout, &mut answered).await {
             return answer.unwrap_or_else(|_| given_up());
         }
-        if take_out(&mut self.lock().waiting, &id) {
+        if take_out(&mut self.lock().waiting, id) {
             return Err(FunctionError("Rate Exceeded.".to_owned()));
         }
         answered.await.unwrap_or_else(|_| given_up())
@@ -238,6 +255,30 @@ impl Function {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An invocation that the items are told of. It may be dropped: a client that closes its connection waits for
+/// no answer.
+struct Watched<'a> {
+    items: &'a Items,
+    id: &'a str,
+}
+
+impl<'a> Watched<'a> {
+    fn begin(items: &'a Items, function: &'static str, id: &'a str, payload: &[u8]) -> Self {
+        items.invoked(function, id, payload);
+        Self { items, id }
+    }
+
+    fn end(self, answer: &Result<Bytes, FunctionError>) {
+        self.items.answered(self.id, answer);
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.items.unanswered(self.id);
     }
 }
 

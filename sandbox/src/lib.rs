@@ -13,6 +13,8 @@
 //! * `apps`: the applications' secrets.
 //! * `control`: the routes below `/_sandbox`, and the page.
 //! * `access`: who may talk to the servers on this machine.
+//! * `items`: what came in, and what became of it; `metrics`: the same in numbers.
+//! * `page`: the page's files.
 //! * `logs`: what the functions write; `recent`: the newest entries of a list, bounded.
 
 #![expect(
@@ -26,9 +28,12 @@ mod control;
 pub mod deployed;
 mod functions;
 mod http;
+mod items;
 mod lambda;
 mod logs;
+mod metrics;
 mod options;
+mod page;
 mod recent;
 mod serve;
 mod standin;

@@ -3,11 +3,12 @@
 //! EMF lines become totals, as CloudWatch would make metrics of them; the last log lines are kept.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use operator::terminal::say;
 use serde_json::{Value, json};
 
+use crate::items::Items;
 use crate::recent::{self, Recent};
 
 /// Log lines that are kept for the page.
@@ -20,6 +21,7 @@ const ITEMS: &str = "Items";
 #[derive(Debug)]
 pub(crate) struct Logs {
     inner: Mutex<Inner>,
+    items: Arc<Items>,
 }
 
 #[derive(Debug)]
@@ -28,20 +30,20 @@ struct Inner {
     lines: Recent,
 }
 
-impl Default for Logs {
-    fn default() -> Self {
-        let inner = Inner { totals: BTreeMap::new(), lines: Recent::new(KEPT) };
-        Self { inner: Mutex::new(inner) }
-    }
-}
-
 impl Logs {
+    /// Lines about items go to these too.
+    pub(crate) fn new(items: Arc<Items>) -> Self {
+        let inner = Inner { totals: BTreeMap::new(), lines: Recent::new(KEPT) };
+        Self { inner: Mutex::new(inner), items }
+    }
+
     /// Takes one line of a function.
     pub(crate) fn line(&self, function: &str, line: &str) {
         say(line);
         let Ok(Value::Object(mut line)) = serde_json::from_str::<Value>(line) else {
             return;
         };
+        self.items.line(function, &line);
         let mut inner = self.lock();
         let Some(emf) = line.get("_aws") else {
             line.insert("function".to_owned(), function.into());

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-/// Bytes of the text of one list. There are four lists: the calls of each upstream, the log lines, and
-/// what the topic's mapping gave up.
+/// Bytes of the text of one list. There are five lists: the calls of each upstream, the log lines,
+/// what the topic's mapping gave up, and the samples for the page's plots.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Entries, oldest first.
@@ -60,6 +60,11 @@ impl Recent {
             lines.extend([&own.to_string(), " ", entry, "\n"]);
         }
         lines
+    }
+
+    /// The entries that are wanted, oldest first.
+    pub(crate) fn find(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<String> {
+        self.entries.iter().filter(|entry| wanted(entry)).cloned().collect()
     }
 
     /// Forgets all entries. Their numbers are not used again.

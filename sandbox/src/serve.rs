@@ -26,8 +26,10 @@ use crate::deployed::{
     Deployed, FUNCTIONS, RETRY_BATCH_SIZE, RETRY_MAX_RECEIVES, RETRY_VISIBILITY, STACK_NAME, TOPIC,
 };
 use crate::http;
+use crate::items::Items;
 use crate::lambda::Function;
 use crate::logs::Logs;
+use crate::metrics;
 use crate::options::Options;
 use crate::standin::aws::{Aws, LEDGER};
 use crate::standin::queues::Queues;
@@ -103,8 +105,9 @@ pub async fn serve(flags: Options) -> Result<()> {
     tasks.spawn(endless(Arc::clone(&standins.segment).serve(segment)));
     tasks.spawn(endless(Arc::clone(&standins.aws).serve(aws)));
 
-    let logs = Arc::new(Logs::default());
-    let functions = start(&flags, &aws_url, &logs, &mut tasks)?;
+    let items = Arc::new(Items::default());
+    let logs = Arc::new(Logs::new(Arc::clone(&items)));
+    let functions = start(&flags, &aws_url, &logs, &items, &mut tasks)?;
     let [destination, source, retrier] = functions.as_slice() else {
         bail!("a function is missing")
     };
@@ -115,8 +118,15 @@ pub async fn serve(flags: Options) -> Result<()> {
     tasks.spawn(endless(queue::poll(queues, Arc::clone(retrier), mapping)));
 
     let destination = Arc::clone(destination);
-    let control =
-        Arc::new(Control { destination, functions: functions.clone(), topic, standins, logs });
+    let control = Arc::new(Control {
+        destination,
+        functions: functions.clone(),
+        topic,
+        standins,
+        logs,
+        items,
+    });
+    tasks.spawn(endless(metrics::sample(Arc::clone(&control))));
     let names = Access::with_names(&flags.host);
     tasks.spawn(endless(http::serve_to(names, listener, move |request| {
         let control = Arc::clone(&control);
@@ -146,6 +156,7 @@ fn start(
     flags: &Options,
     aws_url: &str,
     logs: &Arc<Logs>,
+    items: &Arc<Items>,
     tasks: &mut JoinSet<Result<()>>,
 ) -> Result<Vec<Arc<Function>>> {
     let mut functions = Vec::new();
@@ -154,7 +165,9 @@ fn start(
         let environment = environment(name, aws_url, flags)?;
         let track_properties = environment.get("PWSEG_TRACK_PROPERTIES").cloned();
         let stack_name = environment.get("PWSEG_STACK_NAME").cloned();
-        let function = Function::new(name, timeout, environments, track_properties, stack_name);
+        let items = Arc::clone(items);
+        let function =
+            Function::new(name, timeout, environments, track_properties, stack_name, items);
         let mut bootstraps = flags.bootstrap.iter().filter(|(function, _)| function == name);
         let bootstrap = bootstraps.next_back().map(|(_, file)| file.clone());
         let command = command(name, bootstrap, environment)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -47,6 +47,8 @@ pub(crate) struct Fleet<F: Function> {
     settings: Settings,
     lambda: Mutex<Lambda>,
     slots: Mutex<BTreeMap<EnvironmentId, Arc<Slot<F>>>>,
+    /// Deployments that the function knows of.
+    deployed: AtomicU32,
 }
 
 impl<F: Function> Fleet<F> {
@@ -54,11 +56,14 @@ impl<F: Function> Fleet<F> {
         let mut options = Options::new(timeout);
         // Minutes to hours.
         options.idle = (Duration::from_mins(10), Duration::from_hours(3));
+        // The template's canary takes ten minutes, an update without one a moment.
+        options.rollout = (Duration::ZERO, Duration::from_mins(10));
         Arc::new(Self {
             world: Arc::clone(world),
             settings: settings.clone(),
             lambda: Mutex::new(Lambda::new(options)),
             slots: Mutex::default(),
+            deployed: AtomicU32::new(0),
         })
     }
 
@@ -67,7 +72,12 @@ impl<F: Function> Fleet<F> {
         let (place, id, crash) = {
             let mut state = self.world.state();
             let mut lambda = self.lambda.lock().unwrap_or_else(PoisonError::into_inner);
-            let Ok(place) = lambda.invoke(self.world.time.wall(), &mut state.rng) else {
+            let now = self.world.time.wall();
+            // It begins with the first invocation that follows it.
+            if self.deployed.swap(state.deployments, Ordering::Relaxed) < state.deployments {
+                lambda.deploy(now, &mut state.rng);
+            }
+            let Ok(place) = lambda.invoke(now, &mut state.rng) else {
                 return (Ended::Throttled, Duration::ZERO);
             };
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);

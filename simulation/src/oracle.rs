@@ -199,9 +199,9 @@ impl<'a> End<'a> {
             found.push((Guarantee::NotExpired, accepted, what));
         } else if item.what == What::Record && aways.peek().is_some() {
             // Whoever has not served the application yet cannot know that it exists.
-            let unclear = aways.any(|trouble| {
-                trouble.overlaps(item.created.saturating_sub(UNKNOWN), item.created)
-            });
+            let decided = self.state.committed.get(&marker).copied().unwrap_or(item.created);
+            let unclear =
+                aways.any(|trouble| trouble.overlaps(decided.saturating_sub(UNKNOWN), decided));
             if self.state.parked.contains(&marker) {
                 let what = format!("{what}: it was parked, and is gone since the secret was away");
                 found.push((Guarantee::SettingsReturn, accepted, what));

@@ -47,6 +47,8 @@ pub(crate) enum Action {
     /// Somebody uses the first key.
     OldKey(usize),
     Redrive,
+    /// A new version of every function.
+    Deploy,
 }
 
 /// A story before it is told.
@@ -304,6 +306,9 @@ impl Plan {
             planner.ordinary_day(DAY * day);
             if day % 7 == 6 {
                 planner.add(DAY * day + 9 * HOUR, Action::Redrive);
+            }
+            if day % 7 == 3 {
+                planner.add(DAY * day + 14 * HOUR, Action::Deploy);
             }
         }
         for _ in 0..(days * 2 / 3).max(2) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use destination::Destination;
+use platform::clock::between;
 use retry::Retry;
 use serde_json::Value;
 use source::Source;
@@ -13,22 +14,13 @@ use tokio::sync::{Semaphore, oneshot};
 use world::api_gateway::{self, HttpRequest};
 use world::kafka::mapping::{Next, TopicMapping};
 use world::queue_mapping::QueueMapping;
+use world::segment::caller::{self, Caller, PATIENCE, Verdict};
 
 use crate::fleet::{Ended, Fleet};
 use crate::items::{Attempt, Key, markers};
 use crate::sabotage::Sabotage;
 use crate::services::{Service, TOPIC, World};
 use crate::time::{sleep, wall};
-
-/// Segment waits no longer for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Segment repeats a request for this long.
-const REPEATS: Duration = Duration::from_hours(4);
-
-/// First and longest pause between repeats.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const MAX_PAUSE: Duration = Duration::from_mins(20);
 
 /// Batches of the retry queue at the same time, as the template sets it.
 const RETRY_CONCURRENCY: usize = 5;
@@ -47,30 +39,32 @@ pub(crate) struct Outgoing {
 
 /// Sends a request until it is taken or refused for good.
 pub(crate) async fn send(world: Arc<World>, fleet: Arc<Fleet<Destination>>, request: Outgoing) {
-    let began = world.time.now();
-    let mut pause = FIRST_PAUSE;
-    loop {
+    let mut caller = Caller::new(caller::Options { parallel: 1, ..caller::Options::default() });
+    caller.add(request, wall(world.time.now()));
+    while let Some(due) = caller.next_due() {
+        sleep(between(wall(world.time.now()), due)).await;
+        let next = caller.next(wall(world.time.now()), &mut world.state().rng);
+        let Some((id, request)) = next.map(|(id, request)| (id, request.clone())) else { return };
         let status = attempt(&world, &fleet, &request).await;
-        match status {
-            200..=299 => {
-                let now = world.time.now();
+        // 0 stands for no answer.
+        let status = (status != 0).then_some(status);
+        let now = world.time.now();
+        let verdict = caller.answered(id, status, wall(now), &mut world.state().rng);
+        match verdict {
+            Verdict::Taken => {
                 let mut state = world.state();
                 for marker in &request.markers {
                     if let Some(item) = state.items.get_mut(*marker) {
                         item.accepted.get_or_insert(now);
                     }
                 }
-                return;
             }
-            0 | 429 | 500..=599 => {}
-            _ => return,
-        }
-        let jitter = world.state().rng.f64();
-        sleep(pause.mul_f64(0.5 + jitter / 2.0)).await;
-        pause = (pause * 2).min(MAX_PAUSE);
-        if world.time.now().saturating_sub(began) > REPEATS || request.key.is_some() {
-            world.trace(|| format!("Segment gives up on {:?}", request.markers));
-            return;
+            // Somebody else's wrong key is tried once.
+            Verdict::Repeated if request.key.is_some() => return,
+            Verdict::Repeated => {}
+            Verdict::Gone => {
+                world.trace(|| format!("Segment gives up on {:?}", request.markers));
+            }
         }
     }
 }

@@ -120,6 +120,8 @@ pub(crate) struct State {
     /// Invocations that died: crashes and time-outs.
     pub(crate) died: BTreeSet<u64>,
     pub(crate) invocations: u64,
+    /// New versions of the functions so far.
+    pub(crate) deployments: u32,
     /// On-failure objects of the topic's mapping.
     pub(crate) given_up: Vec<String>,
     /// What SQS deleted at the end of the retention.
@@ -193,6 +195,7 @@ impl World {
             calls: Vec::new(),
             died: BTreeSet::new(),
             invocations: 0,
+            deployments: 0,
             given_up: Vec::new(),
             expired: BTreeSet::new(),
             expired_unmarked: Vec::new(),

@@ -100,6 +100,10 @@ fn act(world: &Arc<World>, destination: &Arc<Fleet<Destination>>, action: Action
             tokio::spawn(senders::send(Arc::clone(world), Arc::clone(destination), request));
         }
         Action::Redrive => redrive(world),
+        Action::Deploy => {
+            world.state().deployments += 1;
+            world.tell("a new version of every function is deployed");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::sandbox::{Sandbox, command, compare, events, inputs};
+use crate::sandbox::{Sandbox, command, command_with, compare, events, inputs};
 
 fn file(name: &str, value: &str) -> String {
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -39,7 +39,104 @@ fn a_file_is_explained_for_people_and_for_machines() {
     assert!(ok && json.lines().count() > 1);
     let broken = file("explain-broken.json", r#"{"x": {"@nope": 1}}"#);
     assert!(!command(&["explain", &event, "--mapping", &broken]).0);
-    assert!(!command(&["explain", &file("explain-none.json", "none")]).0);
+}
+
+/// Whatever people find in a log, a queue or a test: the command says what it takes it for.
+#[test]
+fn every_kind_of_input_in_the_repository_is_known() {
+    for (directory, taken) in [
+        ("api-gateway", "taken for an event of API Gateway to "),
+        ("destination", "taken for an HTTP request to "),
+        ("retry", "taken for an event of SQS with "),
+        ("segment", "taken for a"),
+        ("source", "taken for "),
+    ] {
+        for file in inputs(directory) {
+            let (exit, _, said) = command_with(&["explain", file.to_str().unwrap()], "");
+            assert!(exit == 0 && said.contains(taken), "{}: {exit} {said}", file.display());
+            assert!(!said.contains('\u{1b}'), "colours are for terminals");
+        }
+    }
+    let (exit, out, said) = command_with(&["explain", "-", "--json"], &format!("{:#}", track()));
+    assert_eq!((exit, said.trim()), (0, "taken for a raw Segment event"));
+    assert_eq!(out.lines().count(), 1);
+}
+
+#[test]
+fn an_unknown_input_ends_with_2_and_one_line_that_says_what_was_looked_for() {
+    for (input, part) in [
+        ("none", "it is not JSON"),
+        ("{}", "it is none of what is known"),
+        (r#"{"usre_id":"u"}"#, r#""usre_id" resembles "user_id""#),
+        (r#"{"pushwoosh":{"api_token":"t"}}"#, "check-secret"),
+        ("GET /else HTTP/1.1", "it is a request to /else"),
+    ] {
+        let (exit, out, said) = command_with(&["explain", "-"], input);
+        assert_eq!((exit, out.as_str(), said.lines().count()), (2, "", 1), "{input}: {said}");
+        assert!(
+            said.contains(part) && said.contains("expected") || said.contains("check-secret"),
+            "{said}"
+        );
+    }
+    let (exit, _, said) = command_with(&["explain", "no-such-file.json"], "");
+    assert!(exit == 1 && said.contains("no-such-file.json cannot be read"), "{said}");
+}
+
+/// Why an event is not selected, and what is misspelt.
+#[test]
+fn clauses_and_misspelt_names_are_shown() {
+    let mapping = json!([{"name": "Orders", "subscribe": "type = \"track\" and properties.total > 7",
+        "action": "trackEvent", "maping": 1,
+        "mapping": {"externalid": {"@path": "$.userID"}, "name": {"@path": "$.event"}, "timestamp": 5}}]);
+    let mapping = file("explain-clauses.json", &mapping.to_string());
+    let mut event = track();
+    event["properties"]["total"] = json!(5);
+    event["receivedat"] = json!("x");
+    let explain = |event: &Value, flags: &[&str]| {
+        let flags = [&["explain", "-", "--mapping", &mapping], flags].concat();
+        command_with(&flags, &event.to_string())
+    };
+    let (exit, text, said) = explain(&event, &[]);
+    assert_eq!(exit, 0);
+    for part in [
+        "not selected",
+        "true  type = \"track\"",
+        "false properties.total > 7  (it is 5)",
+        "unknown field externalid: is external_id meant?",
+        "unknown field receivedat: is receivedAt meant?",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(said.contains("mappings[0].maping is not read: is mapping meant?"), "{said}");
+    event["properties"]["total"] = json!(8);
+    let (_, json, _) = explain(&event, &["--json"]);
+    let explained: Value = serde_json::from_str(&json).unwrap();
+    let attempt = &explained["mappings"][0];
+    assert_eq!(attempt["conditions"]["parts"][1]["holds"], true);
+    assert_eq!(attempt["unknown"][1], json!({"field": "userID", "nearest": "userId"}));
+}
+
+/// The presets as printed are what applies without a mapping.
+#[test]
+fn the_presets_are_printed_as_a_mapping_to_start_from() {
+    let (exit, presets, _) = command_with(&["explain", "--presets"], "");
+    assert_eq!(exit, 0);
+    let presets = file("explain-presets.json", &presets);
+    let event = file("explain-presets-event.json", &track().to_string());
+    let with = command(&["explain", &event, "--json", "--mapping", &presets]);
+    assert_eq!(with, command(&["explain", &event, "--json"]));
+    assert_eq!(command_with(&["explain"], "").0, 2);
+}
+
+#[test]
+fn what_an_event_lacks_is_noted() {
+    let mut event = track();
+    event["context"]["device"]["id"] = Value::Null;
+    let (_, text, _) = command_with(&["explain", "-"], &event.to_string());
+    assert!(
+        text.contains("note: the event names no device: it may start no Customer Journey"),
+        "{text}"
+    );
 }
 
 /// The setting of the functions counts for what is shown, too.
@@ -86,6 +183,7 @@ async fn the_page_explains_with_the_applications_own_mappings_and_sends_nothing(
     let answer = sandbox.send(Method::POST, "/_sandbox/explain", asked).await;
     let explained: Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(explained["explained"][0]["calls"][0]["body"]["request"]["event"], "Mine");
+    assert_eq!(explained["input"], json!({"form": "raw_event", "text": "a raw Segment event"}));
     let odd = json!([{"subscribe": "type = 'track'", "action": "trackEvent", "mapping": {}}]);
     let asked = json!({"input": track(), "mapping": odd}).to_string();
     let answer = sandbox.send(Method::POST, "/_sandbox/explain", asked).await;
@@ -93,5 +191,11 @@ async fn the_page_explains_with_the_applications_own_mappings_and_sends_nothing(
     let asked = json!({"input": "none"}).to_string();
     let answer = sandbox.send(Method::POST, "/_sandbox/explain", asked).await;
     assert_eq!(answer.status, 400);
+    // A request names its application.
+    let request = "POST /integration-segment/v1/track-user\nX-PW-AppCode: OTHER-1\n\n{\"user_id\":\"u\",\"attributes\":{\"a\":1}}";
+    let asked = json!({ "input": request }).to_string();
+    let answer = sandbox.send(Method::POST, "/_sandbox/explain", asked).await;
+    let explained: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(explained["explained"][0]["application"], "OTHER-1");
     assert!(sandbox.calls("pushwoosh").await.is_empty());
 }

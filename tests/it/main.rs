@@ -16,6 +16,7 @@ mod environments;
 mod erase;
 mod events;
 mod explain;
+mod items;
 mod limits;
 mod openapi;
 mod queries;

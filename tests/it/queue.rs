@@ -1,5 +1,6 @@
 //! The queues by the command: looked at, sent again, edited, discarded.
 
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Command;
@@ -284,18 +285,15 @@ fn what_cannot_be_meant_is_refused_in_one_line() {
 
 /// A CloudFormation that describes one stack.
 fn cloudformation(outputs: &[(&str, String)]) -> String {
-    let outputs: String = outputs
-        .iter()
-        .map(|(key, value)| {
-            format!(
-                "<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
-            )
-        })
-        .collect();
+    let mut members = String::new();
+    for (key, value) in outputs {
+        let output = format!("<OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue>");
+        write!(members, "<member>{output}</member>").unwrap();
+    }
     let body = format!(
         "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>mine</StackName><StackId>{STACK_ID}</StackId>\
          <CreationTime>2026-01-01T00:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>\
-         <Outputs>{outputs}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
+         <Outputs>{members}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
     );
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -133,6 +133,12 @@ impl Faults {
         self.entries = entries.collect();
     }
 
+    /// The list, with the `times` that are left.
+    pub fn list(&self) -> Vec<Fault> {
+        let left = self.entries.iter().filter(|entry| entry.fault.times != Some(0));
+        left.map(|entry| entry.fault.clone()).collect()
+    }
+
     /// The next call comes on a kept connection that was idle for this long, or on a new one.
     pub fn on_connection(&mut self, idle: Option<Duration>) {
         self.idle = idle;
@@ -185,6 +191,7 @@ mod tests {
         assert_eq!(status("/a", None), Some(Some(500)));
         assert_eq!(status("/b", Some("B")), Some(None));
         assert_eq!(status("/b", None), None);
+        assert_eq!(faults.list().len(), 2, "the first entry is used up");
         faults.set(Vec::new());
         assert!(faults.take("/a", None, &mut rng).is_none());
     }

@@ -33,6 +33,13 @@ pub struct Endpoint {
     pub(crate) respond: fn(&Body<'_>, &[ItemResult]) -> HttpResponse,
 }
 
+impl Endpoint {
+    /// The items of a body, as they came; none where it is not read.
+    pub fn items<'a>(&self, body: &'a [u8]) -> Vec<&'a [u8]> {
+        (self.split)(body).map(|body| body.items().to_vec()).unwrap_or_default()
+    }
+}
+
 /// The items of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Body<'a> {

@@ -9,7 +9,7 @@ use platform::message::{self, Reject};
 use serde_json::{Value, json};
 
 use super::place::QueueName;
-use crate::terminal::{Colour, paint};
+use crate::terminal;
 
 /// A message.
 pub(super) struct Entry {
@@ -219,8 +219,8 @@ impl Entry {
         let why = self.reason().map(str::to_owned).or_else(|| Some(self.cause()?.to_string()));
         let why = why.unwrap_or_else(|| "unreadable".to_owned());
         let colour = match self.queue {
-            QueueName::Retry => Colour::Yellow,
-            QueueName::Dead | QueueName::Rejects => Colour::Red,
+            QueueName::Retry => terminal::warning,
+            QueueName::Dead | QueueName::Rejects => terminal::bad,
         };
         let since = self.since().map_or_else(String::new, |at| format!("{at:.0}"));
         let name = self.about().first().and_then(|about| about.name.clone());
@@ -240,7 +240,7 @@ impl Entry {
             self.queue,
             self.application().unwrap_or_default(),
             self.kind().map_or("", ItemKind::name),
-            paint(&format!("{why:<22}"), colour),
+            colour(&format!("{why:<22}")),
             self.origin(),
             self.words(),
         )

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use mapping::tracking_log::{OptionalProperty, Record};
-use mapping::{About, Cause, Item, ItemKind, Origin, Parked, Rules, Work};
+use mapping::{Item, ItemKind, Origin, Parked, Rules, Work};
 use platform::Application;
 use platform::application::Section;
 use platform::clock::Clock;
@@ -18,6 +18,7 @@ use platform::settings;
 use segment_language::subscription::Subscription;
 
 use super::place::Queues;
+use crate::resend;
 use crate::track_properties::TrackProperties;
 
 /// Longer than a redrive takes.
@@ -68,24 +69,14 @@ impl Planner {
 
     /// What a reject would send if it came in now.
     pub(super) async fn reject(&self, reject: &Reject) -> Result<Parked> {
-        let bytes = reject.raw();
-        if let Some(cut) = &reject.cut {
-            bail!(
-                "it was too large for the queue: only the first {} of its {} bytes were kept (SHA-256 of the whole: {}). Send it again from where it came from",
-                bytes.len(),
-                cut.bytes,
-                cut.sha256
-            );
-        }
+        let bytes = resend::whole(reject)?;
         self.bytes(reject, &bytes).await
     }
 
     /// What other bytes in place of a reject's would send.
     pub(super) async fn bytes(&self, reject: &Reject, bytes: &[u8]) -> Result<Parked> {
         if reject.kind == ItemKind::Parked {
-            let Parked { application, work, kind, message_id, .. } = Parked::read(bytes)?;
-            let parked = redriven(&application, work, &reject.origin, reject.at, self.clock.wall());
-            return Ok(Parked { kind, message_id, ..parked });
+            return resend::of_work(reject, bytes, self.clock.wall());
         }
         let (kind, application) = (reject.kind, reject.application.as_deref());
         let origin = Origin::First(&reject.origin);
@@ -113,14 +104,8 @@ impl Planner {
             (None, Some(mappings)) => Rules { subscriptions: mappings, ..presets },
             (None, None) => presets,
         };
-        let planned = item.plan(&Rules { stack: &self.stack_name, ..rules })?;
-        let origin = item.origin.to_string();
-        let parked = redriven(&code, planned.work, &origin, at, self.clock.wall());
-        let message_id = match item.kind {
-            ItemKind::RawEvent => About::item(item.kind, item.bytes).message_id,
-            _ => None,
-        };
-        Ok(Parked { kind: Some(item.kind), message_id, ..parked })
+        let rules = Rules { stack: &self.stack_name, ..rules };
+        resend::of_item(&item, &rules, at, self.clock.wall())
     }
 
     async fn settings(&self, code: &str) -> Result<Arc<Application>> {
@@ -130,20 +115,6 @@ impl Planner {
         ensure!(!disabled, "its application's mappings are not usable");
         Ok(application)
     }
-}
-
-/// An item on its way back, that came in at `accepted`.
-fn redriven(
-    application: &str,
-    work: Work,
-    origin: &str,
-    accepted: Timestamp,
-    now: Timestamp,
-) -> Parked {
-    let parked = Parked::new(application, work, Cause::Redriven, accepted);
-    let origins = vec![origin.to_owned()];
-    let parked = Parked { attempts: 0, redriven: Some(now), origins, ..parked };
-    parked.known_as(format!("redrive {now} {origin}"))
 }
 
 /// A line per call that an item would make.
@@ -161,25 +132,5 @@ pub(super) fn calls(origin: &str, parked: &Parked) -> Vec<String> {
         Work::Segment(calls) => {
             calls.iter().map(|call| line(format!("/v1/batch {call}"))).collect()
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Otherwise the ledger would not know what came since, the age limit would end it at once, and an
-    /// item that is redriven twice would count as done.
-    #[test]
-    fn an_item_comes_back_with_its_time_a_new_life_and_a_new_id() {
-        let [accepted, first, second] =
-            [1, 1_000_000, 1_000_001].map(|at| Timestamp::from_second(at).unwrap());
-        let once = redriven("A", Work::Segment(Vec::new()), "r-1 3", accepted, first);
-        let twice = redriven("A", Work::Segment(Vec::new()), "r-1 3", accepted, second);
-        assert_eq!((once.first_seen, once.since(), once.attempts), (accepted, first, 0));
-        assert_eq!((once.cause, twice.first_seen), (Cause::Redriven, accepted));
-        assert_eq!(once.id, "redrive 1970-01-12T13:46:40Z r-1 3");
-        assert_eq!(once.origin(0), "r-1 3", "the log knows it by where it came in");
-        assert_ne!(once.id, twice.id);
     }
 }

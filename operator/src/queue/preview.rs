@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::entry::Entry;
 use super::plan::{Planner, calls};
-use crate::terminal::{Colour, paint, print, say};
+use crate::terminal::{bad, print, say};
 
 /// Reads the mappings of a file.
 pub(super) fn read(file: &Path) -> Result<Vec<Subscription>> {
@@ -70,7 +70,7 @@ pub(super) async fn preview(planner: &Planner, rejects: &[Entry], as_json: bool)
         };
         if !as_json && result != "delivered" {
             let word = if result == "rejected" { "still rejected" } else { "ends differently" };
-            print(&format!("{origin}: {}, {why}", paint(word, Colour::Red)));
+            print(&format!("{origin}: {}, {why}", bad(word)));
         }
         rows.push(json!({"origin": origin, "result": result, "was": reject.reason, "why": why}));
     }

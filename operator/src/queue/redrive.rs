@@ -17,7 +17,7 @@ use super::list::find;
 use super::place::{Place, QueueName, Queues, failed};
 use super::plan::{Planner, calls};
 use super::{batch, preview};
-use crate::terminal::{Colour, paint, print, say};
+use crate::terminal::{bad, print, say};
 use crate::track_properties::TrackProperties;
 
 /// Flags of `queue redrive`.
@@ -161,7 +161,7 @@ impl Done<'_> {
             }
             Err(why) => {
                 if !self.flags.json {
-                    print(&format!("{origin}: {}, {why:#}", paint(otherwise, Colour::Red)));
+                    print(&format!("{origin}: {}, {why:#}", bad(otherwise)));
                 }
                 self.stay.push(json!({"origin": origin, "why": format!("{why:#}")}));
                 Ok(Fate::Stays)

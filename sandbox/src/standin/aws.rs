@@ -61,6 +61,16 @@ impl Aws {
         lock(&self.tables).faults.set(faults);
     }
 
+    /// The faults of DynamoDB and of Secrets Manager that are left.
+    pub(crate) fn table_faults(&self) -> Vec<Fault> {
+        lock(&self.tables).faults.list()
+    }
+
+    /// Likewise.
+    pub(crate) fn secrets_faults(&self) -> Vec<Fault> {
+        lock(&self.secrets_faults).0.list()
+    }
+
     /// Address, and calls by operation, for `/_sandbox/state`.
     pub(crate) fn state(&self) -> Value {
         json!({"endpoint": self.url, "calls": *lock(&self.calls)})

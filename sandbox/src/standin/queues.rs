@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::Timestamp;
+use platform::message;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use world::aws;
 use world::faults::{Fault, Faults};
 use world::queue_mapping::{Batch, QueueMapping};
 use world::reply::Exchange;
-use world::sqs::{Attributes, RedrivePolicy, Sqs};
+use world::sqs::{Attributes, NewMessage, RedrivePolicy, Sqs};
 
 use crate::deployed::QUEUE_RETENTION;
 
@@ -23,6 +24,13 @@ pub(crate) struct Queues {
     state: Mutex<State>,
     /// A message may have become visible.
     changed: Notify,
+}
+
+/// A message that can be sent again.
+pub(crate) struct Waiting {
+    pub(crate) id: String,
+    pub(crate) body: String,
+    group: Option<String>,
 }
 
 struct State {
@@ -78,6 +86,58 @@ impl Queues {
         Ok(moved)
     }
 
+    /// The faults that are left.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        self.lock().faults.list()
+    }
+
+    /// The messages that no function has at the moment; all, or those of these.
+    pub(crate) fn waiting(&self, queue: &str, ids: Option<&[String]>) -> Option<Vec<Waiting>> {
+        let now = Timestamp::now();
+        let mut state = self.lock();
+        state.sqs.advance(now);
+        let messages = state.sqs.queue(queue)?.messages().filter(|(id, message)| {
+            let in_flight = message.visible_at > now && message.receives_here > 0;
+            !in_flight && ids.is_none_or(|ids| ids.contains(id))
+        });
+        let waiting = messages.map(|(id, message)| Waiting {
+            id,
+            body: message.body.clone(),
+            group: message.group.clone(),
+        });
+        Some(waiting.collect())
+    }
+
+    /// Sends a message to `retry`, due now, in place of one that leaves its queue.
+    pub(crate) fn move_to_retry(
+        &self,
+        queue: &str,
+        waiting: &Waiting,
+        body: String,
+    ) -> anyhow::Result<()> {
+        {
+            let mut state = self.lock();
+            let gone = || anyhow::anyhow!("it is not on the queue any more");
+            let left = state.sqs.queue_mut(queue).ok_or_else(gone)?.discard(&waiting.id);
+            anyhow::ensure!(left, gone());
+            let message =
+                NewMessage { body, delay: Some(Duration::ZERO), group: waiting.group.clone() };
+            let sent = state.sqs.send("retry", message, Timestamp::now());
+            sent.map_err(|error| anyhow::anyhow!("{}", error.message))?;
+        }
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Discards all messages of a queue, or these, and returns how many.
+    pub(crate) fn discard(&self, queue: &str, ids: Option<&[String]>) -> Option<usize> {
+        let mut state = self.lock();
+        let queue = state.sqs.queue_mut(queue)?;
+        let all = || queue.messages().map(|(id, _)| id).collect();
+        let ids: Vec<String> = ids.map_or_else(all, <[String]>::to_vec);
+        Some(ids.iter().filter(|id| queue.discard(id)).count())
+    }
+
     /// The next batch of a mapping.
     pub(crate) fn poll(&self, mapping: &QueueMapping) -> Option<Batch> {
         let State { sqs, rng, .. } = &mut *self.lock();
@@ -111,10 +171,11 @@ impl Queues {
         let mut state = self.lock();
         state.sqs.advance(now);
         let messages = state.sqs.queue(queue)?.messages().map(|(id, message)| {
-            let left = Duration::try_from(message.visible_at.duration_since(now)).unwrap_or_default();
+            let left =
+                Duration::try_from(message.visible_at.duration_since(now)).unwrap_or_default();
             json!({
                 "message_id": id,
-                "body": serde_json::from_str(&message.body).unwrap_or_else(|_| Value::from(message.body.clone())),
+                "body": readable(&message.body),
                 "receive_count": message.receives,
                 "sent_at": format!("{:.3}", message.sent_at),
                 "visible_in_ms": u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
@@ -126,4 +187,9 @@ impl Queues {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A message's body as JSON, decompressed where it was compressed; as text where it is neither.
+fn readable(body: &str) -> Value {
+    message::decode(body).unwrap_or_else(|| body.into())
 }

@@ -18,6 +18,9 @@ use crate::recent::{self, Recent};
 /// Calls that are kept for the page and `/_sandbox/upstream`.
 const KEPT_CALLS: usize = 10_000;
 
+/// Answers of the upstreams are shorter than this.
+const MAX_ANSWER: usize = 2_000;
+
 /// A model, served.
 pub(crate) struct Upstream<M> {
     state: Mutex<State<M>>,
@@ -32,7 +35,9 @@ struct Received<'a> {
     path: &'a str,
     headers: Map<String, Value>,
     body: &'a Value,
-    /// 0 where nothing was answered.
+    /// What was answered, where it was.
+    answer: Value,
+    /// 0 where nothing was answered. It stays last: who reads many calls looks at the end of the line.
     status: u16,
 }
 
@@ -60,6 +65,11 @@ impl<M: upstream::Upstream + Send + 'static> Upstream<M> {
         lock(&self.state).faults.set(faults);
     }
 
+    /// The faults that are left.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        lock(&self.state).faults.list()
+    }
+
     /// The newest calls, oldest first, as a JSON list.
     pub(crate) fn calls(&self) -> String {
         lock(&self.calls).list()
@@ -68,6 +78,11 @@ impl<M: upstream::Upstream + Send + 'static> Upstream<M> {
     /// The calls after the one with this number, as numbered lines.
     pub(crate) fn calls_after(&self, number: u64) -> String {
         lock(&self.calls).after(number)
+    }
+
+    /// The calls that are wanted, as text, oldest first.
+    pub(crate) fn find(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<String> {
+        lock(&self.calls).find(wanted)
     }
 
     /// Forgets the calls.
@@ -111,6 +126,7 @@ impl<M: upstream::Upstream + Send + 'static> Upstream<M> {
             path: &path,
             headers,
             body: &body,
+            answer: if answered { shown(&exchange.reply.body) } else { Value::Null },
             status: if answered { exchange.reply.status } else { 0 },
         });
         lock(&self.calls).push(call);
@@ -122,6 +138,14 @@ impl<M: upstream::Upstream + Send + 'static> Upstream<M> {
         faults.on_connection(idle);
         upstream::exchange(model, faults, call, now, rng)
     }
+}
+
+/// An answer, as it is kept; nothing of one that is long.
+fn shown(body: &[u8]) -> Value {
+    if body.len() > MAX_ANSWER {
+        return format!("{} bytes", body.len()).into();
+    }
+    upstream::document(body)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

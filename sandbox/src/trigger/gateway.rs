@@ -27,7 +27,12 @@ pub(crate) async fn answer(function: &Function, request: &Request) -> Response {
         Timestamp::now(),
     );
     let reply = match event {
-        Err(refused) => refused,
+        Err(refused) => {
+            let app = request.headers().get("x-pw-appcode");
+            let app = app.and_then(|app| app.to_str().ok()).unwrap_or_default();
+            function.refused_by_gateway(request.uri().path(), app, refused.status);
+            refused
+        }
         Ok(event) => {
             let invoked = function.invoke(Bytes::from(event));
             match tokio::time::timeout(api_gateway::MAX_WAIT, invoked).await {

@@ -5,23 +5,36 @@
 //! changed, the item is planned again, and what then differs follows that part. This holds for every
 //! mapping without any code in it. For raw events the mapping language also traces its own directives
 //! ([`Traced`]): these say how a field was made, not where a value in a call comes from.
+//!
+//! # Layout
+//! * `recognise`: what a value is.
+//! * `influence`: which parts of an item each field of a call follows.
+//! * `names`: fields that nobody reads, and the known names that they resemble.
+//! * `notes`: what follows from what an item lacks.
 
 mod influence;
+mod names;
+mod notes;
+mod recognise;
 
+use segment_language::fql::Clause;
 use segment_language::kit::Traced;
 use segment_language::subscription::Subscription;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::influence::{Influence, Part, parts};
+pub use self::names::{UnknownField, nearest};
+use self::names::{misread_paths, unknown_fields, unknown_outputs};
+use self::notes::notes;
+pub use self::notes::{MAX_ATTRIBUTE_NAME, MAX_EVENT_NAME, Note};
 use crate::call::{Call, Plan};
 use crate::integrations::withheld_by;
 use crate::item::{Item, ItemKind, Origin};
 use crate::outcome::Outcome;
-use crate::raw_event::{self, TYPES};
+use crate::raw_event;
 use crate::reason::{Reason, Refusal};
 use crate::rules::Rules;
-use crate::tracking_log::Record;
 use crate::work::Work;
 
 /// An item, explained.
@@ -42,6 +55,12 @@ pub struct Explanation {
     pub decisive: Vec<String>,
     /// Parts of the item that went nowhere.
     pub unused: Vec<String>,
+    /// Fields of the item that nobody reads.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<UnknownField>,
+    /// What the sender may not expect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
 }
 
 /// A mapping that was tried on a raw event.
@@ -55,9 +74,15 @@ pub struct MappingAttempt {
     pub action: &'static str,
     /// Whether the trigger selects the event.
     pub selected: bool,
+    /// Every part of the trigger, with whether the event meets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Clause>,
     /// Its fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Traced>,
+    /// Fields that its action does not have, and paths that resemble one of the event.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<UnknownField>,
     /// Why it gives nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped: Option<Dropped>,
@@ -109,29 +134,6 @@ impl From<Refusal> for Dropped {
     }
 }
 
-impl ItemKind {
-    /// What a value looks like.
-    pub fn recognise(value: &Value) -> Self {
-        let has = |names: &[&str]| names.iter().any(|name| value.get(name).is_some());
-        let kind = value.get("type").and_then(Value::as_str);
-        let bytes = serde_json::to_vec(value).unwrap_or_default();
-        let is_record = Record::read(&bytes).is_ok_and(|record| record.application().is_ok());
-        if is_record {
-            Self::Record
-        } else if has(&["work"]) && has(&["first_seen"]) {
-            Self::Parked
-        } else if kind.is_some_and(|kind| TYPES.contains(&kind)) || has(&["messageId"]) {
-            Self::RawEvent
-        } else if has(&["name", "app_code", "app_id", "timestamp"]) {
-            Self::Event
-        } else if has(&["external_id"]) && value.as_object().is_some_and(|one| one.len() == 1) {
-            Self::Deletion
-        } else {
-            Self::Profile
-        }
-    }
-}
-
 /// The items of an input: a list has several, and so has a post-events body.
 pub fn items(value: Value) -> Vec<Value> {
     match value {
@@ -145,6 +147,9 @@ pub fn items(value: Value) -> Vec<Value> {
         one => vec![one],
     }
 }
+
+/// The field of an event's call that its time becomes.
+const TIME_FIELD: &str = "timestampUTC";
 
 /// A call, as data.
 #[derive(Debug, Clone, PartialEq)]
@@ -214,22 +219,19 @@ pub fn explain(kind: ItemKind, value: &Value, rules: &Rules<'_>) -> Explanation 
         ItemKind::RawEvent => unread(&mappings, &parts, &calls, &influence),
         _ => influence.idle,
     };
-    let named = value.get("application_code").or_else(|| value.get("application"));
-    let application = match (kind, named.and_then(Value::as_str)) {
-        (ItemKind::Record | ItemKind::Parked, Some(named)) => named,
-        _ => rules.application,
-    };
     let fields = influence.fields.into_iter().map(|fields| {
         let fields = fields.into_iter();
         fields.map(|(field, inputs)| FollowedField { field, inputs }).collect()
     });
+    let fields: Vec<Vec<FollowedField>> = fields.collect();
+    let timed = fields.iter().flatten().any(|one| one.field.ends_with(TIME_FIELD));
+    let notes = notes(kind, value, &calls, timed, &unused);
+    let calls = calls.into_iter().zip(fields);
     Explanation {
         input: kind,
-        application: application.to_owned(),
+        application: application_of(kind, value, rules).to_owned(),
         mappings,
         calls: calls
-            .into_iter()
-            .zip(fields)
             .map(|(PlannedCall { stage, path, body }, fields)| CallTrace {
                 stage,
                 path,
@@ -240,6 +242,32 @@ pub fn explain(kind: ItemKind, value: &Value, rules: &Rules<'_>) -> Explanation 
         drops,
         decisive: influence.decisive,
         unused,
+        unknown: unknown_fields(kind, value),
+        notes,
+    }
+}
+
+/// Explains bytes that are no item: they were refused before anything was planned.
+pub fn refused(kind: ItemKind, refusal: Refusal, rules: &Rules<'_>) -> Explanation {
+    Explanation {
+        input: kind,
+        application: rules.application.to_owned(),
+        mappings: Vec::new(),
+        calls: Vec::new(),
+        drops: vec![refusal.into()],
+        decisive: Vec::new(),
+        unused: Vec::new(),
+        unknown: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// Records and parked messages name their own application.
+fn application_of<'a>(kind: ItemKind, value: &'a Value, rules: &Rules<'a>) -> &'a str {
+    let named = value.get("application_code").or_else(|| value.get("application"));
+    match (kind, named.and_then(Value::as_str)) {
+        (ItemKind::Record | ItemKind::Parked, Some(named)) => named,
+        _ => rules.application,
     }
 }
 
@@ -275,16 +303,23 @@ fn attempts(event: &Value, rules: &Rules<'_>) -> Vec<MappingAttempt> {
     if event.get("type").and_then(Value::as_str) == Some("delete") {
         return Vec::new();
     }
+    let parts = parts(event);
+    let present: Vec<&str> = parts.iter().map(|part| part.path.as_str()).collect();
     let attempt = |subscription: &Subscription| {
         let selected = event.is_object() && subscription.selects(event);
         let refusal =
             selected.then(|| raw_event::plan_mapping(rules, subscription, event).err()).flatten();
+        let fields = if selected { subscription.trace(event) } else { Vec::new() };
+        let mut unknown = unknown_outputs(subscription.action, &subscription.output_names());
+        unknown.extend(misread_paths(fields.iter().flat_map(|one| &one.missing), &present));
         MappingAttempt {
             name: subscription.name.clone(),
             trigger: subscription.trigger.clone(),
             action: subscription.action.name(),
             selected,
-            fields: if selected { subscription.trace(event) } else { Vec::new() },
+            conditions: subscription.clauses(event),
+            fields,
+            unknown,
             dropped: refusal.map(Dropped::from),
         }
     };
@@ -298,160 +333,4 @@ fn covers(outer: &str, path: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn explained(kind: ItemKind, value: &Value) -> Explanation {
-        let now = "2026-01-02T03:04:05Z".parse().unwrap();
-        explain(kind, value, &Rules { now, ..Rules::of_presets("A") })
-    }
-
-    fn inputs<'a>(explanation: &'a Explanation, field: &str) -> &'a [String] {
-        explanation
-            .calls
-            .iter()
-            .flat_map(|call| &call.fields)
-            .find(|follows| follows.field == field)
-            .map_or(&[], |follows| follows.inputs.as_slice())
-    }
-
-    #[test]
-    fn a_raw_event_tells_where_everything_comes_from_and_what_went_nowhere() {
-        let event = json!({"type": "track", "userId": "u1", "event": "E", "timestamp": "2026-01-02T03:04:05Z",
-            "context": {"device": {"id": "d1", "type": "ios"}, "ip": "127.0.0.1"}, "properties": {"a": 1, "none": null}});
-        assert_eq!(ItemKind::recognise(&event), ItemKind::RawEvent);
-        let explanation = explained(ItemKind::RawEvent, &event);
-        assert_eq!(explanation.unused, ["context.ip", "properties.none"]);
-        assert_eq!(inputs(&explanation, "request.event"), ["event"]);
-        assert_eq!(inputs(&explanation, "request.timestampUTC"), ["timestamp"]);
-        assert_eq!(inputs(&explanation, "request.device_type"), ["context.device.type"]);
-        assert_eq!(inputs(&explanation, "request.attributes.a"), ["properties.a"]);
-        let [event, profile] = explanation.mappings.as_slice() else { panic!("two presets") };
-        assert!(event.selected && !profile.selected);
-        assert_eq!(event.fields.len(), 6);
-    }
-
-    #[test]
-    fn a_drop_says_why_and_what_to_do() {
-        let event = json!({"type": "track", "userId": "u1", "event": "E", "timestamp": "2026-01-02T03:04:05Z"});
-        let explanation = explained(ItemKind::RawEvent, &event);
-        assert!(explanation.calls.is_empty());
-        assert_eq!(explanation.drops[0].reason, "no_platform");
-        assert!(!explanation.drops[0].remedy.is_empty());
-    }
-
-    #[test]
-    fn bodies_and_records_are_recognised_and_explained() {
-        let profile =
-            json!({"user_id": "u1", "language": "en-US", "attributes": {"a": "b"}, "other": 1});
-        assert_eq!(ItemKind::recognise(&profile), ItemKind::Profile);
-        let explanation = explained(ItemKind::Profile, &profile);
-        assert_eq!(explanation.unused, ["other"]);
-        assert_eq!(inputs(&explanation, "request.tags.Language"), ["language"]);
-
-        let record = json!({"event_name": "Push Sent", "timestamp": 1_767_323_045, "application_code": "A", "hwid": "H", "payload": "p"});
-        assert_eq!(ItemKind::recognise(&record), ItemKind::Record);
-        let explanation = explained(ItemKind::Record, &record);
-        assert!(inputs(&explanation, "batch.0.anonymousId").contains(&"hwid".to_owned()));
-        assert!(inputs(&explanation, "batch.0.timestamp").contains(&"timestamp".to_owned()));
-
-        assert_eq!(ItemKind::recognise(&json!({"external_id": "u"})), ItemKind::Deletion);
-        assert_eq!(ItemKind::recognise(&json!({"user_id": "u", "name": "E"})), ItemKind::Event);
-        assert_eq!(items(json!({"events": [1, 2]})).len(), 2);
-    }
-
-    /// What is sent counts, what was only read does not: the place of an object that holds a part.
-    #[test]
-    fn of_an_event_that_is_dropped_only_what_no_mapping_read_went_nowhere() {
-        let event = json!({"type": "track", "userId": "u1", "event": "E", "extra": {"a": 1},
-            "timestamp": "2026-01-02T03:04:05Z", "properties": {"a": 1, "b": {"c": 2}}, "propertiesx": 1});
-        let explanation = explained(ItemKind::RawEvent, &event);
-        assert!(explanation.calls.is_empty() && explanation.decisive.is_empty());
-        assert_eq!(explanation.unused, ["extra.a", "propertiesx"]);
-        // Bodies without calls have no parts of which that could be said.
-        assert_eq!(explained(ItemKind::Event, &json!({"name": "E"})).unused, [""; 0]);
-    }
-
-    #[test]
-    fn every_failing_mapping_is_shown_once_beside_what_the_others_send() {
-        let entry = |name: &str| {
-            json!({"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": {
-                "external_id": {"@path": "$.userId"}, "device_platform": "web", "timestamp": 5, "name": {"@path": name}}})
-        };
-        let list = segment_language::subscription::read(&[entry("$.event"), entry("$.nothing")]);
-        let rules = Rules { subscriptions: &list.subscriptions, ..Rules::of_presets("A") };
-        let event = json!({"type": "track", "userId": "u1", "event": "E"});
-        let explanation = explain(ItemKind::RawEvent, &event, &rules);
-        assert_eq!((explanation.calls.len(), explanation.drops.len()), (1, 1));
-        assert_eq!(explanation.drops[0].outcome, "rejected");
-        assert_eq!(explanation.mappings[1].dropped.as_ref(), Some(&explanation.drops[0]));
-        assert_eq!(explanation.mappings[0].dropped, None);
-    }
-
-    #[test]
-    fn an_event_that_is_not_for_pushwoosh_is_shown_as_such() {
-        let event = |integrations: Value| {
-            let event = json!({"type": "identify", "userId": "u1", "traits": {"a": 1},
-                "integrations": integrations});
-            explained(ItemKind::RawEvent, &event)
-        };
-        let withheld = event(json!({"All": false, "Mixpanel": true}));
-        assert!(withheld.calls.is_empty() && withheld.mappings.iter().any(|one| one.selected));
-        let [dropped] = withheld.drops.as_slice() else { panic!("one reason") };
-        assert_eq!((dropped.reason, dropped.outcome), ("not_for_pushwoosh", "disregarded"));
-        assert_eq!(withheld.decisive, ["integrations.All"]);
-        assert_eq!(withheld.unused, ["integrations.Mixpanel"]);
-        let allowed = event(json!({"All": false, "Pushwoosh": true}));
-        assert_eq!((allowed.calls.len(), allowed.drops.len()), (1, 0));
-        assert!(allowed.decisive.contains(&"integrations.Pushwoosh".to_owned()));
-    }
-
-    #[test]
-    fn a_deletion_needs_no_mapping_and_what_is_no_event_is_selected_by_none() {
-        let deletion = json!({"type": "delete", "userId": "u1"});
-        let explanation = explained(ItemKind::RawEvent, &deletion);
-        assert!(explanation.mappings.is_empty());
-        assert_eq!(inputs(&explanation, "user_id"), ["userId"]);
-        let none = explained(ItemKind::RawEvent, &json!(["track"]));
-        assert!(none.mappings.iter().all(|attempt| !attempt.selected && attempt.fields.is_empty()));
-    }
-
-    #[test]
-    fn records_and_parked_messages_name_their_own_application() {
-        let record = json!({"event_name": "Push Sent", "timestamp": 5, "application_code": "B", "hwid": "H"});
-        assert_eq!(explained(ItemKind::Record, &record).application, "B");
-        let parked = json!({"application": "B", "work": {"pushwoosh": [[{"method": "deleteUser",
-            "request": {"application": "B", "user_id": "u"}}]]}, "first_seen": "1970-01-01T00:00:00Z",
-            "attempts": 1, "cause": "timeout"});
-        let explanation = explained(ItemKind::recognise(&parked), &parked);
-        assert_eq!((explanation.input, explanation.application.as_str()), (ItemKind::Parked, "B"));
-        assert_eq!(explanation.calls[0].path, "/api/v2/device-api/deleteUser");
-        let profile = json!({"user_id": "u", "attributes": {"a": 1}, "application": "B"});
-        assert_eq!(explained(ItemKind::Profile, &profile).application, "A");
-    }
-
-    #[test]
-    fn an_input_is_recognised_by_what_it_holds() {
-        for (value, kind) in [
-            (json!({"work": {}}), ItemKind::Profile),
-            (json!({"first_seen": 1}), ItemKind::Profile),
-            (json!({"type": "other"}), ItemKind::Profile),
-            (json!({"type": "group"}), ItemKind::RawEvent),
-            (json!({"messageId": "m"}), ItemKind::RawEvent),
-            (json!({"external_id": "u", "email": "a@b.c"}), ItemKind::Profile),
-            (json!({"user_id": "u"}), ItemKind::Profile),
-            (json!({"app_id": "A"}), ItemKind::Event),
-        ] {
-            assert_eq!(ItemKind::recognise(&value), kind, "{value}");
-        }
-    }
-
-    #[test]
-    fn a_list_and_a_body_of_events_have_several_items() {
-        assert_eq!(items(json!([1, 2, 3])).len(), 3);
-        assert_eq!(items(json!({"events": []})).len(), 0);
-        for one in [json!({"events": 5}), json!({"event": [1]}), json!("text")] {
-            assert_eq!(items(one.clone()), [one]);
-        }
-    }
-}
+mod tests;

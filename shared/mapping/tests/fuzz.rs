@@ -19,7 +19,11 @@ fn fuzz_explain() {
         let list = read_any(&mapping);
         let own = Rules { subscriptions: &list.subscriptions, ..Rules::of_presets("A") };
         for rules in [own, Rules::of_presets("A")] {
-            explain(ItemKind::recognise(&input), &input, &rules);
+            let kinds =
+                ItemKind::recognise(&input).map_or(ItemKind::ALL.to_vec(), |kind| vec![kind]);
+            for kind in kinds {
+                explain(kind, &input, &rules);
+            }
         }
     });
 }

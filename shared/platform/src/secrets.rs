@@ -15,11 +15,12 @@
 //! # Layout
 //! * `slots`: the remembered secrets; `slot`: what is remembered of one; `snapshot`: its applications.
 //! * `place`: which secret holds an application.
-//! * `read`: one call of `GetSecretValue`.
+//! * `read`: one call of `GetSecretValue`; `entries`: the applications of a secret's text.
 //! * `pause`: leaves Secrets Manager alone while it fails; `budget`: lookups of unknown codes.
 //! * `time`: ages by the wall clock.
 
 mod budget;
+mod entries;
 mod pause;
 pub(crate) mod place;
 mod read;
@@ -40,7 +41,6 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub use self::budget::{UNKNOWN_BURST, UNKNOWN_INTERVAL};
@@ -51,13 +51,13 @@ use self::slot::{Slot, State};
 use self::slots::{Key, Slots};
 use self::snapshot::Found;
 use self::time::passed;
-use crate::application::{self, Application, Problems};
+use crate::application::{Application, Problems};
 use crate::bucket::Bucket;
 use crate::clock::{Clock, Instant};
 use crate::settings::Settings;
 
-/// What was read a moment ago is not read again for a key that does not match: callers with made-up keys
-/// must not cost a call each, and a rotation must be noticed soon.
+/// What was read a moment ago is not read again for a key that an upstream refused, and only a few times for a
+/// caller's key that does not match: made-up keys must not cost a call each, and a rotation must be noticed soon.
 const MIN_REFRESH: Duration = Duration::from_secs(1);
 
 /// Longest lookup, whatever the deadline: both attempts of the SDK. A call takes 5 to 50 ms.
@@ -140,8 +140,10 @@ enum Freshness {
     Remembered,
     /// Younger than the TTL; absence is believed for a minute.
     Cached,
-    /// Read just now.
-    Proven,
+    /// Read a moment ago.
+    Recent,
+    /// Read by a call that began after this moment: what was written before it is seen.
+    Since(Timestamp),
 }
 
 impl Secrets {
@@ -213,11 +215,12 @@ impl Secrets {
         code: &str,
         deadline: Instant,
     ) -> Result<Arc<Application>, SecretError> {
-        self.get(code, Freshness::Proven, deadline).await
+        self.get(code, Freshness::Recent, deadline).await
     }
 
-    /// Both versions of an application's settings, read together unless that was just done. An error
-    /// other than [`SecretError::Unknown`] means that nobody can be refused now.
+    /// Both versions of an application's settings, read together, after this call began: what was rotated a
+    /// moment ago is seen. An error other than [`SecretError::Unknown`] means that nobody can be refused now; it is
+    /// also what comes of more wrong keys in a short time than are worth a read each.
     pub async fn versions(&self, code: &str, deadline: Instant) -> Result<Versions, SecretError> {
         let current = self.key(code, false).ok_or(SecretError::Unknown)?;
         let previous = Key { previous: true, ..current.clone() };
@@ -309,10 +312,10 @@ impl Secrets {
         code: &str,
         deadline: Instant,
     ) -> Result<(Arc<Application>, Option<Timestamp>), SecretError> {
-        let slot = self.slot(key);
-        self.refresh(key, &slot, code, Freshness::Proven, deadline).await?;
+        let (slot, freshness) = (self.slot(key), Freshness::Since(self.clock.wall()));
+        self.refresh(key, &slot, code, freshness, deadline).await?;
         let state = slot.state();
-        match state.application(code, Freshness::Proven, self.ttl, self.clock.wall()) {
+        match state.application(code, freshness, self.ttl, self.clock.wall()) {
             Some(Ok(Found { is_missing: true, .. })) => {
                 Err(SecretError::Unavailable("the secret was there a moment ago"))
             }
@@ -350,7 +353,9 @@ impl Secrets {
         let asked = self.clock.wall();
         let serves = {
             let state = slot.state();
-            if state.calls() != calls && !state.has_failed() {
+            let is_too_old =
+                matches!(freshness, Freshness::Since(moment) if state.is_older_than(moment));
+            if state.calls() != calls && !state.has_failed() && !is_too_old {
                 return Ok(());
             }
             if state.is_paused(asked) {
@@ -358,6 +363,10 @@ impl Secrets {
             }
             state.serves()
         };
+        let is_soon = matches!(freshness, Freshness::Since(_)) && slot.state().is_recent(asked);
+        if is_soon && !slot.proofs.take(asked) {
+            return Err(SecretError::Unavailable("too many wrong keys were presented"));
+        }
         let counts = !serves && !key.previous;
         if counts && !self.budget.take(asked) {
             self.over_budget.fetch_add(1, Ordering::Relaxed);
@@ -409,7 +418,12 @@ impl Secrets {
             Some(Reading::Text(text, created)) => {
                 let hash = Some(Sha256::digest(text.as_bytes()).into());
                 let is_new = state.text != hash;
-                state.learn(self.entries(code, &text, is_new), created, self.ttl, asked);
+                state.learn(
+                    entries::of(self.place.as_ref(), code, &text, is_new),
+                    created,
+                    self.ttl,
+                    asked,
+                );
                 state.text = hash;
                 return Ok(());
             }
@@ -445,60 +459,8 @@ impl Secrets {
         Err(SecretError::Unavailable("it could not be read"))
     }
 
-    /// The applications of a secret's text. What is wrong with a new text is reported.
-    fn entries(
-        &self,
-        code: &str,
-        text: &str,
-        is_new: bool,
-    ) -> Result<Vec<(String, Value)>, Problems> {
-        let value = serde_json::from_str(text).unwrap_or(Value::Null);
-        let is_map = self.place.as_ref().is_some_and(Place::is_map);
-        let entries: Vec<(String, Value)> = match value {
-            value if !is_map => vec![(code.to_owned(), value)],
-            Value::Object(applications) => applications.into_iter().collect(),
-            _ => {
-                let problem = "the secret must be a JSON object of applications by their codes";
-                if is_new {
-                    tracing::error!(
-                        app.code = code,
-                        error = problem,
-                        "the secret of several applications cannot be used: correct it"
-                    );
-                }
-                return Err(Problems(vec![problem.to_owned()]));
-            }
-        };
-        if is_new {
-            for (entry, secret) in &entries {
-                report(entry, secret);
-                if !self.place.as_ref().is_some_and(|place| place.is_same(entry, code)) {
-                    tracing::warn!(
-                        app.code = entry,
-                        "the application is in a secret where nobody looks for it: move it to that of its first characters"
-                    );
-                }
-            }
-        }
-        Ok(entries)
-    }
-
     fn slot(&self, key: &Key) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.get(key, MAX_ENTRIES, self.ttl, self.clock.wall())
-    }
-}
-
-/// Logs what is wrong with a secret.
-fn report(code: &str, secret: &Value) {
-    for warning in application::warnings(secret) {
-        tracing::warn!(
-            app.code = code,
-            detail = warning,
-            "the application's secret has ignored or suspicious entries"
-        );
-    }
-    if let Err(problems) = Application::read(code, secret) {
-        tracing::error!(app.code = code, error = %problems, "the application's secret cannot be used: correct it");
     }
 }

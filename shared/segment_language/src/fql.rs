@@ -11,9 +11,11 @@
 //! * `names`: the fields and functions of the language.
 //! * `parser`: tokens become conditions.
 //! * `evaluate`: whether an event meets them.
+//! * `clause`: which parts of a trigger an event meets.
 //! * `lint`: what a trigger does that its author may not expect.
 //! * `trigger`: [`Trigger`].
 
+mod clause;
 mod condition;
 mod evaluate;
 mod lexer;
@@ -23,5 +25,6 @@ mod parser;
 mod token;
 mod trigger;
 
+pub use clause::Clause;
 pub use lint::lint;
 pub use trigger::Trigger;

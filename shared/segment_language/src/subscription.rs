@@ -16,4 +16,4 @@ mod presets;
 
 pub use entry::{PayloadError, Subscription};
 pub use list::{SubscriptionList, read, read_any};
-pub use presets::presets;
+pub use presets::{preset_entries, presets};

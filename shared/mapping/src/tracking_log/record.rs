@@ -31,6 +31,41 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// The names of the fields that are read.
+    pub const FIELDS: [&'static str; 11] = [
+        "event_name",
+        "timestamp",
+        "application_code",
+        "message_code",
+        "message_id",
+        "campaign_code",
+        "campaign_id",
+        "message_type",
+        "platform",
+        "hwid",
+        "user_id",
+    ];
+
+    /// Whether a field of this name is read.
+    pub fn knows(name: &str) -> bool {
+        let mut record = Record::default();
+        record.field(name).is_some() || record.field(&snake_case(name)).is_some()
+    }
+
+    /// Whether it has what only records have: its event or its application, and one field more.
+    pub fn is_recognised(&self) -> bool {
+        let has = |fields: &[&TextField<'_>]| fields.iter().any(|field| field.text().is_some());
+        let more = has(&[
+            &self.hwid,
+            &self.message_code,
+            &self.message_id,
+            &self.campaign_code,
+            &self.campaign_id,
+        ]);
+        let (named, owned) = (has(&[&self.event_name]), has(&[&self.application_code]));
+        (named && owned) || ((named || owned) && more)
+    }
+
     fn field(&mut self, name: &str) -> Option<&mut TextField<'a>> {
         Some(match name {
             "event_name" => &mut self.event_name,
@@ -182,6 +217,8 @@ mod tests {
             ("HWID", "hwid"),
         ] {
             assert_eq!(snake_case(name), expected, "{name}");
+            assert!(Record::knows(name));
         }
+        assert!(Record::FIELDS.into_iter().all(Record::knows) && !Record::knows("payload"));
     }
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::budget::{PROOFS_BURST, PROOFS_INTERVAL};
 use super::snapshot::{Found, Snapshot};
 use super::time::{age, passed};
 use super::{Freshness, MIN_REFRESH, SecretError};
 use crate::application::Problems;
+use crate::bucket::Bucket;
 
 /// For so long it is believed at least that a secret does not exist.
 pub(super) const ABSENT_FIRST: Duration = Duration::from_mins(1);
@@ -25,11 +27,20 @@ const ABSENT_LONGEST_TTLS: u32 = 12;
 pub(super) const FAILURE_PAUSE: Duration = Duration::from_secs(10);
 
 /// A version of a secret. A lookup of one that is fresh takes the state's lock and waits for nothing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Slot {
     state: Mutex<State>,
     /// Held while the secret is read: one call at a time.
     pub(super) reading: tokio::sync::Mutex<()>,
+    /// Reads that prove a key wrong although the secret was read a moment ago.
+    pub(super) proofs: Bucket,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        let proofs = Bucket::new(PROOFS_BURST, PROOFS_INTERVAL);
+        Self { state: Mutex::default(), reading: tokio::sync::Mutex::default(), proofs }
+    }
 }
 
 impl Slot {
@@ -88,6 +99,16 @@ impl State {
         self.failed_at.is_some()
     }
 
+    /// Whether the last call that told something began before this moment.
+    pub(super) fn is_older_than(&self, moment: Timestamp) -> bool {
+        self.read_at.is_none_or(|read_at| read_at < moment)
+    }
+
+    /// Whether it was read a moment ago.
+    pub(super) fn is_recent(&self, now: Timestamp) -> bool {
+        self.read_at.is_some_and(|read_at| age(read_at, now) < MIN_REFRESH)
+    }
+
     /// Whether this secret is left alone after a failure.
     pub(super) fn is_paused(&self, now: Timestamp) -> bool {
         self.failed_at.is_some_and(|at| age(at, now) < FAILURE_PAUSE)
@@ -103,7 +124,7 @@ impl State {
                 let longest = ABSENT_LONGEST.min(ttl.saturating_mul(ABSENT_LONGEST_TTLS));
                 passed(since, read_at).clamp(first, longest)
             }
-            Freshness::Cached | Freshness::Proven => first,
+            Freshness::Cached | Freshness::Recent | Freshness::Since(_) => first,
         })
     }
 
@@ -118,7 +139,11 @@ impl State {
             return false;
         };
         let lasts = match (freshness, self.absence(freshness, ttl), &self.snapshot) {
-            (Freshness::Proven, ..) => MIN_REFRESH.min(ttl),
+            // A clock that was set back makes a read look newer than it is.
+            (Freshness::Since(moment), ..) => {
+                return !self.is_older_than(moment) && age(read_at, now) < MIN_REFRESH;
+            }
+            (Freshness::Recent, ..) => MIN_REFRESH.min(ttl),
             (_, Some(absence), _) => absence,
             // It may be back any moment.
             (_, None, Some(snapshot)) if snapshot.is_missing() => ABSENT_FIRST.min(ttl),

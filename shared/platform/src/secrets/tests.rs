@@ -6,7 +6,7 @@ mod shards;
 mod snapshots;
 
 use secrecy::ExposeSecret as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::slot::{ABSENT_FIRST, FAILURE_PAUSE};
 use super::*;

@@ -9,16 +9,25 @@ use crate::js;
 
 /// Whether an event is selected; `None` where Segment fails, which is at empty parentheses.
 pub(super) fn evaluate(group: &Group, event: &Value) -> Option<bool> {
-    group.evaluate(&mut Subject { event, last: ("", None) })
+    group.evaluate(&mut Subject::of(event))
+}
+
+/// What an event has in a field.
+pub(super) fn found(field: &EventField, event: &Value) -> Option<Value> {
+    field.find(&mut Subject::of(event)).map(Cow::into_owned)
 }
 
 /// An event, with the field that was looked up last: the next condition often needs the same one.
-struct Subject<'e> {
+pub(super) struct Subject<'e> {
     event: &'e Value,
     last: (&'static str, Option<&'e Value>),
 }
 
 impl<'e> Subject<'e> {
+    pub(super) fn of(event: &'e Value) -> Self {
+        Self { event, last: ("", None) }
+    }
+
     fn get(&mut self, name: &'static str) -> Option<&'e Value> {
         if self.last.0 != name {
             let fields = self.event.as_object();
@@ -30,7 +39,7 @@ impl<'e> Subject<'e> {
 
 impl Group {
     /// Evaluates the conditions in their order, until the result is known.
-    fn evaluate(&self, subject: &mut Subject<'_>) -> Option<bool> {
+    pub(super) fn evaluate(&self, subject: &mut Subject<'_>) -> Option<bool> {
         for child in &self.children {
             if child.evaluate(subject)? == self.any {
                 return Some(self.any);
@@ -40,17 +49,22 @@ impl Group {
     }
 }
 
+impl EventField {
+    fn find<'e>(&self, subject: &mut Subject<'e>) -> Option<Cow<'e, Value>> {
+        match self {
+            Self::Named(name) => subject.get(name).map(Cow::Borrowed),
+            Self::Below(part, path) => path.get(subject.get(part)),
+        }
+    }
+}
+
 impl Condition {
-    fn evaluate(&self, subject: &mut Subject<'_>) -> Option<bool> {
+    pub(super) fn evaluate(&self, subject: &mut Subject<'_>) -> Option<bool> {
         match self {
             Self::Group(group) => group.evaluate(subject),
             Self::Nothing => None,
             Self::Leaf { field, operator, expected } => {
-                let actual = match field {
-                    EventField::Named(name) => subject.get(name).map(Cow::Borrowed),
-                    EventField::Below(part, path) => path.get(subject.get(part)),
-                };
-                Some(operator.holds(actual.as_deref(), expected))
+                Some(operator.holds(field.find(subject).as_deref(), expected))
             }
         }
     }
@@ -88,7 +102,7 @@ impl Operator {
 }
 
 impl Expected {
-    fn text(&self) -> Cow<'_, str> {
+    pub(super) fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
             Self::Number(number) => ryu_js::Buffer::new().format(*number).to_owned().into(),

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::clause::{Clause, clauses};
 use super::condition::Group;
 use super::evaluate::evaluate;
 use super::lexer::tokens;
@@ -27,6 +28,11 @@ impl Trigger {
     /// Whether an event is selected; `None` where Segment fails, which is at empty parentheses.
     pub fn evaluate(&self, event: &Value) -> Option<bool> {
         evaluate(&self.group, event)
+    }
+
+    /// Every part of the trigger, with whether the event meets it.
+    pub fn clauses(&self, event: &Value) -> Clause {
+        clauses(&self.group, event)
     }
 }
 

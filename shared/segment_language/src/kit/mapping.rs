@@ -8,7 +8,7 @@ use super::evaluate::{OutputField, evaluate, fields};
 use super::fault::Fault;
 use super::node::Node;
 use super::resolve::expect_object;
-use super::trace::{Traced, trace};
+use super::trace::{Traced, output_names, trace};
 
 /// A compiled mapping.
 #[derive(Debug)]
@@ -41,6 +41,11 @@ impl Mapping {
     /// Every field of the output with what it was made from.
     pub fn trace(&self, event: &Value) -> Vec<Traced> {
         trace(&self.root, event)
+    }
+
+    /// The names that the fields of [`Self::trace`] have.
+    pub fn output_names(&self) -> Vec<String> {
+        output_names(&self.root)
     }
 }
 

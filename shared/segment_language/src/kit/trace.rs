@@ -47,6 +47,24 @@ pub(super) fn trace(root: &Node, event: &Value) -> Vec<Traced> {
     traced
 }
 
+/// The names of the fields of a mapping's output, whatever the event.
+pub(super) fn output_names(root: &Node) -> Vec<String> {
+    fn walk(node: &Node, name: String, names: &mut Vec<String>) {
+        match node {
+            Node::Object(fields) if !fields.is_empty() => {
+                for (key, node) in fields {
+                    let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+                    walk(node, name, names);
+                }
+            }
+            _ => names.push(name),
+        }
+    }
+    let mut names = Vec::new();
+    walk(root, String::new(), &mut names);
+    names
+}
+
 /// Adds the path of each part of an event by its address.
 fn note_places(value: &Value, place: &str, places: &mut HashMap<usize, String>) {
     places.insert(address(value), place.to_owned());
@@ -170,5 +188,7 @@ mod tests {
             ]
         );
         assert!(traced.last().unwrap().error.is_some());
+        let names = Mapping::compile(&mapping).unwrap().output_names();
+        assert_eq!(names, traced.iter().map(|one| one.field.clone()).collect::<Vec<_>>());
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::action::Action;
-use crate::fql::Trigger;
+use crate::fql::{Clause, Trigger};
 use crate::kit::{Mapping, Traced};
 use crate::schema::{Misfit, Mode, Payload, fit};
 
@@ -88,6 +88,16 @@ impl Subscription {
     pub fn selects(&self, event: &Value) -> bool {
         let conditions = self.conditions.as_ref();
         conditions.is_none_or(|conditions| conditions.matches(event))
+    }
+
+    /// Every part of the trigger, with whether an event meets it; nothing without a trigger.
+    pub fn clauses(&self, event: &Value) -> Option<Clause> {
+        self.conditions.as_ref().map(|conditions| conditions.clauses(event))
+    }
+
+    /// The names of the fields that the mapping fills; parts of objects with dots between.
+    pub fn output_names(&self) -> Vec<String> {
+        self.mapping.output_names()
     }
 
     /// The action's payload for an event; values are borrowed from the event where nothing changes them.

@@ -9,12 +9,14 @@ use super::list::read;
 
 /// The presets of the destination's metadata.
 pub fn presets() -> &'static [Subscription] {
-    static PRESETS: LazyLock<Vec<Subscription>> = LazyLock::new(|| {
-        let presets: Vec<Value> =
-            serde_json::from_str(include_str!("../presets.json")).unwrap_or_default();
-        read(&presets).subscriptions
-    });
+    static PRESETS: LazyLock<Vec<Subscription>> =
+        LazyLock::new(|| read(&preset_entries()).subscriptions);
     &PRESETS
+}
+
+/// The same as a customer would write them.
+pub fn preset_entries() -> Vec<Value> {
+    serde_json::from_str(include_str!("../presets.json")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -23,8 +25,7 @@ mod tests {
 
     #[test]
     fn the_presets_have_no_problems() {
-        let list: Vec<Value> = serde_json::from_str(include_str!("../presets.json")).unwrap();
-        assert_eq!(read(&list).problems, [""; 0]);
+        assert_eq!(read(&preset_entries()).problems, [""; 0]);
         assert_eq!(presets().len(), 2);
     }
 }

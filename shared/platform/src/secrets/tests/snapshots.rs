@@ -12,7 +12,7 @@ async fn both_versions_are_read_together() {
     assert_eq!((token_of(&both.current), both.are_settled), ("new", false));
     assert_eq!(token_of(&both.previous.unwrap()), "old");
     assert_eq!(reads(&world), 2);
-    // What was read just now is proof.
+    // What was read in the same moment is proof.
     versions(&world, "A").await.unwrap();
     assert_eq!(reads(&world), 2);
     world.freeze(SETTLING);
@@ -20,6 +20,37 @@ async fn both_versions_are_read_together() {
     assert_eq!(reads(&world), 4);
     world.freeze(Duration::from_hours(24));
     assert!(versions(&world, "A").await.unwrap().previous.is_none());
+}
+
+/// A key that was refused on what was read before its rotation would be a right one, and Segment would drop the data.
+#[tokio::test(start_paused = true)]
+async fn a_rotation_right_after_a_read_is_seen() {
+    let world = World::new(&[]);
+    world.secret("A", &token("old"));
+    world.freeze(MINUTE);
+    assert_eq!(token_of(&versions(&world, "A").await.unwrap().current), "old");
+    world.rotate("A", &token("new"));
+    tokio::time::advance(Duration::from_millis(5)).await;
+    let both = versions(&world, "A").await.unwrap();
+    assert_eq!((token_of(&both.current), both.are_settled), ("new", false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_keys_in_a_row_cost_a_bounded_number_of_reads() {
+    let world = World::new(&[]);
+    let mut refused = 0;
+    for _ in 0..100 {
+        tokio::time::advance(Duration::from_millis(1)).await;
+        refused += u32::from(is_unavailable(&versions(&world, "A").await));
+    }
+    // The first read was not soon after another.
+    assert_eq!(refused, 100 - 1 - budget::PROOFS_BURST);
+    assert_eq!(
+        world.aws_calls("GetSecretValue"),
+        usize::try_from(2 * (1 + budget::PROOFS_BURST)).unwrap()
+    );
+    tokio::time::advance(MIN_REFRESH).await;
+    versions(&world, "A").await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

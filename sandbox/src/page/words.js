@@ -1,0 +1,17 @@
+// What outcomes and kinds are called, and what they mean.
+
+export const OUTCOMES = {
+  delivered: 'The upstream has it.',
+  disregarded: 'Intentionally skipped.',
+  parked: 'Could not be delivered yet. It is sent again by itself.',
+  rejected: 'Can never be delivered as it is. Its bytes are on the rejects queue.',
+  failed: 'Neither delivered nor kept: the caller must resend it.',
+  refused: 'The request was not worked on.',
+  pending: 'A function works on it.'
+}
+
+export const KINDS = { event: 'event', profile: 'profile', deletion: 'deletion', raw_event: 'raw event', record: 'record', parked: 'parked', request: 'request' }
+
+export const why = (row) => row.reason ?? row.cause ?? ''
+
+export const person = (row) => row.user ?? row.device ?? ''
