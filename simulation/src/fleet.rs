@@ -117,7 +117,7 @@ impl<F: Function> Fleet<F> {
         deadline: jiff::Timestamp,
         crash: Option<u32>,
     ) -> Ended {
-        let Ok(payload) = serde_json::from_str::<F::Event>(event) else {
+        let Ok(payload) = F::read(event.to_owned().into()) else {
             self.world.trace(|| format!("  invocation {id}: the event cannot be read"));
             return Ended::Failed;
         };

@@ -276,8 +276,8 @@ fn tracking_log() {
     for event in MessageEvent::ALL {
         let record = json!({"event_name": event.name(), "timestamp": 1, "application_code": "A", "hwid": "H"});
         let record = record.to_string();
-        let track = Record::read(record.as_bytes()).unwrap().to_track("", &[]).unwrap();
-        let track = serde_json::to_value(&track).unwrap();
+        let record = Record::read(record.as_bytes()).unwrap();
+        let track = serde_json::to_value(record.to_track("", &[]).unwrap()).unwrap();
         let message_type = track["properties"]["message_type"].as_str().unwrap();
         writeln!(table, "| `{}` | {message_type} |", event.name()).unwrap();
     }

@@ -10,9 +10,9 @@ fn schema() -> Value {
     serde_json::from_str(include_str!("../../docs/tracking-log.schema.json")).unwrap()
 }
 
-fn track(record: &Value) -> Result<Track, Reason> {
+fn track(record: &Value) -> Result<Track<'static>, Reason> {
     let bytes = record.to_string();
-    Record::read(bytes.as_bytes())?.to_track("", OptionalProperty::ALL)
+    Record::read(bytes.as_bytes())?.to_track("", OptionalProperty::ALL).map(Track::into_owned)
 }
 
 fn full() -> Value {

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
+use bytes::Bytes;
 use platform::clock::{Clock, Instant};
 use platform::ledger::Ledger;
 use platform::queues::Queues;
@@ -89,6 +90,10 @@ impl Function for Destination {
     }
 
     /// The time budget is the setting's: Segment waits for 5 to 10 seconds, whatever Lambda allows.
+    fn read(event: Bytes) -> serde_json::Result<ApiGatewayV2httpRequest> {
+        serde_json::from_slice(&event)
+    }
+
     fn deadlines(&self, now: Instant, _: Duration) -> Deadlines {
         let budget = self.settings.time_budget.saturating_sub(RESPONSE_TIME);
         Deadlines::within(now, budget, PARKING_TIME, ANSWER_TIME)

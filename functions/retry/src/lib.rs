@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use bytes::Bytes;
 use futures::future::join_all;
 use jiff::Timestamp;
 use mapping::{Cause, Outcome, Parked, Work};
@@ -78,6 +79,10 @@ impl Function for Retry {
             ledger: platform.ledger,
             clock: platform.clock,
         }
+    }
+
+    fn read(event: Bytes) -> serde_json::Result<SqsEvent> {
+        serde_json::from_slice(&event)
     }
 
     fn deadlines(&self, now: Instant, left: Duration) -> Deadlines {

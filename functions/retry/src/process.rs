@@ -217,9 +217,9 @@ impl Retry {
         let (deleted, left) = parked.divided(|_| {
             person.next().flatten().is_some_and(|person| person.was_deleted_after(accepted))
         });
-        let calls = calls_of(&left);
+        let calls: Vec<&[u8]> = calls_of(&left).iter().map(|call| call.get().as_bytes()).collect();
         let outcomes =
-            self.segment.deliver(&code, &account, calls, left.attempts, invocation).await;
+            self.segment.deliver(&code, &account, &calls, left.attempts, invocation).await;
         let mut outcome = outcomes.iter();
         let (waiting, settled_now) =
             left.divided(|_| matches!(outcome.next(), Some(TrackOutcome::Undelivered(_))));

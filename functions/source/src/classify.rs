@@ -1,37 +1,28 @@
 //! Which records of an event are to be sent, and for whom.
 //!
 //! Invariants: a record is looked at no further than it takes to know that it is not to be sent: the
-//! application code first, since most records on the topic belong to applications without Segment. The
-//! applications of an event are looked up together, and no longer than a few seconds. The same record
-//! twice in an event is sent once.
+//! application code first, since most records on the topic belong to applications without Segment, then
+//! the event. Such a record costs no allocation. The applications of an event are looked up together, and
+//! no longer than a few seconds. The same record twice in an event is sent once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mapping::tracking_log::Record;
+use foldhash::fast::RandomState;
+use mapping::tracking_log::{Glimpse, MessageEvent, MessageId, Record};
 use mapping::{Item, ItemKind, Origin, Outcome, Reason, Rules};
 use platform::application::{Section, SegmentAccount};
 use platform::message::{Message, Reject};
 use platform::secrets::SecretError;
 use platform::telemetry::{Count, Door, ItemLine};
 use platform::{Application, Invocation};
-use serde_json::value::RawValue;
 
 use crate::Source;
-use crate::event::{ItemIdentifier, MskEvent, RecordValue};
+use crate::event::{Batch, Placed};
+use crate::group::Group;
 use crate::kept::Kept;
-
-/// The records of one application that are to be sent.
-#[derive(Debug, Default)]
-pub(crate) struct Group {
-    /// None while its settings cannot be read: then its records are parked unsent.
-    pub(crate) account: Option<SegmentAccount>,
-    /// The Track calls, in the order of their records.
-    pub(crate) calls: Vec<Box<RawValue>>,
-    /// Where each of them came from.
-    pub(crate) places: Vec<ItemIdentifier>,
-}
 
 /// The records of an event by application, and those that can never be sent.
 #[derive(Debug, Default)]
@@ -44,76 +35,155 @@ pub(crate) struct Classified {
 /// records are parked.
 const LOOKUP_TIME: Duration = Duration::from_secs(5);
 
-/// A record and where it came from.
-struct Placed {
-    place: ItemIdentifier,
-    /// Its value; where that is not base64, as it came.
-    value: Result<Vec<u8>, Vec<u8>>,
+/// What is known of an application.
+type Settings = Result<Arc<Application>, SecretError>;
+
+/// The applications of a batch, each with its place in a list: a record's is then found without
+/// comparing texts.
+#[derive(Default)]
+struct Codes<'b> {
+    // `SipHash` would take longer than all else that is done about most records.
+    places: HashMap<Cow<'b, str>, usize, RandomState>,
 }
 
-impl Placed {
-    fn record(&self) -> Result<Record<'_>, Reason> {
-        self.value.as_ref().map_err(|_| Reason::NotBase64).and_then(|bytes| Record::read(bytes))
+impl<'b> Codes<'b> {
+    fn place(&mut self, code: Cow<'b, str>) -> usize {
+        if let Some(place) = self.places.get(code.as_ref()) {
+            return *place;
+        }
+        let place = self.places.len();
+        self.places.insert(code, place);
+        place
+    }
+}
+
+/// What is done about the records of an application.
+enum Plan<'a> {
+    /// They are sent, if the event is one of these.
+    Send(&'a SegmentAccount, Rules<'a>),
+    /// Its settings cannot be read: they are parked. Which events it exports is asked when they are retried.
+    Park(Rules<'a>),
+    /// It has no settings for this direction.
+    PassOver,
+    /// It is not known at all.
+    Unknown,
+}
+
+impl<'a> Plan<'a> {
+    fn of(
+        code: &'a str,
+        settings: Option<&'a Settings>,
+        source: &'a Source,
+        invocation: &Invocation,
+    ) -> Self {
+        let stack = &source.settings.stack_name;
+        let (properties, now) = (&source.settings.track_properties, invocation.received);
+        match settings {
+            Some(Ok(application)) if !application.is_disabled(Section::Segment) => {
+                match &application.segment {
+                    Some(account) => {
+                        Self::Send(account, Rules { stack, ..application.rules(properties, now) })
+                    }
+                    None => Self::PassOver,
+                }
+            }
+            Some(Err(SecretError::Unknown)) | None => Self::Unknown,
+            Some(Ok(_) | Err(SecretError::Malformed(_) | SecretError::Unavailable(_))) => {
+                let rules = Rules::of_presets(code);
+                Self::Park(Rules { track_properties: properties, stack, ..rules })
+            }
+        }
     }
 
-    fn item(&self) -> Item<'_> {
-        Item {
-            kind: ItemKind::Record,
-            application: None,
-            origin: Origin::Record(&self.place.partition, self.place.offset),
-            bytes: self.value.as_ref().unwrap_or_else(|bytes| bytes),
-        }
+    /// Whether an event with this name is never sent.
+    fn leaves_out(&self, event: &str) -> bool {
+        let (Self::Send(_, rules) | Self::Park(rules)) = self else { return true };
+        MessageEvent::parse(event)
+            .is_none_or(|event| rules.exported.is_some_and(|exported| !exported.contains(&event)))
     }
 }
 
 /// An event while it is classified.
 struct Classifier<'a> {
-    source: &'a Source,
+    batch: &'a Batch,
     invocation: &'a Invocation,
-    settings: HashMap<String, Result<Arc<Application>, SecretError>>,
-    message_ids: HashSet<String>,
+    message_ids: HashSet<MessageId, RandomState>,
     groups: BTreeMap<String, Group>,
-    rejects: Vec<Kept>,
+    /// The records that are not sent, by the reason.
+    refused: BTreeMap<Reason, Vec<usize>>,
+    unknown: u64,
 }
 
 /// Classifies an event's records. Those that are disregarded are counted here.
 pub(crate) async fn classify(
     source: &Source,
-    event: MskEvent,
+    batch: &Batch,
     invocation: &Invocation,
 ) -> Classified {
-    let mut classifier = Classifier {
-        source,
-        invocation,
-        settings: HashMap::new(),
-        message_ids: HashSet::new(),
-        groups: BTreeMap::new(),
-        rejects: Vec::new(),
-    };
-    let placed = classifier.decode(event);
-    let records: Vec<Result<Record<'_>, Reason>> = placed.iter().map(Placed::record).collect();
+    let mut codes = Codes::default();
+    let seen: Vec<Result<usize, Reason>> =
+        batch.iter().map(|record| application(record).map(|code| codes.place(code))).collect();
     // In order, so that a simulation repeats itself.
-    let codes: BTreeSet<&str> =
-        records.iter().flatten().filter_map(|record| record.application().ok()).collect();
-    let now = source.clock.now();
-    let deadline = invocation.deadlines.start.min(now + LOOKUP_TIME);
-    let codes = codes.into_iter().map(str::to_owned);
-    classifier.settings = source.secrets.applications(codes, deadline).await;
-    for (placed, record) in placed.iter().zip(records) {
-        if let Err(reason) = record.and_then(|record| classifier.add(&placed.place, &record)) {
-            classifier.refuse(placed, reason);
+    let names: BTreeSet<&str> = codes.places.keys().map(Cow::as_ref).collect();
+    let deadline = invocation.deadlines.start.min(source.clock.now() + LOOKUP_TIME);
+    let names = names.into_iter().map(str::to_owned);
+    let settings = source.secrets.applications(names, deadline).await;
+    let mut plans: Vec<Plan<'_>> = codes.places.iter().map(|_| Plan::Unknown).collect();
+    for (code, place) in &codes.places {
+        if let Some(plan) = plans.get_mut(*place) {
+            *plan = Plan::of(code, settings.get(code.as_ref()), source, invocation);
         }
     }
-    Classified { groups: classifier.groups, rejects: classifier.rejects }
+    let mut classifier = Classifier {
+        batch,
+        invocation,
+        message_ids: HashSet::default(),
+        groups: BTreeMap::new(),
+        refused: BTreeMap::new(),
+        unknown: 0,
+    };
+    for ((index, record), seen) in batch.iter().enumerate().zip(seen) {
+        let plan = |code: &str| codes.places.get(code).and_then(|place| plans.get(*place));
+        let added = seen.and_then(|place| match plans.get(place) {
+            Some(first) => classifier.add(index, record, first, plan),
+            None => Err(Reason::NotConfigured),
+        });
+        if let Err(reason) = added {
+            classifier.refused.entry(reason).or_default().push(index);
+        }
+    }
+    classifier.end()
+}
+
+/// The code of a record's application.
+fn application(record: Placed<'_>) -> Result<Cow<'_, str>, Reason> {
+    let bytes = bytes(record)?;
+    if let Some(code) = Glimpse::at(bytes).and_then(Glimpse::application) {
+        return Ok(Cow::Borrowed(code));
+    }
+    Record::read(bytes)?.application().map(|code| Cow::Owned(code.to_owned()))
+}
+
+fn bytes(record: Placed<'_>) -> Result<&[u8], Reason> {
+    record.value.ok_or(Reason::Tombstone)?.map_err(|_| Reason::NotBase64)
+}
+
+fn item(record: Placed<'_>) -> Item<'_> {
+    Item {
+        kind: ItemKind::Record,
+        application: None,
+        origin: Origin::Record(record.partition, record.offset),
+        bytes: record.value.map_or(&[], |value| value.unwrap_or_else(|bytes| bytes)),
+    }
 }
 
 /// A record that can never be sent as it is.
-fn reject(record: &Placed, reason: Reason, invocation: &Invocation) -> Kept {
-    let item = record.item();
+fn reject(record: Placed<'_>, reason: Reason, invocation: &Invocation) -> Kept {
+    let item = item(record);
     let application = item.application_code();
     let item = Item { application: application.as_deref(), ..item };
     let reject = Reject::new(item, reason, reason.remedy(), invocation.received);
-    let places = vec![record.place.clone()];
+    let places = vec![record.place()];
     Kept { message: Message::Reject(reject), outcome: reason.into(), places }
 }
 
@@ -123,75 +193,80 @@ fn is_passed_over(reason: Reason) -> bool {
 }
 
 impl Classifier<'_> {
-    /// The records of an event that have a value, in their order.
-    fn decode(&self, event: MskEvent) -> Vec<Placed> {
-        let mut placed = Vec::new();
-        for (partition, records) in event.records {
-            for record in records {
-                let place = ItemIdentifier { partition: partition.clone(), offset: record.offset };
-                let value = match record.value {
-                    RecordValue::Bytes(bytes) => Ok(bytes),
-                    RecordValue::NotBase64(bytes) => Err(bytes),
-                    RecordValue::Tombstone => {
-                        let none = Placed { place, value: Ok(Vec::new()) };
-                        let none = none.item();
-                        let outcome = Reason::Tombstone.into();
-                        self.invocation.passed_over(outcome, || ItemLine::item(&none));
-                        continue;
-                    }
-                };
-                placed.push(Placed { place, value });
-            }
+    /// Puts one record where it belongs if it is to be sent. `seen` is the plan for the application that a first
+    /// look found; `plan` finds that of another.
+    fn add<'p>(
+        &mut self,
+        index: usize,
+        placed: Placed<'_>,
+        seen: &'p Plan<'p>,
+        plan: impl Fn(&str) -> Option<&'p Plan<'p>>,
+    ) -> Result<(), Reason> {
+        self.is_configured(seen)?;
+        let bytes = bytes(placed)?;
+        let event = Glimpse::at(bytes).and_then(Glimpse::event);
+        if event.is_some_and(|event| seen.leaves_out(event)) {
+            return Err(Reason::EventNotExported);
         }
-        placed
-    }
-
-    /// Puts one record where it belongs if it is to be sent.
-    fn add(&mut self, place: &ItemIdentifier, record: &Record<'_>) -> Result<(), Reason> {
+        let record = Record::read(bytes)?;
         let code = record.application()?;
-        let settings = &self.source.settings;
-        let (properties, now) = (&settings.track_properties, self.invocation.received);
-        let (rules, account) = match self.settings.get(code) {
-            Some(Ok(application)) if !application.is_disabled(Section::Segment) => {
-                let account = application.segment.as_ref().ok_or(Reason::NotConfigured)?;
-                (application.rules(properties, now), Some(account))
-            }
-            Some(Err(SecretError::Unknown)) | None => {
-                let (door, kind) = (Door::Topic, "unknown_application");
-                self.invocation.tally.denied(door, kind, Count::DeniedUnknown, 1);
-                return Err(Reason::NotConfigured);
-            }
-            // Which events it exports is asked when the calls are retried.
-            Some(Ok(_) | Err(SecretError::Malformed(_) | SecretError::Unavailable(_))) => {
-                (Rules { track_properties: properties, ..Rules::of_presets(code) }, None)
-            }
+        let plan = plan(code).unwrap_or(seen);
+        let (rules, account) = match plan {
+            Plan::Send(account, rules) => (rules, Some(*account)),
+            Plan::Park(rules) => (rules, None),
+            Plan::PassOver | Plan::Unknown => return self.is_configured(plan),
         };
-        let track = record.track(&Rules { stack: &settings.stack_name, ..rules })?;
-        let call = serde_json::value::to_raw_value(&track).map_err(|_| Reason::BadField)?;
+        let track = record.track(rules)?;
         if !self.message_ids.insert(track.message_id) {
             return Err(Reason::Duplicate);
         }
         let group = match self.groups.get_mut(code) {
             Some(group) => group,
-            None => self
-                .groups
-                .entry(code.to_owned())
-                .or_insert_with(|| Group { account: account.cloned(), ..Group::default() }),
+            None => {
+                self.groups.entry(code.to_owned()).or_insert_with(|| Group::new(account.cloned()))
+            }
         };
-        group.calls.push(call);
-        group.places.push(place.clone());
+        group.add(index, &track);
         Ok(())
     }
 
-    /// Counts a record that is not sent, or keeps it where that needs somebody's attention.
-    fn refuse(&mut self, record: &Placed, reason: Reason) {
-        let (outcome, item) = (Outcome::from(reason), record.item());
-        if matches!(outcome, Outcome::Rejected(_)) {
-            self.rejects.push(reject(record, reason, self.invocation));
-        } else if is_passed_over(reason) {
-            self.invocation.passed_over(outcome, || ItemLine::item(&item));
-        } else {
-            self.invocation.ended(outcome, || ItemLine::item(&item));
+    fn is_configured(&mut self, plan: &Plan<'_>) -> Result<(), Reason> {
+        match plan {
+            Plan::Send(..) | Plan::Park(_) => Ok(()),
+            Plan::PassOver => Err(Reason::NotConfigured),
+            Plan::Unknown => {
+                self.unknown += 1;
+                Err(Reason::NotConfigured)
+            }
         }
+    }
+
+    /// Counts the records that are not sent, and keeps those that need somebody's attention.
+    fn end(self) -> Classified {
+        let Self { batch, invocation, groups, refused, unknown, .. } = self;
+        let (door, kind) = (Door::Topic, "unknown_application");
+        invocation.tally.denied(door, kind, Count::DeniedUnknown, unknown);
+        let mut rejects: Vec<(usize, Kept)> = Vec::new();
+        for (reason, records) in refused {
+            let outcome = Outcome::from(reason);
+            let record = |index| batch.get(index).unwrap_or_default();
+            if matches!(outcome, Outcome::Rejected(_)) {
+                let kept = |index| (index, reject(record(index), reason, invocation));
+                rejects.extend(records.into_iter().map(kept));
+                continue;
+            }
+            let line = |number| {
+                let index = records.get(number).copied().unwrap_or_default();
+                ItemLine::item(&item(record(index)))
+            };
+            if is_passed_over(reason) {
+                invocation.passed_over(outcome, records.len(), line);
+            } else {
+                invocation.all_ended(outcome, records.len(), line);
+            }
+        }
+        // In the order of their records.
+        rejects.sort_by_key(|(index, _)| *index);
+        Classified { groups, rejects: rejects.into_iter().map(|(_, kept)| kept).collect() }
     }
 }

@@ -7,14 +7,20 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-msk.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/kafka-retry-configurations.html>
 //!
+//! * [`Batch`]: the records of an event, as they are worked on.
+//! * `plain`: reads events as Lambda writes them; `record`: in any other form.
+//!
 //! Invariant: a record that cannot be read in some respect never fails the event.
 
+mod batch;
+mod plain;
 mod record;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::batch::{Batch, Placed};
 pub use self::record::{MskRecord, RecordValue, UNKNOWN_OFFSET};
 
 /// A batch of records of one topic. The event's other fields are not read: nothing depends on them.

@@ -9,17 +9,22 @@
 //! # Layout
 //! * [`event`]: what invokes the function, and what it answers.
 //! * `classify`: which records are to be sent, and for whom.
+//! * `group`: the Track calls of one application.
 //! * `process`: from records to outcomes.
 //! * `kept`: something for a queue, and the records that it stands for.
 
 mod classify;
 pub mod event;
+#[cfg(test)]
+mod golden;
+mod group;
 mod kept;
 mod process;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use lambda_runtime::Diagnostic;
 use platform::clock::{Clock, Instant};
 use platform::queues::Queues;
@@ -28,7 +33,7 @@ use platform::settings::Settings;
 use platform::{Deadlines, Function, Invocation, Platform};
 use segment::delivery::Delivery;
 
-use crate::event::{BatchItemFailure, BatchResponse, MskEvent};
+use crate::event::{Batch, BatchItemFailure, BatchResponse};
 
 /// Kept before the invocation's deadline, for the answer.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
@@ -70,7 +75,7 @@ impl From<BatchFailed> for Diagnostic {
 
 impl Function for Source {
     const NAME: &'static str = "source";
-    type Event = MskEvent;
+    type Event = Batch;
     type Response = BatchResponse;
     type Error = BatchFailed;
 
@@ -84,6 +89,10 @@ impl Function for Source {
         }
     }
 
+    fn read(event: Bytes) -> serde_json::Result<Batch> {
+        Batch::read(&event)
+    }
+
     fn deadlines(&self, now: Instant, left: Duration) -> Deadlines {
         let budget = left.saturating_sub(ANSWER_TIME);
         Deadlines::within(now, budget, PARKING_TIME, UPSTREAM_ANSWER_TIME)
@@ -91,11 +100,11 @@ impl Function for Source {
 
     async fn handle(
         &self,
-        event: MskEvent,
+        batch: Batch,
         invocation: &Invocation,
     ) -> Result<BatchResponse, BatchFailed> {
-        let of = event.records.values().map(Vec::len).sum();
-        let failed = process::process(self, event, invocation).await;
+        let of = batch.len();
+        let failed = process::process(self, &batch, invocation).await;
         let partial = self.settings.partial_batch_response && failed.len() < of;
         if !failed.is_empty() && !partial {
             return Err(BatchFailed { failed: failed.len(), of });
@@ -133,20 +142,24 @@ mod tests {
     }
 
     /// Records of one partition, offsets from 10.
-    fn event(values: &[Value]) -> MskEvent {
+    fn event(values: &[Value]) -> Batch {
         let records = values.iter().enumerate().map(|(index, value)| {
             let value =
                 value.as_str().map_or_else(|| STANDARD.encode(value.to_string()), str::to_owned);
             json!({"offset": 10 + index, "value": value})
         });
         let records: Vec<Value> = records.collect();
-        serde_json::from_value(json!({"records": {"topic-0": records}})).unwrap()
+        read(&json!({"records": {"topic-0": records}}))
+    }
+
+    fn read(event: &Value) -> Batch {
+        Source::read(event.to_string().into()).unwrap()
     }
 
     async fn invoke(
         source: &Source,
         world: &World,
-        event: MskEvent,
+        event: Batch,
     ) -> (Result<Vec<i64>, BatchFailed>, Tally) {
         let deadlines = source.deadlines(world.now(), Duration::from_mins(1));
         let invocation = Invocation::begin("request", &world.platform.clock, deadlines);
@@ -218,7 +231,7 @@ mod tests {
             ),
         ] {
             let (world, source) = setup(&[]);
-            let event = serde_json::from_value(json!({ "records": records })).unwrap();
+            let event = read(&json!({ "records": records }));
             let (result, tally) = invoke(&source, &world, event).await;
             assert_eq!(result, Ok(vec![]), "{records}");
             let expected = [vec![("delivered", delivered)], others].concat();

@@ -17,8 +17,9 @@ use segment::delivery::TrackOutcome;
 use serde_json::value::RawValue;
 
 use crate::Source;
-use crate::classify::{Classified, Group, classify};
-use crate::event::{ItemIdentifier, MskEvent};
+use crate::classify::{Classified, classify};
+use crate::event::{Batch, ItemIdentifier};
+use crate::group::Group;
 use crate::kept::Kept;
 
 /// Room in a message for what surrounds the calls: application, cause, times.
@@ -30,11 +31,11 @@ const PARKED_BYTES: usize = MAX_BYTES - ENVELOPE_BYTES;
 /// Works on an event and returns the places of the records that Lambda must resend.
 pub(crate) async fn process(
     source: &Source,
-    event: MskEvent,
+    batch: &Batch,
     invocation: &Invocation,
 ) -> Vec<ItemIdentifier> {
-    let Classified { groups, rejects } = classify(source, event, invocation).await;
-    let sent = groups.into_iter().map(|(code, group)| send(source, code, group, invocation));
+    let Classified { groups, rejects } = classify(source, batch, invocation).await;
+    let sent = groups.into_iter().map(|(code, group)| send(source, batch, code, group, invocation));
     let left = join_all(sent).await.into_iter().flatten();
     let (messages, ends): (Vec<_>, Vec<_>) = rejects
         .into_iter()
@@ -55,25 +56,31 @@ pub(crate) async fn process(
 }
 
 /// Sends the records of one application. Those that Segment did not take are returned.
-async fn send(source: &Source, code: String, group: Group, invocation: &Invocation) -> Vec<Kept> {
-    let Group { account, calls, places } = group;
-    let outcomes = if let Some(account) = &account {
-        source.delivery.deliver(&code, account, &calls, 0, invocation).await
+async fn send(
+    source: &Source,
+    batch: &Batch,
+    code: String,
+    group: Group,
+    invocation: &Invocation,
+) -> Vec<Kept> {
+    let outcomes = if let Some(account) = &group.account {
+        source.delivery.deliver(&code, account, &group.calls(), 0, invocation).await
     } else {
-        vec![TrackOutcome::Undelivered(Cause::SettingsUnavailable.into()); calls.len()]
+        vec![TrackOutcome::Undelivered(Cause::SettingsUnavailable.into()); group.len()]
     };
+    let place = |index| {
+        group.record(index).and_then(|record| batch.get(record)).unwrap_or_default().place()
+    };
+    let mut delivered = Vec::new();
     let (mut kept, mut bundle) = (Vec::new(), Bundle::default());
-    for ((place, call), outcome) in places.into_iter().zip(calls).zip(outcomes) {
+    for (index, outcome) in outcomes.into_iter().enumerate() {
+        if outcome == TrackOutcome::Delivered {
+            delivered.push(index);
+            continue;
+        }
+        let (place, call) = (place(index), group.call(index));
         match outcome {
-            TrackOutcome::Delivered => {
-                invocation.ended(Outcome::Delivered, || ItemLine {
-                    kind: Some(ItemKind::Record),
-                    application: Some(Cow::Borrowed(&code)),
-                    origin: origin(&place),
-                    about: About::track(&call),
-                    ..ItemLine::default()
-                });
-            }
+            TrackOutcome::Delivered => {}
             TrackOutcome::Refused { message, answer, too_large } => {
                 let reason = if too_large { Reason::TooLarge } else { Reason::RefusedBySegment };
                 let (work, now) = (Work::Segment(vec![call]), invocation.received);
@@ -92,6 +99,16 @@ async fn send(source: &Source, code: String, group: Group, invocation: &Invocati
         }
     }
     kept.extend(bundle.kept(&code, source, invocation));
+    invocation.all_ended(Outcome::Delivered, delivered.len(), |number| {
+        let index = delivered.get(number).copied().unwrap_or_default();
+        ItemLine {
+            kind: Some(ItemKind::Record),
+            application: Some(Cow::Borrowed(&code)),
+            origin: origin(&place(index)),
+            about: About::track(&group.call(index)),
+            ..ItemLine::default()
+        }
+    });
     kept
 }
 

@@ -79,6 +79,10 @@ const DENIALS: &[(&str, &str)] = &[
         "wrong_key",
         "Set the API key in Segment to `pushwoosh.api_token` of the application's secret.",
     ),
+    (
+        "refused_key",
+        "Pushwoosh refuses the key: use a Device API token that the application was granted, in Segment and in the application's secret.",
+    ),
     ("no_signature", "Set the shared secret in Segment's Webhook destination."),
     (
         "wrong_signature",

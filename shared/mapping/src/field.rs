@@ -50,10 +50,18 @@ pub(crate) fn id(value: &Value) -> Option<String> {
 
 /// Lower case without blanks and separators, so that `Push Sent`, `push_sent` and `PUSH-SENT` meet.
 pub(crate) fn fold(text: &str) -> String {
+    folded(text).collect()
+}
+
+/// Whether two spellings fold to the same. Nothing is allocated: it is asked about every record.
+pub(crate) fn folds_alike(one: &str, other: &str) -> bool {
+    folded(one).eq(folded(other))
+}
+
+fn folded(text: &str) -> impl Iterator<Item = char> {
     text.chars()
         .filter(|c| !c.is_whitespace() && *c != '_' && *c != '-')
         .flat_map(char::to_lowercase)
-        .collect()
 }
 
 /// Whose item this is, for the log of an item that was not delivered.
@@ -96,6 +104,7 @@ mod tests {
     fn spellings_of_a_name_fold_to_one() {
         for name in ["Push Sent", "push_sent", "PUSH-SENT", "  pushsent\t"] {
             assert_eq!(fold(name), "pushsent", "{name}");
+            assert!(folds_alike(name, "Push Sent") && !folds_alike(name, "Push Sen"), "{name}");
         }
     }
 

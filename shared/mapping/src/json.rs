@@ -26,6 +26,46 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     })
 }
 
+/// Appends a text with its quotes, escaped as `serde_json` does it. Most texts need no escape: these are copied.
+pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+    let escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    // Without an early end, so that the compiler compares many bytes at a time.
+    if text.bytes().fold(false, |found, byte| found | escaped(byte)) {
+        // Writing to memory cannot fail.
+        serde_json::to_writer(out, text).ok();
+        return;
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+/// Whether a text is a time exactly as we write one: `2026-01-31T12:00:00Z`. Such a time needs neither to be read
+/// nor to be written anew, which takes as long as all the rest of a Track call.
+pub(crate) fn is_canonical_time(text: &str) -> bool {
+    const FORM: &[u8; 20] = b"0000-00-00T00:00:00Z";
+    /// Days of the months; the last one of a leap year's February is left to others.
+    const DAYS: [u8; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let bytes = text.as_bytes();
+    let formed = bytes.len() == FORM.len()
+        && bytes.iter().zip(FORM).all(|(byte, form)| match form {
+            b'0' => byte.is_ascii_digit(),
+            form => byte == form,
+        });
+    let number = |at: usize| -> u8 {
+        let digit = |at: usize| bytes.get(at).map_or(0, |byte| byte.wrapping_sub(b'0'));
+        digit(at).wrapping_mul(10).wrapping_add(digit(at + 1))
+    };
+    let days = DAYS.get(usize::from(number(5).wrapping_sub(1))).copied().unwrap_or_default();
+    // Years with fewer digits are left to others too.
+    formed
+        && number(0) > 0
+        && (1..=days).contains(&number(8))
+        && number(11) < 24
+        && number(14) < 60
+        && number(17) < 60
+}
+
 /// The text with U+FFFD in place of each escape that is half a surrogate pair.
 pub fn without_lone_surrogates(text: &[u8]) -> Cow<'_, [u8]> {
     let mut mended = Cow::Borrowed(text);
@@ -113,7 +153,46 @@ mod tests {
         format!("\"{}\"", escapes.collect::<String>())
     }
 
+    #[test]
+    fn a_canonical_time_is_written_as_it_was_read() {
+        let two = |number: u8| format!("{number:02}");
+        for number in 0..=99 {
+            for time in [
+                format!("{}26-01-31T12:00:00Z", two(number)),
+                format!("2026-{}-28T12:00:00Z", two(number)),
+                format!("2026-02-{}T12:00:00Z", two(number)),
+                format!("2024-11-{}T12:00:00Z", two(number)),
+                format!("2026-12-{}T12:00:00Z", two(number)),
+                format!("2026-01-28T{}:00:00Z", two(number)),
+                format!("2026-01-28T12:{}:00Z", two(number)),
+                format!("2026-01-28T12:00:{}Z", two(number)),
+            ] {
+                if is_canonical_time(&time) {
+                    let read = segment_language::instant::instant(&time).unwrap();
+                    assert_eq!(read.to_string(), time);
+                }
+            }
+        }
+        assert!(is_canonical_time("2026-01-31T23:59:59Z"));
+        for other in [
+            "",
+            "2026-01-28T12:00:00z",
+            "2026-01-28 12:00:00Z",
+            "2026-01-28T12:00:60Z",
+            "2026-01-28T12:00:0:Z",
+        ] {
+            assert!(!is_canonical_time(other), "{other}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_text_is_written_as_serde_json_writes_it(text in ".*") {
+            let mut written = Vec::new();
+            write_text(&text, &mut written);
+            prop_assert_eq!(written, serde_json::to_vec(&text).unwrap());
+        }
+
         /// The standard library reads UTF-16 in the same way.
         #[test]
         fn any_code_units_are_read_as_utf_16(

@@ -11,10 +11,12 @@
 //! * `message_type`: the values of the property of that name.
 //! * `text_field`: one field of a record, in whatever form it is written.
 //! * `record`: a record as it lies on the topic.
+//! * `glimpse`: what can be seen of a record without reading it.
 //! * `optional_property`: properties of Track calls that a setting may ask for.
 //! * `track`: the Track call, and how a record becomes one.
 //! * `message_id`: the id by which Segment removes repeats.
 
+mod glimpse;
 mod message_event;
 mod message_id;
 mod message_type;
@@ -23,7 +25,9 @@ mod record;
 mod text_field;
 mod track;
 
+pub use glimpse::Glimpse;
 pub use message_event::MessageEvent;
+pub use message_id::MessageId;
 pub use optional_property::OptionalProperty;
 pub use record::Record;
-pub use track::{Identity, Track, person_of};
+pub use track::{Identity, Properties, Track, person_of};

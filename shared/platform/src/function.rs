@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use bytes::Bytes;
 use jiff::Timestamp;
-use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
+use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, Runtime, service_fn};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::clock::{Clock, Instant};
+use crate::events::Events;
 use crate::invocation::{Deadlines, Invocation};
 use crate::ledger::Ledger;
 use crate::queues::Queues;
@@ -68,7 +70,7 @@ pub trait Function: fmt::Debug + Send + Sync + Sized + 'static {
     /// Its name in logs and metrics.
     const NAME: &'static str;
     /// What invokes it.
-    type Event: DeserializeOwned + Send + 'static;
+    type Event: Send + 'static;
     /// What it answers.
     type Response: Serialize + Send + 'static;
     /// Why an invocation failed as a whole.
@@ -76,6 +78,9 @@ pub trait Function: fmt::Debug + Send + Sync + Sized + 'static {
 
     /// The function's state, shared by all invocations of a process.
     fn new(platform: Platform) -> Self;
+
+    /// Reads an event, as Lambda sent it.
+    fn read(event: Bytes) -> serde_json::Result<Self::Event>;
 
     /// The limits of an invocation that begins now and has this long left.
     fn deadlines(&self, now: Instant, left: Duration) -> Deadlines;
@@ -140,12 +145,25 @@ pub async fn run<F: Function>() -> Result<(), Error> {
     let clock = Clock::system();
     let platform = Platform::new(settings, clock.clone(), transport::system(clock)?).await;
     let environment = Arc::new(Environment::<F>::new(platform));
-    let handler = service_fn(move |event: LambdaEvent<F::Event>| {
+    let events = Events::default();
+    let taken = events.clone();
+    let handler = service_fn(move |event: LambdaEvent<()>| {
         let environment = Arc::clone(&environment);
+        let body = taken.take(&event.context.request_id);
         // Boxed: the future is large, and nested deeper than the compiler follows.
-        Box::pin(async move { environment.invoke(event).await })
+        Box::pin(async move {
+            let payload = F::read(body).map_err(|error| unreadable(&error))?;
+            let event = LambdaEvent::new(payload, event.context);
+            environment.invoke(event).await.map_err(Into::into)
+        })
     });
-    lambda_runtime::run_concurrent(handler).await
+    Runtime::new(handler).layer(events).layer(TracingLayer::new()).run_concurrent().await
+}
+
+/// Why an event cannot be worked on: it is not of the kind that invokes the function.
+fn unreadable(error: &serde_json::Error) -> Diagnostic {
+    tracing::error!(error = %error, "the event cannot be read");
+    Diagnostic { error_type: "UnreadableEvent".to_owned(), error_message: error.to_string() }
 }
 
 /// What is left of an invocation's time; its deadline is in milliseconds since 1970.

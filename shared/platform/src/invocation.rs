@@ -71,11 +71,27 @@ impl Invocation {
         self.lines.write_any(Outcome::Delivered, line);
     }
 
-    /// An item ended that was never meant to be delivered, such as a record of somebody else's: it is
+    /// Several items ended alike. They are counted at once, and have lines as with [`Self::ended`].
+    pub fn all_ended<'l>(
+        &self,
+        outcome: Outcome,
+        number: usize,
+        line: impl FnMut(usize) -> ItemLine<'l>,
+    ) {
+        self.tally.items(outcome, number as u64);
+        self.lines.write_all(outcome, number, line);
+    }
+
+    /// Items ended that were never meant to be delivered, such as records of somebody else's: they are
     /// counted.
-    pub fn passed_over<'l>(&self, outcome: Outcome, line: impl FnOnce() -> ItemLine<'l>) {
-        self.tally.item(outcome);
-        self.lines.pass_over(outcome, line);
+    pub fn passed_over<'l>(
+        &self,
+        outcome: Outcome,
+        number: usize,
+        line: impl FnMut(usize) -> ItemLine<'l>,
+    ) {
+        self.tally.items(outcome, number as u64);
+        self.lines.pass_over(outcome, number, line);
     }
 
     /// The items of parked work ended.

@@ -1,7 +1,7 @@
 //! What the functions share outside the mappings.
 //!
 //! # Layout
-//! * [`function`]: how a function starts and is invoked. Start here.
+//! * [`function`]: how a function starts and is invoked. Start here. `events`: events past the runtime's parser.
 //! * [`invocation`]: what one invocation has: id, deadlines, counters.
 //! * [`settings`]: every environment variable.
 //! * [`application`]: an application's settings, the content of its secret.
@@ -12,7 +12,7 @@
 //! * [`ledger`]: what must not be forgotten while something is undelivered.
 //! * [`networks`]: addresses from which requests are accepted.
 //! * [`bucket`]: how often something may be done that strangers can cause.
-//! * [`clock`], [`transport`]: the seams: the only time, and the only way to other machines.
+//! * [`clock`], [`transport`]: the seams: the only time, and the only way to other machines; `tls`: whom it trusts.
 //! * [`aws`]: AWS's SDK on these seams.
 //! * [`telemetry`]: logs and metrics; `otel`: traces over OTLP, behind a feature.
 //! * `testing`: a platform in memory for unit tests, behind a feature.
@@ -22,6 +22,7 @@ pub mod aws;
 pub mod bucket;
 pub mod circuit;
 pub mod clock;
+mod events;
 pub mod function;
 pub mod gate;
 pub mod invocation;
@@ -36,6 +37,7 @@ pub mod settings;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod tls;
 pub mod transport;
 pub mod upstream;
 

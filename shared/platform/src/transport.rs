@@ -78,6 +78,7 @@ fn client() -> Result<reqwest::Client, reqwest::Error> {
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
+        .tls_backend_preconfigured(crate::tls::config())
         .user_agent(concat!("segment-pushwoosh/", env!("CARGO_PKG_VERSION")))
         .build()
 }

@@ -15,7 +15,6 @@ use platform::gate::Upstream;
 use platform::transport::{Request, Transport, TransportError};
 use platform::upstream::{CallError, MAX_ANSWER_BYTES, verdict, words};
 use secrecy::ExposeSecret;
-use serde_json::value::RawValue;
 
 /// The upstream's name in errors.
 const NAME: &str = "Segment";
@@ -31,8 +30,8 @@ pub struct Client {
 /// Track calls that go in one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'r> {
-    /// The calls, as they stand in the body.
-    pub calls: &'r [&'r RawValue],
+    /// The calls, each as JSON text.
+    pub calls: &'r [&'r [u8]],
     /// How often they were tried before.
     pub attempts: u32,
 }
@@ -87,15 +86,15 @@ fn request(
     Ok(request.map(Bytes::from))
 }
 
-fn body(key: &str, calls: &[&RawValue], now: Timestamp) -> Vec<u8> {
-    let size: usize = calls.iter().map(|call| call.get().len() + 1).sum();
+fn body(key: &str, calls: &[&[u8]], now: Timestamp) -> Vec<u8> {
+    let size: usize = calls.iter().map(|call| call.len() + 1).sum();
     let mut body = Vec::with_capacity(size + 256);
     body.extend_from_slice(b"{\"batch\":[");
     for (index, call) in calls.iter().enumerate() {
         if index > 0 {
             body.push(b',');
         }
-        body.extend_from_slice(call.get().as_bytes());
+        body.extend_from_slice(call);
     }
     body.extend_from_slice(b"],\"writeKey\":");
     body.extend_from_slice(serde_json::Value::from(key).to_string().as_bytes());
@@ -118,14 +117,13 @@ mod tests {
     use super::*;
 
     fn sent(attempts: u32, compress: bool) -> Request {
-        let calls = ["{\"n\":1}", "{\"n\":2.50}"]
-            .map(|call| RawValue::from_string(call.to_owned()).unwrap());
+        let calls: [&[u8]; 2] = [b"{\"n\":1}", b"{\"n\":2.50}"];
         let account = SegmentAccount {
             base_url: "https://api.example.com/v1".into(),
             write_key: "k\"ey".into(),
             events: None,
         };
-        let batch = Batch { calls: &[&calls[0], &calls[1]], attempts };
+        let batch = Batch { calls: &calls, attempts };
         let now = "2026-01-02T03:04:05.678901Z".parse().unwrap();
         request(&account, batch, compress, now).unwrap()
     }

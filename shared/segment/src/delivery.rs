@@ -18,7 +18,6 @@ use platform::gate::{CallOutcome, Gate, Patience, Undelivered};
 use platform::invocation::Invocation;
 use platform::upstream::{Answer, CallError};
 use reqwest::StatusCode;
-use serde_json::value::RawValue;
 
 use crate::batch::{MAX_EVENT_BYTES, cut};
 use crate::client::{Batch, Client};
@@ -79,46 +78,32 @@ impl Delivery {
         self.gate.is_paused(code)
     }
 
-    /// Sends an application's calls; `attempts` says how often they were tried before. The result has
-    /// one outcome per call, in their order.
+    /// Sends an application's calls, each as JSON text; `attempts` says how often they were tried before.
+    /// The result has one outcome per call, in their order.
     pub async fn deliver(
         &self,
         code: &str,
         account: &SegmentAccount,
-        calls: &[Box<RawValue>],
+        calls: &[&[u8]],
         attempts: u32,
         invocation: &Invocation,
     ) -> Vec<TrackOutcome> {
-        let too_large = TrackOutcome::Refused {
-            message: format!("Segment takes calls of up to {MAX_EVENT_BYTES} bytes"),
-            answer: Answer::default(),
-            too_large: true,
-        };
-        let mut outcomes = vec![too_large; calls.len()];
-        let (indexes, calls): (Vec<usize>, Vec<&RawValue>) = calls
-            .iter()
-            .map(AsRef::as_ref)
-            .enumerate()
-            .filter(|(_, call)| call.get().len() <= MAX_EVENT_BYTES)
-            .unzip();
-        let sizes: Vec<usize> = calls.iter().map(|call| call.get().len()).collect();
         let job = Job { delivery: self, code, account, attempts, invocation };
-        let (job, calls) = (&job, &calls);
-        let results: Vec<(usize, Vec<TrackOutcome>)> = futures::stream::iter(cut(&sizes))
-            .map(|range| async move {
-                (range.start, job.batch(calls.get(range).unwrap_or_default()).await)
-            })
-            .buffer_unordered(self.concurrency)
-            .collect()
-            .await;
-        for (start, results) in results {
-            for (index, outcome) in indexes.iter().skip(start).zip(results) {
-                if let Some(slot) = outcomes.get_mut(*index) {
-                    *slot = outcome;
-                }
-            }
+        if calls.iter().all(|call| call.len() <= MAX_EVENT_BYTES) {
+            return job.all(calls).await;
         }
-        outcomes
+        let fit = |call: &&&[u8]| call.len() <= MAX_EVENT_BYTES;
+        let fitting: Vec<&[u8]> = calls.iter().filter(fit).copied().collect();
+        let mut sent = job.all(&fitting).await.into_iter();
+        let outcomes = calls.iter().map(|call| {
+            let sent = if fit(&call) { sent.next() } else { None };
+            sent.unwrap_or_else(|| TrackOutcome::Refused {
+                message: format!("Segment takes calls of up to {MAX_EVENT_BYTES} bytes"),
+                answer: Answer::default(),
+                too_large: true,
+            })
+        });
+        outcomes.collect()
     }
 }
 
@@ -132,8 +117,20 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Sends calls of which none is too large, in batches.
+    async fn all(&self, calls: &[&[u8]]) -> Vec<TrackOutcome> {
+        let sizes: Vec<usize> = calls.iter().map(|call| call.len()).collect();
+        let batches = futures::stream::iter(cut(&sizes)).map(|range| async {
+            (range.start, self.batch(calls.get(range).unwrap_or_default()).await)
+        });
+        let mut outcomes: Vec<(usize, Vec<TrackOutcome>)> =
+            batches.buffer_unordered(self.delivery.concurrency).collect().await;
+        outcomes.sort_by_key(|(start, _)| *start);
+        outcomes.into_iter().flat_map(|(_, outcomes)| outcomes).collect()
+    }
+
     /// Sends a batch, halving it while it is refused as such.
-    async fn batch(&self, calls: &[&RawValue]) -> Vec<TrackOutcome> {
+    async fn batch(&self, calls: &[&[u8]]) -> Vec<TrackOutcome> {
         let mut outcomes = Vec::with_capacity(calls.len());
         let mut parts = vec![calls];
         while let Some(part) = parts.pop() {
@@ -156,7 +153,7 @@ impl Job<'_> {
     }
 
     /// Sends calls as one request, several times where another attempt may succeed soon.
-    async fn send(&self, calls: &[&RawValue]) -> CallOutcome<()> {
+    async fn send(&self, calls: &[&[u8]]) -> CallOutcome<()> {
         let Delivery { client, gate, clock, .. } = self.delivery;
         let (deadlines, tally) = (self.invocation.deadlines, &self.invocation.tally);
         let mut attempts = 0;
@@ -209,11 +206,11 @@ mod tests {
 
     const BUDGET: Duration = Duration::from_secs(20);
 
-    fn call(name: &str) -> Box<RawValue> {
-        RawValue::from_string(format!("{{\"type\":\"track\",\"event\":\"{name}\"}}")).unwrap()
+    fn call(name: &str) -> String {
+        format!("{{\"type\":\"track\",\"event\":\"{name}\"}}")
     }
 
-    async fn deliver(world: &World, calls: &[Box<RawValue>]) -> Vec<TrackOutcome> {
+    async fn deliver(world: &World, calls: &[String]) -> Vec<TrackOutcome> {
         let delivery = Delivery::new(&world.platform);
         deliver_with(&delivery, world, calls, BUDGET).await
     }
@@ -221,7 +218,7 @@ mod tests {
     async fn deliver_with(
         delivery: &Delivery,
         world: &World,
-        calls: &[Box<RawValue>],
+        calls: &[String],
         budget: Duration,
     ) -> Vec<TrackOutcome> {
         let application = world
@@ -232,7 +229,8 @@ mod tests {
             .unwrap();
         let account = SegmentAccount::from_application(&application).unwrap();
         let invocation = world.invocation(budget);
-        delivery.deliver("A", &account, calls, 0, &invocation).await
+        let calls: Vec<&[u8]> = calls.iter().map(String::as_bytes).collect();
+        delivery.deliver("A", &account, &calls, 0, &invocation).await
     }
 
     /// `X-Retry-Count` of every attempt.
@@ -375,7 +373,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_call_beyond_the_limit_is_refused_alone_and_never_sent() {
         let world = World::new(&[]);
-        let envelope = call("").get().len();
+        let envelope = call("").len();
         let largest = call(&"x".repeat(MAX_EVENT_BYTES - envelope));
         let beyond = call(&"x".repeat(MAX_EVENT_BYTES - envelope + 1));
         let outcomes = deliver(&world, &[call("a"), beyond, largest]).await;

@@ -1,6 +1,6 @@
 //! The message steps that Segment receives (spec S2). Everything else on the topic is skipped.
 
-use crate::field::fold;
+use crate::field::folds_alike;
 
 /// A row per event: variant, the name of its Track call, its `message_type`.
 macro_rules! message_events {
@@ -42,8 +42,11 @@ message_events! {
 impl MessageEvent {
     /// Reads a name in any case and with any separator: `Push Sent`, `push_sent`, `PUSH-SENT`.
     pub fn parse(text: &str) -> Option<Self> {
-        let folded = fold(text);
-        Self::ALL.iter().copied().find(|event| fold(event.name()) == folded)
+        // Most are spelt as we spell them.
+        let named = |alike: fn(&str, &str) -> bool| {
+            Self::ALL.iter().copied().find(|event| alike(text, event.name()))
+        };
+        named(|text, name| text == name).or_else(|| named(folds_alike))
     }
 }
 

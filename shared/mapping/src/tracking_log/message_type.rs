@@ -1,6 +1,6 @@
 //! The values of the property `message_type` (spec S3).
 
-use crate::field::fold;
+use crate::field::folds_alike;
 
 /// All values there are. Who builds on the property compares with exactly these.
 const VALUES: [&str; 4] = ["Push", "Email", "In-App", "SMS"];
@@ -8,8 +8,8 @@ const VALUES: [&str; 4] = ["Push", "Email", "In-App", "SMS"];
 /// Reads a value in any case and with any separator: `in_app`, `IN-APP`, `e-mail`. The topic's producer
 /// states no other form; a number means nothing here.
 pub(super) fn parse(text: &str) -> Option<&'static str> {
-    let folded = fold(text);
-    VALUES.into_iter().find(|value| fold(value) == folded)
+    let spelt = VALUES.into_iter().find(|value| *value == text);
+    spelt.or_else(|| VALUES.into_iter().find(|value| folds_alike(text, value)))
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ impl<'a> Record<'a> {
         About {
             user: user.filter(|_| user != hwid).map(str::to_owned),
             device: hwid.map(str::to_owned),
-            name: self.event_name.owned(),
+            name: self.event_name.text().map(str::to_owned),
             message_id: None,
         }
     }

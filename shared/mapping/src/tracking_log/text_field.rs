@@ -20,10 +20,6 @@ impl TextField<'_> {
     pub(super) fn into_owned<'o>(self) -> TextField<'o> {
         TextField(self.0.map(|text| Cow::Owned(text.into_owned())))
     }
-
-    pub(super) fn owned(&self) -> Option<String> {
-        self.text().map(str::to_owned)
-    }
 }
 
 impl<'de> Deserialize<'de> for TextField<'de> {
@@ -94,7 +90,7 @@ mod tests {
     use super::*;
 
     fn text(json: &str) -> Option<String> {
-        serde_json::from_str::<TextField<'_>>(json).unwrap().owned()
+        serde_json::from_str::<TextField<'_>>(json).unwrap().text().map(str::to_owned)
     }
 
     #[test]

@@ -212,11 +212,7 @@ impl Lines {
         if !is_logged(outcome) {
             return;
         }
-        if self.items == LogItems::All || self.is_within_limit(outcome) {
-            line().write(outcome);
-        } else {
-            self.leave_out(outcome);
-        }
+        if self.takes(outcome) { line().write(outcome) } else { self.leave_out(outcome, 1) }
     }
 
     /// Writes the line of an item that had one before, unless there are enough: also where all items have
@@ -225,17 +221,40 @@ impl Lines {
         if !is_logged(outcome) {
             return;
         }
-        if self.is_within_limit(outcome) { line().write(outcome) } else { self.leave_out(outcome) }
+        if self.is_within_limit(outcome) {
+            line().write(outcome);
+        } else {
+            self.leave_out(outcome, 1);
+        }
     }
 
-    /// The same for an item that has no line unless all have.
-    pub fn pass_over<'l>(&self, outcome: Outcome, line: impl FnOnce() -> ItemLine<'l>) {
-        if !is_logged(outcome) {
+    /// Writes the lines of items that ended alike: as many as there is room for. The others cost nothing.
+    pub fn write_all<'l>(
+        &self,
+        outcome: Outcome,
+        number: usize,
+        mut line: impl FnMut(usize) -> ItemLine<'l>,
+    ) {
+        let is_wanted = self.items == LogItems::All || outcome != Outcome::Delivered;
+        if !is_wanted || !is_logged(outcome) {
             return;
         }
+        let written =
+            (0..number).take_while(|_| self.takes(outcome)).map(|index| line(index).write(outcome));
+        self.leave_out(outcome, number - written.count());
+    }
+
+    /// The same for items that have no lines unless all have.
+    pub fn pass_over<'l>(
+        &self,
+        outcome: Outcome,
+        number: usize,
+        line: impl FnMut(usize) -> ItemLine<'l>,
+    ) {
         match self.items {
-            LogItems::All => line().write(outcome),
-            LogItems::Undelivered => self.leave_out(outcome),
+            LogItems::All => self.write_all(outcome, number, line),
+            LogItems::Undelivered if is_logged(outcome) => self.leave_out(outcome, number),
+            LogItems::Undelivered => {}
         }
     }
 
@@ -256,6 +275,10 @@ impl Lines {
         tracing::info!(items, reasons, "further items");
     }
 
+    fn takes(&self, outcome: Outcome) -> bool {
+        self.items == LogItems::All || self.is_within_limit(outcome)
+    }
+
     fn is_within_limit(&self, outcome: Outcome) -> bool {
         let takes = |lines: &AtomicU32, limit| {
             let more = |lines: u32| (lines < limit).then_some(lines + 1);
@@ -265,8 +288,10 @@ impl Lines {
         (!routine || takes(&self.not_exported, MAX_NOT_EXPORTED)) && takes(&self.written, MAX_LINES)
     }
 
-    fn leave_out(&self, outcome: Outcome) {
-        *self.lock().entry(outcome).or_default() += 1;
+    fn leave_out(&self, outcome: Outcome, number: usize) {
+        if number > 0 {
+            *self.lock().entry(outcome).or_default() += number as u64;
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Outcome, u64>> {
@@ -367,7 +392,7 @@ mod tests {
         write(1_000, Outcome::Delivered);
         write(60, Reason::EventNotExported.into());
         write(60, Outcome::Parked(Cause::Timeout));
-        lines.pass_over(Reason::NotConfigured.into(), || unreachable!("it has no line"));
+        lines.pass_over(Reason::NotConfigured.into(), 1, |_| unreachable!("it has no line"));
         lines.write(Reason::NotJson.into(), || unreachable!("there are enough"));
         let written = logs.with_message("item");
         let of =
@@ -390,7 +415,7 @@ mod tests {
         for index in 0..200 {
             lines.write(Outcome::Delivered, || ItemLine::item(&item(index)));
         }
-        lines.pass_over(Reason::NotConfigured.into(), || ItemLine::item(&item(0)));
+        lines.pass_over(Reason::NotConfigured.into(), 1, |_| ItemLine::item(&item(0)));
         lines.finish();
         assert_eq!(logs.with_message("item").len(), 201);
         assert_eq!(logs.with_message("further items"), Vec::<Value>::new());

@@ -1,0 +1,115 @@
+//! Secrets Manager, and both upstreams: they answer at once, and count what they receive.
+
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::events::APPLICATION;
+use crate::http::{Request, Response, serve};
+
+/// What the upstreams have received.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// Requests.
+    pub(crate) requests: u64,
+    /// Bytes of their bodies.
+    pub(crate) bytes: u64,
+    /// Track calls.
+    pub(crate) calls: u64,
+    /// All `messageId`s, in whatever order: equal sums mean equal ids.
+    pub(crate) ids: u64,
+}
+
+/// The services of one contestant.
+#[derive(Debug, Clone)]
+pub(crate) struct Services {
+    pub(crate) address: SocketAddr,
+    received: Arc<Mutex<Received>>,
+}
+
+impl Services {
+    pub(crate) fn start() -> Result<Self> {
+        let received = Arc::new(Mutex::new(Received::default()));
+        let counter = Arc::clone(&received);
+        let own = Arc::new(Mutex::new(None::<SocketAddr>));
+        let known = Arc::clone(&own);
+        let address = serve(move |request| {
+            let own = *known.lock().unwrap_or_else(PoisonError::into_inner);
+            answer(request, own, &counter)
+        })?;
+        *own.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+        Ok(Self { address, received })
+    }
+
+    /// What came since this was asked last.
+    pub(crate) fn take(&self) -> Received {
+        std::mem::take(&mut *self.received.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn answer(request: &Request, own: Option<SocketAddr>, counter: &Mutex<Received>) -> Response {
+    match request.header("x-amz-target") {
+        Some("secretsmanager.GetSecretValue") => return secret(&request.body, own),
+        Some(_) => return Response::json(200, "{}"),
+        None => {}
+    }
+    let unzipped = request.header("content-encoding").map(|_| {
+        let mut body = Vec::new();
+        flate2::read::GzDecoder::new(request.body.as_slice()).read_to_end(&mut body).ok();
+        body
+    });
+    let body = unzipped.as_ref().unwrap_or(&request.body);
+    let (calls, ids) = message_ids(body);
+    let mut received = counter.lock().unwrap_or_else(PoisonError::into_inner);
+    received.requests += 1;
+    received.bytes += request.body.len() as u64;
+    received.calls += calls;
+    received.ids = received.ids.wrapping_add(ids);
+    Response::json(
+        200,
+        r#"{"status_code":200,"status_message":"OK","response":null,"success":true}"#,
+    )
+}
+
+/// How many `messageId`s there are, and their sum.
+fn message_ids(body: &[u8]) -> (u64, u64) {
+    const KEY: &[u8] = b"\"messageId\":";
+    memchr::memmem::find_iter(body, KEY).fold((0, 0), |(calls, sum), at| {
+        let id = body.get(at + KEY.len()..).unwrap_or_default().trim_ascii_start();
+        let id =
+            id.get(1..).unwrap_or_default().split(|byte| *byte == b'"').next().unwrap_or_default();
+        let hash = id.iter().fold(0_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
+        });
+        (calls + 1, sum.wrapping_add(hash))
+    })
+}
+
+/// The application's own secret, those of `BENCH-…`, and no others.
+fn secret(body: &[u8], own: Option<SocketAddr>) -> Response {
+    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+    let id = asked.get("SecretId").and_then(Value::as_str).unwrap_or_default();
+    let code = id.rsplit('/').next().unwrap_or_default();
+    let current = asked.get("VersionStage").is_none_or(|stage| stage == "AWSCURRENT");
+    if !(code == APPLICATION || code.starts_with("BENCH-")) || !current {
+        return Response::json(
+            400,
+            r#"{"__type":"ResourceNotFoundException","Message":"not found"}"#,
+        );
+    }
+    let upstream = own.map(|own| format!("http://{own}")).unwrap_or_default();
+    let secret = json!({
+        "pushwoosh": {"api_token": "demo-token", "base_url": upstream},
+        "segment": {"write_key": "demo-write-key", "base_url": format!("{upstream}/v1")},
+        "webhook": {},
+    });
+    let answer = json!({
+        "ARN": format!("arn:aws:secretsmanager:eu-central-1:123456789012:secret:{id}"), "Name": id,
+        "VersionId": "11111111-2222-3333-4444-555555555555", "SecretString": secret.to_string(),
+        "VersionStages": ["AWSCURRENT"], "CreatedDate": 1_700_000_000,
+    });
+    Response::json(200, &answer.to_string())
+}
