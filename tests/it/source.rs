@@ -185,7 +185,12 @@ async fn on_demand_pollers_lose_no_record() {
             (users.len() == 100).then_some(())
         })
         .await;
-    assert_eq!(sandbox.get("state").await["topic"]["lag"], 0);
+    // The mapping commits once the function has answered.
+    sandbox
+        .until("the batch is committed", async |sandbox| {
+            (sandbox.get("state").await["topic"]["lag"] == 0).then_some(())
+        })
+        .await;
 }
 
 /// Large records are split into invocations of at most 6 MB; their payloads are not sent to Segment.
