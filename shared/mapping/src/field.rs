@@ -56,7 +56,7 @@ pub(crate) fn fold(text: &str) -> String {
         .collect()
 }
 
-/// Whose item this is, for the log of an item that was not delivered.
+/// Whose item this is: items of one person keep their order, and `erase` removes them.
 pub fn identity_of(item: &[u8]) -> Option<String> {
     let item: Value = crate::json::read(item).ok()?;
     ["user_id", "external_id", "userId", "device_id", "hwid", "anonymousId"]
