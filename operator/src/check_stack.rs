@@ -136,7 +136,7 @@ async fn queue(client: &Client, url: &str, content: &str, read: Option<&str>) ->
             (true, format!("{number} {content}{}", hint.unwrap_or_default()))
         }
         Err(error) => {
-            let error = aws_sdk_sqs::error::DisplayErrorContext(&error);
+            let error = platform::aws::trouble(&error, "sqs:GetQueueAttributes");
             (false, format!("the queue {url} cannot be looked at: {error}"))
         }
     }

@@ -64,7 +64,7 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
         .flat_map(char::to_lowercase)
 }
 
-/// Whose item this is, for the log of an item that was not delivered.
+/// Whose item this is: items of one person keep their order, and `erase` removes them.
 pub fn identity_of(item: &[u8]) -> Option<String> {
     let item: Value = crate::json::read(item).ok()?;
     ["user_id", "external_id", "userId", "device_id", "hwid", "anonymousId"]
