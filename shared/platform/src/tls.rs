@@ -1,7 +1,6 @@
 //! Whom TLS trusts: Mozilla's roots, which are part of the binary.
 //!
-//! Reading the system's certificates took two thirds of the CPU time of a start: one file of 200 KB on Amazon Linux, 300 files on
-//! Debian. Where another authority must be trusted, such as that of a proxy, `SSL_CERT_FILE` names a file with its
+//! The system's certificates would be read at every start: one file of 200 KB on Amazon Linux, 300 files on Debian. Where another authority must be trusted, such as that of a proxy, `SSL_CERT_FILE` names a file with its
 //! certificates, as it does for OpenSSL; it is read in addition.
 
 use rustls::pki_types::CertificateDer;

@@ -1,5 +1,5 @@
-//! Reads events as Lambda writes them, in one pass over their bytes: a third of the time that `serde_json` needs, which
-//! looks at every record twice to read it in whatever form it stands.
+//! Reads events as Lambda writes them, in one pass over their bytes. `serde_json` would look at every
+//! record twice to read it in whatever form it stands.
 //!
 //! Invariants: what is read here is what [`MskEvent`](super::MskEvent) would read. Where an event has anything unusual
 //! (an escape in a value, a list in place of the map, a field twice), nothing is read here. Of what is not used, no more

@@ -1,5 +1,5 @@
 //! What can be seen of a record without reading it: its application and its event, for the many records of which no more
-//! is needed. It takes a tenth of the time of reading.
+//! is needed. It is much cheaper than reading.
 //!
 //! Invariant: nothing is seen that reading would not find, as long as the record is JSON text. Where there is any doubt
 //! (another spelling of the field's name, an escape, an object inside an object before it), nothing is seen, and the record

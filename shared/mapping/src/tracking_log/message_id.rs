@@ -7,8 +7,7 @@ use sha2::{Digest, Sha256};
 /// Bytes of the hash that the id keeps. With the prefix it stays far below Segment's 100 characters.
 const MESSAGE_ID_BYTES: usize = 20;
 
-/// What the hash of most records is made of fits in here. Gathered first, it is hashed in one go, which takes
-/// half the time of hashing part by part.
+/// What the hash of most records is made of fits in here. Gathered first, it is hashed in one go.
 const GATHERED_BYTES: usize = 512;
 
 /// An id: `pw-` and the hash of some parts, each with its length before it so that no two lists collide.

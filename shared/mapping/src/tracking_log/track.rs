@@ -68,8 +68,8 @@ const END: &str = concat!(
 );
 
 impl Track<'_> {
-    /// Appends the call as JSON text. Written by hand: half the time of a derived `Serialize`, which looks
-    /// at every constant anew.
+    /// Appends the call as JSON text. Written by hand, since a derived `Serialize` looks at every
+    /// constant anew.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"type":"track","messageId":""#);
         self.message_id.write(out);
