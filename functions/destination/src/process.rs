@@ -23,6 +23,7 @@ use platform::message::{Message, Reject};
 use platform::telemetry::ItemLine;
 use pushwoosh::delivery::{PlanOutcome, Refused, Unsent};
 use pushwoosh::order;
+use pushwoosh::reply::SkippedTag;
 use tokio::sync::Semaphore;
 
 use crate::Destination;
@@ -66,7 +67,7 @@ impl Pending {
         match (messages.last(), outcome) {
             // The message says more: what was tried, and what Pushwoosh answered.
             (Some(message), _) => invocation.ended_message(*outcome, message),
-            (None, Outcome::Delivered) if missing.is_some() => invocation.delivered_in_part(line),
+            (None, Outcome::Delivered) if !detail.is_empty() => invocation.delivered_in_part(line),
             (None, _) => invocation.ended(*outcome, line),
         }
     }
@@ -288,7 +289,7 @@ impl Destination {
         let code = rules.application;
         // The settings were there a moment ago: the caller was checked against them.
         let delivered = self.delivery.deliver_fresh(code, plan, accepted, *unsettled, invocation);
-        let PlanOutcome { unsent, refused } = match delivered.await {
+        let PlanOutcome { unsent, refused, skipped } = match delivered.await {
             Ok(outcome) => outcome,
             Err(error) => {
                 let detail = Cow::Owned(error.to_string());
@@ -297,6 +298,11 @@ impl Destination {
             }
         };
         let mut pending = Pending::from(Outcome::Delivered);
+        if !skipped.is_empty() {
+            let tags: Vec<String> = skipped.iter().map(SkippedTag::to_string).collect();
+            let tags = format!("Pushwoosh did not save: {}", tags.join(", "));
+            pending.detail = Cow::Owned(tags);
+        }
         if let Some(Refused { message, answer }) = refused.first() {
             let reason = Reason::RefusedByPushwoosh;
             pending.result.outcome = Outcome::Rejected(reason);

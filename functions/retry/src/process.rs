@@ -175,7 +175,7 @@ impl Retry {
                 return Tried { claim: released, ..self.again(parked, why, invocation) };
             }
         };
-        let PlanOutcome { unsent, refused } = outcome;
+        let PlanOutcome { unsent, refused, .. } = outcome;
         let mut tried = Tried { claim, ..Tried::default() };
         if let Some(Refused { message, answer }) = refused.first() {
             let reason = Reason::RefusedByPushwoosh;

@@ -21,7 +21,7 @@ use platform::upstream::Answer;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::reply::Accepted;
+use crate::reply::{Accepted, SkippedTag};
 
 /// Only the invocation's deadline limits a call. A single one without an answer counts as one failure.
 const PATIENCE: Patience = Patience { answer: None, opens_on_timeout: false };
@@ -36,17 +36,19 @@ pub struct Delivery {
     pub(crate) clock: Clock,
 }
 
-/// How a plan ended. Neither part set means that Pushwoosh has everything.
+/// How a plan ended. Nothing unsent and nothing refused means that Pushwoosh has it, but for the tags that it skipped.
 #[derive(Debug, Default)]
 pub struct PlanOutcome {
     /// What is still to be sent.
     pub unsent: Option<Unsent>,
     /// The calls that Pushwoosh will never take.
     pub refused: Vec<Refused>,
+    /// Tags that it did not save, of calls that it took.
+    pub skipped: Vec<SkippedTag>,
 }
 
 impl PlanOutcome {
-    /// Whether Pushwoosh has everything.
+    /// Whether Pushwoosh took every call.
     pub fn is_delivered(&self) -> bool {
         self.unsent.is_none() && self.refused.is_empty()
     }
@@ -72,7 +74,7 @@ pub struct Unsent {
 
 /// How a call of a plan ended.
 enum Sent {
-    Done,
+    Done(Vec<SkippedTag>),
     Refused(Refused),
     Undelivered(Undelivered),
 }
@@ -116,7 +118,7 @@ impl Delivery {
             let mut why: Option<Undelivered> = None;
             for (call, sent) in stage.into_iter().zip(sent) {
                 match sent {
-                    Sent::Done => {}
+                    Sent::Done(skipped) => outcome.skipped.extend(skipped),
                     Sent::Refused(refused) => outcome.refused.push(refused),
                     Sent::Undelivered(undelivered) => {
                         missing.push(call);
@@ -148,7 +150,7 @@ impl Delivery {
                 if call.method == Method::DeleteUser {
                     write_receipt(code, call);
                 }
-                Sent::Done
+                Sent::Done(accepted.skipped_tags)
             }
             CallOutcome::Refused(error) => {
                 let (message, answer) = (error.to_string(), error.answer());
@@ -317,8 +319,9 @@ mod tests {
         let world = World::new(&[]);
         let skipped = json!({"status_code": 200, "response": {"skipped": [{"tag": "plan", "reason": "Not found"}]}});
         upstream(&world, "/setTags", Reply::Status(200, skipped));
-        let (_, invocation) = deliver(&world, profile_plan()).await;
+        let (outcome, invocation) = deliver(&world, profile_plan()).await;
         assert_eq!(invocation.tally.counts()[&Count::SkippedTags], 1);
+        assert!(outcome.is_delivered() && outcome.skipped.len() == 1);
     }
 
     #[tokio::test(start_paused = true)]

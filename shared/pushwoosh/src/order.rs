@@ -224,7 +224,7 @@ enum Left {
 }
 
 fn unsent(plan: Plan, cause: Cause) -> PlanOutcome {
-    PlanOutcome { unsent: Some(Unsent { plan, why: cause.into() }), refused: Vec::new() }
+    PlanOutcome { unsent: Some(Unsent { plan, why: cause.into() }), ..PlanOutcome::default() }
 }
 
 /// Whether an operator can send it again to Pushwoosh, once something outside of it is corrected.

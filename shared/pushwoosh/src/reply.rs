@@ -1,5 +1,7 @@
 //! Reads Pushwoosh's answers as Pushwoosh means them: the HTTP status alone does not say it.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use mapping::Method;
 use platform::transport::Response;
@@ -71,6 +73,15 @@ fn skipped_tags(body: &Value) -> Vec<SkippedTag> {
     let skipped = body.pointer("/response/skipped").and_then(Value::as_array);
     let tags = skipped.into_iter().flatten().cloned();
     tags.filter_map(|tag| serde_json::from_value(tag).ok()).collect()
+}
+
+impl fmt::Display for SkippedTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason.as_str() {
+            "" => f.write_str(&self.tag),
+            reason => write!(f, "{} ({reason})", self.tag),
+        }
+    }
 }
 
 #[cfg(test)]

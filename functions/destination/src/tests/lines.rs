@@ -22,6 +22,23 @@ async fn a_deletion_is_in_the_log_by_the_hash_of_its_user() {
     assert_eq!((&line["kind"], &line["outcome"]), (&json!("deletion"), &json!("parked")));
 }
 
+/// Who asks why a tag did not arrive looks for the user.
+#[tokio::test(start_paused = true)]
+async fn a_profile_without_some_of_its_tags_has_a_line() {
+    let (world, destination) = setup();
+    let (logs, _guard) = Logs::capture();
+    let skipped = json!([{"tag": "plan", "reason": "Not found"}, {"tag": "age"}]);
+    world.upstream(move |_| {
+        Reply::Status(200, json!({"status_code": 200, "response": {"skipped": skipped}}))
+    });
+    let profile = json!({"user_id": "u1", "attributes": {"plan": "a", "age": 1, "a": 1}});
+    invoke(&destination, &world, call("track-user", &profile)).await;
+    let [line] = logs.with_message("item").try_into().unwrap();
+    let hash = json!(platform::telemetry::hashed("u1"));
+    assert_eq!((&line["outcome"], &line["user"]), (&json!("delivered"), &hash));
+    assert_eq!(line["detail"], "Pushwoosh did not save: plan (Not found), age");
+}
+
 /// What Pushwoosh says about an item is in the log and on the queue, word for word.
 #[tokio::test(start_paused = true)]
 async fn pushwooshs_own_words_reach_the_log_and_the_queues() {
