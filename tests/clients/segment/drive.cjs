@@ -96,6 +96,8 @@ const postEvent = (event, attributes = {}) => [
 const steps = {
   'testAuthentication with the right key': async () => {
     await destination.testAuthentication(right)
+    // Pushwoosh is asked whether it takes the key.
+    assert.deepEqual((await received()).map(([method]) => method), ['checkDevice'])
   },
 
   'testAuthentication with a wrong key': async () => {

@@ -11,9 +11,9 @@ pub const UNKNOWN_BURST: u32 = 1_000;
 /// 3,600 foreign codes on the topic, and at most 2.6 million calls a month (13 USD) for a process.
 pub const UNKNOWN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Reads of one secret, soon after the one before, that a process may make at once to prove keys wrong. More wrong
-/// keys in a row than anybody types; what comes beyond is answered with 503.
-pub(super) const PROOFS_BURST: u32 = 20;
+/// Reads of one secret, soon after the one before, that a process may make at once to prove keys wrong: more than a
+/// wrong setting of a caller makes, and 0.001 USD for both versions. What comes beyond is answered with 503.
+pub(super) const PROOFS_BURST: u32 = 100;
 
 /// One more of these reads each time this has passed: no more than a secret that is read once a second.
 pub(super) const PROOFS_INTERVAL: Duration = Duration::from_secs(1);
