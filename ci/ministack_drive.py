@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import subprocess
 import sys
 import time
 import urllib.error
@@ -30,7 +31,7 @@ EVERY_QUEUE = ["RetryQueue", "DeadQueue", "RejectsQueue"]
 PARAMETERS = {"RetryFirstDelaySeconds": "1", "RetryMaxDelaySeconds": "2"}
 
 sandbox, translated, bootstraps = sys.argv[1:]
-dynamodb, functions, secrets, sqs = map(boto3.client, ["dynamodb", "lambda", "secretsmanager", "sqs"])
+dynamodb, functions, logs, secrets, sqs = map(boto3.client, ["dynamodb", "lambda", "logs", "secretsmanager", "sqs"])
 
 
 def http(url, method="GET", body=None, headers=None):
@@ -237,6 +238,37 @@ def a_rotated_key_is_accepted():
     assert [body["event"] for body in bodies("postEvent")] == ["with new-token", f"with {TOKEN}"]
 
 
+def operator(*arguments, text="", status=0):
+    """What an operator's command prints as JSON."""
+    command = ["target/debug/segment-pushwoosh", *arguments, "--stack", "segment-pushwoosh", "--json"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == status, f"{command} ended with {done.returncode}: {done.stderr or done.stdout}"
+    return json.loads(done.stdout)
+
+
+def an_operator_works_on_the_stack():
+    code, token, write_key = "CONN0-00001", "connected-token-0001", "connected-write-key-1"
+    control(f"secrets/{code}", "PUT", {"sandbox": {"api_token": token}})
+    values = {"app": code, "api_key": token, "write_key": write_key, "pushwoosh_url": upstreams["pushwoosh"]}
+    # Segment's own host cannot be reached from here.
+    operator("connect", "--stdin", "--unchecked", text=json.dumps(values))
+    assert request("track-user", profile("u3", searched_product="caps"), token=token, application=code) == 200
+    until("the profile of a connected application arrived", lambda: bodies("setTags"))
+    late = {**event("Late"), "timestamp": "yesterday"}
+    assert request("post-events", {"events": [late, event("OnTime")]}) == 200
+    found = until("the reject is listed", lambda: operator("queue", "list", "--queue", "rejects"))
+    assert "bad_timestamp" in json.dumps(found), found
+    operator("queue", "discard", "--queue", "rejects", "--reason", "bad_timestamp")
+    nothing_is_left()
+    # What Lambda would write.
+    line = {"level": "WARN", "app.code": code, "tag.name": "plan", "reason": "skipped_tag", "detail": "Not found"}
+    stream = {"logGroupName": resources["DestinationLogs"], "logStreamName": "one"}
+    logs.create_log_stream(**stream)
+    logs.put_log_events(**stream, logEvents=[{"timestamp": int(time.time() * 1000), "message": json.dumps(line)}])
+    found = operator("doctor", "--app", code, status=1)
+    assert "plan" in json.dumps(found), found
+
+
 secrets.create_secret(Name=f"segment-pushwoosh/{APPLICATION}", SecretString=secret(TOKEN))
 for step in [
     segment_reaches_pushwoosh,
@@ -246,6 +278,7 @@ for step in [
     keys_are_checked,
     a_parked_profile_does_not_undo_a_deletion,
     a_rotated_key_is_accepted,
+    an_operator_works_on_the_stack,
 ]:
     for upstream in ["pushwoosh", "segment"]:
         control(f"upstream/{upstream}", "DELETE")

@@ -19,8 +19,11 @@ const WARM_INVOCATIONS: (usize, usize) = (5, 300);
 /// Rounds of a case: each contestant is invoked once per round.
 const ROUNDS: (usize, usize) = (15, 200);
 
-/// No further rounds after this.
-const CASE_TIME: Duration = Duration::from_mins(1);
+/// No further rounds after this, beyond the least. Segment's libraries wait for up to a second in an invocation.
+const CASE_TIME: Duration = Duration::from_secs(20);
+
+/// No further warming up after this, beyond the least.
+const WARM_TIME: Duration = Duration::from_secs(10);
 
 /// What one contestant needs for one case.
 #[derive(Debug, Clone)]
@@ -80,7 +83,12 @@ fn start(case: &Case, contestant: &Contestant, sent: u64) -> Result<Running> {
     let mut environment = Environment::start(command)?;
     let (least, most) = WARM_INVOCATIONS;
     let mut received = Received::default();
-    for _ in 0..(WARM_ITEMS / case.items).clamp(least, most) {
+    #[expect(clippy::disallowed_methods, reason = "real time is what is measured")]
+    let started = Instant::now();
+    for invocation in 0..(WARM_ITEMS / case.items).clamp(least, most) {
+        if invocation >= least && started.elapsed() > WARM_TIME {
+            break;
+        }
         environment.invoke(&case.event)?;
         received = environment.services.take();
     }

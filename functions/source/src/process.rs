@@ -1,13 +1,13 @@
 //! From the records of an event to their outcomes: classified, sent, and where that fails parked or
 //! rejected.
 //!
-//! Invariants: the applications of an event are served at the same time, so that a slow one delays no
-//! other; a record counts as parked or rejected only once SQS has it.
+//! Invariants: the applications of an event are served at the same time, [`APPLICATIONS`] of them, so that a slow
+//! one delays no other; a record counts as parked or rejected only once SQS has it.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::StreamExt as _;
 use mapping::{About, Cause, ItemKind, Origin, Outcome, Parked, Reason, Work};
 use platform::Invocation;
 use platform::gate::Undelivered;
@@ -28,6 +28,11 @@ const ENVELOPE_BYTES: usize = 16_384;
 /// Track calls of one parked message have no more bytes, so that it needs no compression.
 const PARKED_BYTES: usize = MAX_BYTES - ENVELOPE_BYTES;
 
+/// Applications that are served at the same time. Each has as many connections as `PWSEG_SEGMENT_CONCURRENCY` says, and
+/// an environment has 1,024 file descriptors.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+const APPLICATIONS: usize = 128;
+
 /// Works on an event and returns the places of the records that Lambda must resend.
 pub(crate) async fn process(
     source: &Source,
@@ -36,7 +41,8 @@ pub(crate) async fn process(
 ) -> Vec<ItemIdentifier> {
     let Classified { groups, rejects } = classify(source, batch, invocation).await;
     let sent = groups.into_iter().map(|(code, group)| send(source, batch, code, group, invocation));
-    let left = join_all(sent).await.into_iter().flatten();
+    let sent = futures::stream::iter(sent).buffer_unordered(APPLICATIONS);
+    let left = sent.collect::<Vec<_>>().await.into_iter().flatten();
     let (messages, ends): (Vec<_>, Vec<_>) = rejects
         .into_iter()
         .chain(left)
