@@ -28,8 +28,12 @@ docs:
 events:
     ci/events
 
-# Measure the mapping engine beside Segment's own (Node 20).
+# Measure everything beside what a user would pick instead, and write docs/PERFORMANCE.md. Needs bench/tools and ci/build-lambda.
 bench:
+    cargo run --release -p bench
+
+# Measure the mapping engine beside Segment's own (Node 20).
+bench-engine:
     bench/run
 
 # Run Segment's own client and mapping engine against ours (Node 20).
