@@ -18,8 +18,9 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message, QueueAttributeName};
 use clap::Args;
 use jiff::Timestamp;
-use platform::clock::Clock;
-use platform::ledger::Ledger;
+use platform::ledger::{Ledger, Person};
+use serde::Serialize;
+use serde_json::{Map, json};
 
 use self::decide::{Decision, Erased};
 use crate::connection::{Connection, DEFAULT_SANDBOX};
@@ -68,6 +69,9 @@ pub struct Erase {
     /// Say what would be removed, and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
     /// A running sandbox
     #[arg(long, value_name = "URL", default_value = DEFAULT_SANDBOX, conflicts_with_all = ["retry_queue_url", "dead_queue_url", "rejects_queue_url", "ledger_table"])]
     sandbox: String,
@@ -86,7 +90,7 @@ pub struct Erase {
 }
 
 /// What was found on a queue.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Found {
     looked_at: usize,
     removed: usize,
@@ -98,6 +102,7 @@ struct Found {
 }
 
 /// What a queue does not show.
+#[derive(Serialize)]
 struct Hidden {
     delayed: u64,
     in_flight: u64,
@@ -135,6 +140,7 @@ pub async fn erase(flags: Erase) -> Result<()> {
     }
     let client = Client::new(&connection.config);
     let erased = Erased { application: app, user, device };
+    let mut queues = Map::new();
     for (name, url) in [
         ("retry", &flags.retry_queue_url),
         ("dead", &flags.dead_queue_url),
@@ -144,9 +150,24 @@ pub async fn erase(flags: Erase) -> Result<()> {
         let search = Search { client: &client, url: &url, erased, dry_run: flags.dry_run };
         let hidden = search.hidden().await.with_context(|| failed(name))?;
         let found = search.run().await.with_context(|| failed(name))?;
-        report(name, &found, &hidden, flags.dry_run);
+        if flags.json {
+            queues.insert(name.to_owned(), json!({"found": found, "hidden": hidden}));
+        } else {
+            report(name, &found, &hidden, flags.dry_run);
+        }
     }
-    receipt(&ledger, clock, app, user).await
+    let person = ledger.person(app, user, clock.now() + LEDGER_WAIT).await;
+    let person = person.context("the ledger cannot be read: run the command again")?;
+    if !flags.json {
+        receipt(&person);
+        return Ok(());
+    }
+    let Person { deleted, delivered, pending, erased, .. } = person;
+    let ledger = json!({"deletion_accepted": deleted, "deletion_delivered": delivered,
+        "deletion_pending_since": pending, "erased": erased});
+    let done = json!({"dry_run": flags.dry_run, "queues": queues, "ledger": ledger});
+    print(&serde_json::to_string_pretty(&done)?);
+    Ok(())
 }
 
 fn failed(queue: &str) -> String {
@@ -321,14 +342,11 @@ fn report(queue: &str, found: &Found, hidden: &Hidden, dry_run: bool) {
 }
 
 /// Prints what the ledger knows.
-async fn receipt(ledger: &Ledger, clock: &Clock, app: &str, user: &str) -> Result<()> {
-    let person = ledger.person(app, user, clock.now() + LEDGER_WAIT).await;
-    let person = person.context("the ledger cannot be read: run the command again")?;
+fn receipt(person: &Person) {
     let at = |moment: Option<Timestamp>| moment.map_or("never".to_owned(), |at| at.to_string());
     print(&format!("ledger: last deletion accepted: {}", at(person.deleted)));
     print(&format!("ledger: last deletion delivered: {}", at(person.delivered)));
     let pending = person.pending.map_or("no".to_owned(), |since| format!("since {since}"));
     print(&format!("ledger: deletion pending: {pending}"));
     print(&format!("ledger: last erased: {}", at(person.erased)));
-    Ok(())
 }

@@ -40,6 +40,10 @@ async fn what_the_queues_keep_of_a_person_is_removed_and_the_rest_stays() {
     let rejects = sandbox.queue("rejects").await;
     assert_eq!((rejects.len(), named(&sandbox, "rejects", "bert").await), (1, 1));
     assert_eq!(rejects[0]["visible_in_ms"], 0, "it is put back");
+    let (ok, shown) = sandbox.command(&[&["erase", "--json", "--dry-run"], &person[..]].concat());
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert!(ok && shown["ledger"]["erased"].is_string(), "{shown}");
+    assert!(shown["queues"]["retry"]["found"]["looked_at"].is_u64(), "{shown}");
     let (_, shown) = sandbox.command(&[&["erase"], &person[..]].concat());
     assert!(shown.contains("rejects: 1 looked at, 0 removed"), "{shown}");
 }

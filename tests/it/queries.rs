@@ -1,11 +1,23 @@
 //! The saved queries of `deploy/observability.yaml` find what an operator looks for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::insights::finds;
 use crate::sandbox::Sandbox;
+
+/// The saved queries by their titles.
+fn queries() -> BTreeMap<&'static str, String> {
+    let template = include_str!("../../deploy/observability.yaml");
+    let queries = template.split("      Title: ").skip(1).map(|query| {
+        let (title, query) = query.split_once("\n      QueryString: |\n").unwrap();
+        let lines = query.lines().take_while(|line| line.starts_with("        "));
+        (title, lines.map(str::trim).collect::<Vec<_>>().join("\n"))
+    });
+    queries.collect()
+}
 
 /// The names in the saved queries, but for what Logs Insights has itself and for words of its language.
 fn names() -> BTreeSet<String> {
@@ -44,11 +56,9 @@ fn names() -> BTreeSet<String> {
         "last_words",
         "requests",
     ];
-    let template = include_str!("../../deploy/observability.yaml");
     let mut names = BTreeSet::new();
-    for query in template.split("QueryString: |\n").skip(1) {
-        let lines = query.lines().take_while(|line| line.starts_with("        "));
-        for line in lines.filter(|line| !line.trim_start().starts_with('#')) {
+    for query in queries().values() {
+        for line in query.lines().filter(|line| !line.starts_with('#')) {
             // What is in quotes is a value.
             let code: String = line.split('"').step_by(2).collect();
             let words = code.split(|c: char| !(c.is_alphanumeric() || "@._".contains(c)));
@@ -97,6 +107,11 @@ async fn the_saved_queries_name_fields_that_logs_have() {
         "application_code": application, "hwid": "d1", "user_id": "u1"})
     };
     sandbox.produce(&[record("DEMO0-00001"), record("OTHER-00001")]).await;
+    let secret = json!({"pushwoosh": 5}).to_string();
+    sandbox.send(Method::PUT, "/_sandbox/secrets/WRONG-00001", secret).await;
+    let body = profile.to_string();
+    let path = "/integration-segment/v1/track-user";
+    sandbox.send_as(Method::POST, path, body, "WRONG-00001", "token").await;
     sandbox
         .until("every field is logged", async |sandbox| {
             let logs = sandbox.get("logs").await;
@@ -122,4 +137,37 @@ async fn the_saved_queries_name_fields_that_logs_have() {
     let refused =
         logs.as_array().unwrap().iter().find(|line| line["reason"] == "refused_by_pushwoosh");
     assert_eq!(refused.unwrap()["words"], "event Purchase does not exist");
+    each_query_finds_its_lines(logs.as_array().unwrap());
+}
+
+/// What each saved query finds among real lines: at least one, and nothing else than it is for.
+fn each_query_finds_its_lines(logs: &[Value]) {
+    let about_user = |line: &&Value| line["user"].is_string();
+    let user = logs.iter().find(about_user).unwrap()["user"].as_str().unwrap().to_owned();
+    // The sandbox writes a line for each item, so that none is left out.
+    let further = json!({"message": "further items", "items": 3, "reasons": "{}"});
+    let logs: Vec<&Value> = logs.iter().chain([&further]).collect();
+    for (title, query) in queries() {
+        let query = query.replace("0123456789abcdef", &user);
+        let found: Vec<&&Value> = logs.iter().filter(|line| finds(&query, line)).collect();
+        assert!(!found.is_empty(), "{title} finds nothing");
+        let is_for = |line: &Value| match title {
+            "one user in both directions" => line["user"] == *user || line["device"] == *user,
+            "undelivered by application and reason" => {
+                ["rejected", "disregarded", "failed"].contains(&line["outcome"].as_str().unwrap())
+            }
+            "parked by application and cause" => line["outcome"] == "parked",
+            "items without a line of their own" => line["message"] == "further items",
+            "applications whose calls are refused" => line["metric"] == "UpstreamThrottled",
+            "refused callers" => line["status"].as_u64() >= Some(400),
+            "settings that cannot be used" => line["app.code"] == "WRONG-00001",
+            "tags that Pushwoosh does not know" => line["tag.name"] == "unknown",
+            "slowest invocations" => line["duration_ms"].is_number(),
+            "errors" => line["level"] == "ERROR",
+            _ => panic!("{title}: say here what it is for"),
+        };
+        for line in found {
+            assert!(is_for(line), "{title} finds {line}");
+        }
+    }
 }
