@@ -393,7 +393,7 @@ async fn a_deletion_is_remembered_before_it_is_delivered() {
     invoke(&destination, &world, deletion()).await;
     let deadline = world.now() + Duration::from_secs(5);
     let person = world.platform.ledger.person("A", "u1", deadline).await.unwrap();
-    assert!(person.was_deleted_after(accepted) && person.deletion_was_delivered_after(accepted));
+    assert!(person.was_deleted_after(accepted) && person.is_deletion_done(accepted));
     // Without the ledger it is parked: what was parked before would come after it.
     world.dynamodb(Some(Reply::Status(500, json!({}))));
     let answered = invoke(&destination, &world, deletion()).await;

@@ -373,6 +373,28 @@ async fn what_came_after_a_parked_deletion_waits_behind_it() {
     assert_eq!(outcomes(&invoke_as(&retry, &world, "m3", &later).await.1), [("delivered", 1)]);
 }
 
+/// Both were parked while the ledger was away, and the older one is tried first: what came in between is delivered, and the
+/// newer deletion has to take it.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_is_not_done_because_an_older_one_is() {
+    let (world, retry) = setup(&[]);
+    let minutes = |work, minutes| parked_for(&world, "A", work, Duration::from_mins(minutes));
+    let (older, between, newer) =
+        (minutes(deletion(), 3), minutes(event(), 2), minutes(deletion(), 1));
+    for (id, message) in [("1", &older), ("2", &between), ("3", &newer)] {
+        let tally = invoke_as(&retry, &world, id, message).await.1;
+        assert_eq!(outcomes(&tally), [("delivered", 1)], "{id}");
+    }
+    let paths = world.requests().into_iter().map(|request| request.uri().path().to_owned());
+    let paths: Vec<String> =
+        paths.map(|path| path.rsplit('/').next().unwrap().to_owned()).collect();
+    assert_eq!(paths, ["deleteUser", "postEvent", "deleteUser"]);
+    for (id, message) in [("4", &older), ("5", &newer)] {
+        let tally = invoke_as(&retry, &world, id, message).await.1;
+        assert_eq!(outcomes(&tally), [("disregarded", 1)], "it would delete what came since");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_older_value_overwrites_no_newer_one() {
     let (world, retry) = setup(&[]);

@@ -174,7 +174,7 @@ impl Delivery {
             return Left::Wait(plan, Cause::LedgerUnavailable);
         };
         if let Some(user) = plan.deletes() {
-            if people.get(user).is_some_and(|user| user.deletion_was_delivered_after(accepted)) {
+            if people.get(user).is_some_and(|user| user.is_deletion_done(accepted)) {
                 // It was this one, from another message of it: a second time it would take what came since.
                 return Left::Nothing(Reason::Duplicate);
             }

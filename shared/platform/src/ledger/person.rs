@@ -56,9 +56,11 @@ impl Person {
         self.pending.is_some_and(|pending| is_after(accepted, pending))
     }
 
-    /// Whether Pushwoosh took a deletion after this time.
-    pub fn deletion_was_delivered_after(&self, accepted: Timestamp) -> bool {
-        self.delivered.is_some_and(|delivered| is_after(delivered, accepted))
+    /// Whether Pushwoosh took a deletion that was accepted at this time, or a later one, since. An earlier one that
+    /// it took since is none: what came in between was delivered after it, and has to go too.
+    pub fn is_deletion_done(&self, accepted: Timestamp) -> bool {
+        let is_known = self.deleted.is_some_and(|deleted| !is_after(accepted, deleted));
+        is_known && self.delivered.is_some_and(|delivered| is_after(delivered, accepted))
     }
 
     /// Whether a newer value than that of this time was accepted.
