@@ -276,9 +276,17 @@ impl<'a> End<'a> {
         let user = item.user.as_str();
         let Some(accepted) = item.accepted else { return };
         // A deletion that took effect and was answered with an error comes again, and takes effect again.
-        let calls = self.deletions.get(user).into_iter().flatten();
+        let calls = || self.deletions.get(user).into_iter().flatten().map(|call| call.at);
         let own = |at: &Duration| *at >= item.created && *at + CONCURRENT >= accepted;
-        let Some(deleted) = calls.map(|call| call.at).find(own) else {
+        // A call does not say for which deletion it is: those that may still have waited come first.
+        let others = self.state.items.0.iter().filter(|other| {
+            other.what == What::Deletion
+                && other.user == item.user
+                && other.accepted.is_some_and(|other| other < accepted)
+        });
+        let waited =
+            others.filter(|other| !calls().any(|at| (other.created..item.created).contains(&at)));
+        let Some(deleted) = calls().filter(own).nth(waited.count()) else {
             return;
         };
         let deleted_at = deleted;

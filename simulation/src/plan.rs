@@ -321,6 +321,9 @@ impl Plan {
     }
 }
 
+/// After every story, and not so late that adding to it overflows.
+const NEVER: Duration = Duration::from_hours(24 * 36_500);
+
 /// What is left out of a story.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cut {
@@ -333,10 +336,10 @@ pub struct Cut {
 impl Plan {
     /// Leaves out what the cut says. What is left happens as it would have.
     pub(crate) fn cut(&mut self, cut: &Cut) {
-        let until = cut.until.map_or(Duration::MAX, |days| DAY * days);
+        let until = cut.until.map_or(NEVER, |days| DAY * days);
         for (index, trouble) in self.troubles.iter_mut().enumerate() {
             if cut.without.contains(&index) || trouble.from >= until {
-                (trouble.from, trouble.to) = (Duration::MAX, Duration::MAX);
+                (trouble.from, trouble.to) = (NEVER, NEVER);
             }
             trouble.to = trouble.to.min(until.max(trouble.from));
         }

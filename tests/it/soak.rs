@@ -41,6 +41,9 @@ const SETTLING: Duration = Duration::from_mins(2);
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// Items of which nobody knows where they are, as many as are printed.
+const SHOWN: usize = 20;
+
 /// What the tasks of the soak share.
 struct Soak {
     sandbox: Sandbox,
@@ -136,11 +139,15 @@ async fn soak() {
     }
     assert_eq!(soak.sandbox.get("on-failure").await, Value::Array(Vec::new()));
     let lost = soak.books.unaccounted();
+    if !lost.is_empty() {
+        println!("{}", soak.sandbox.get("state").await);
+        println!("{}", soak.sandbox.get("queues/retry").await);
+    }
     assert!(
         lost.is_empty(),
         "{} are unaccounted: {:?}",
         lost.len(),
-        lost.iter().take(20).collect::<Vec<_>>()
+        lost.iter().take(SHOWN).collect::<Vec<_>>()
     );
     assert_eq!(soak.books.refused(), 0, "right keys were refused");
     soak.gauge.check();

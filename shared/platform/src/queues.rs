@@ -53,12 +53,13 @@ impl From<QueueError> for Cause {
     }
 }
 
-/// First wait before what SQS did not take is sent again; it doubles.
+/// First wait before what SQS did not take is sent again; it doubles, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_millis(400);
 
 /// How often a batch is sent: for two to three seconds. An SQS that is down for longer is left to whoever
-/// resends the whole.
-const ATTEMPTS: u32 = 6;
+/// resends the whole. So often, since SQS may refuse single entries again and again while it takes others.
+const ATTEMPTS: u32 = 10;
 
 /// A message on its way to a queue.
 #[derive(Debug, Clone)]
@@ -177,7 +178,7 @@ impl Queues {
                 break;
             }
             self.clock.sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-            wait *= 2;
+            wait = (wait * 2).min(LONGEST_WAIT);
         }
         all
     }

@@ -42,8 +42,8 @@ impl Kind {
 /// Where an item was seen.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place {
-    /// An upstream answered its call with 200.
-    Upstream,
+    /// An upstream answered its call with this status; 0 where it gave no answer.
+    Upstream(u16),
     Rejects,
     Dead,
 }
@@ -57,6 +57,8 @@ struct Entry {
     delivered: u16,
     rejected: bool,
     dead: bool,
+    /// What the upstream answered instead of 200.
+    refusals: Vec<u16>,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +69,10 @@ struct Inner {
     /// Profiles of a user that came to Pushwoosh after a newer one, or after the user's deletion.
     late: usize,
     /// By person: the newest profile that was delivered; the greatest number once the user is deleted.
-    newest: HashMap<usize, usize>,
+    newest_delivered: HashMap<usize, usize>,
+    /// By person: likewise, also when Pushwoosh refused it or it was given up. A newer value overtakes an older
+    /// one once it is accepted here, whatever becomes of it then.
+    newest_ended: HashMap<usize, usize>,
 }
 
 /// The books.
@@ -91,7 +96,8 @@ impl Books {
         let entries = &mut self.lock().entries;
         let number = entries.len();
         let (accepted, rejected, dead) = (false, false, false);
-        entries.push(Entry { kind, person, accepted, delivered: 0, rejected, dead });
+        let refusals = Vec::new();
+        entries.push(Entry { kind, person, accepted, delivered: 0, rejected, dead, refusals });
         let mark = if kind == Kind::Deletion { MARK_OF_DELETION } else { MARK };
         (number, format!("{mark}{number}"))
     }
@@ -129,7 +135,11 @@ impl Books {
         for item in items {
             let Some(entry) = inner.entries.get_mut(item) else { continue };
             match place {
-                Place::Upstream => entry.delivered += 1,
+                Place::Upstream(200) => entry.delivered += 1,
+                Place::Upstream(status) => {
+                    entry.refusals.push(status);
+                    continue;
+                }
                 Place::Rejects => entry.rejected = true,
                 Place::Dead => entry.dead = true,
             }
@@ -137,10 +147,13 @@ impl Books {
                 Kind::Deletion => (Some(item), usize::MAX),
                 _ => (entry.person, item),
             };
-            if let (Place::Upstream, Some(person)) = (place, person) {
-                let newest = inner.newest.entry(person).or_default();
-                let late = *newest > order;
-                *newest = order.max(*newest);
+            let Some(person) = person else { continue };
+            let ended = inner.newest_ended.entry(person).or_default();
+            *ended = order.max(*ended);
+            if matches!(place, Place::Upstream(_)) {
+                let delivered = inner.newest_delivered.entry(person).or_default();
+                let late = *delivered > order;
+                *delivered = order.max(*delivered);
                 inner.late += usize::from(late);
             }
         }
@@ -151,7 +164,15 @@ impl Books {
         let inner = self.lock();
         let numbered = inner.entries.iter().enumerate().filter(|(_, entry)| entry.accepted);
         let lost = numbered.filter(|(number, entry)| inner.end(*number, entry).is_none());
-        lost.map(|(number, entry)| format!("{} {number}", entry.kind.name())).collect()
+        lost.map(|(number, entry)| {
+            let own = format!("{} {number}", entry.kind.name());
+            let Some(person) = entry.person else { return own };
+            let of_person = inner.entries.iter().enumerate();
+            let of_person =
+                of_person.filter(|(other, entry)| *other == person || entry.person == Some(person));
+            format!("{own} of {MARK_OF_DELETION}{person}: {:?}", of_person.collect::<Vec<_>>())
+        })
+        .collect()
     }
 
     /// How the items of each kind ended.
@@ -195,7 +216,7 @@ enum End {
 impl Inner {
     fn end(&self, number: usize, entry: &Entry) -> Option<End> {
         let overtaken = || {
-            let newest = entry.person.and_then(|person| self.newest.get(&person));
+            let newest = entry.person.and_then(|person| self.newest_ended.get(&person));
             newest.is_some_and(|newest| *newest > number)
         };
         match entry {
@@ -248,13 +269,32 @@ fn an_item_is_found_wherever_it_is_and_what_is_found_nowhere_is_told() {
     let marks: Vec<String> = (0..3).map(|_| books.open(Kind::Profile, Some(deletion)).1).collect();
     books.accepted(&[0, 1, 2, 3]);
     assert_eq!(books.unaccounted().len(), 4);
-    books.see(&format!(r#"{{"userId":"{user}","tags":{{"n":"{}"}}}}"#, marks[1]), Place::Upstream);
-    assert_eq!(books.unaccounted(), ["deletions 0", "profiles 3"], "the first was overtaken");
+    books.see(
+        &format!(r#"{{"userId":"{user}","tags":{{"n":"{}"}}}}"#, marks[1]),
+        Place::Upstream(200),
+    );
+    let lost = books.unaccounted();
+    assert_eq!(lost.len(), 2, "the first was overtaken: {lost:?}");
+    assert_eq!(lost[0], "deletions 0");
+    assert!(lost[1].starts_with("profiles 3 of gone-0"), "{lost:?}");
     books.see(&format!("raw {} raw {0}", marks[2]), Place::Rejects);
-    books.see(&format!(r#"{{"user_id":"{user}"}}"#), Place::Upstream);
+    books.see(&format!(r#"{{"user_id":"{user}"}}"#), Place::Upstream(200));
     assert!(books.unaccounted().is_empty());
     let table = books.table();
     assert!(table.contains("| profiles | 3 | 1 | 1 | 0 | 1 | 0 | 0 |"), "{table}");
-    books.see(&marks[2], Place::Upstream);
+    books.see(&marks[2], Place::Upstream(200));
     assert!(books.remarks()[1].ends_with(": 1"));
+}
+
+#[test]
+fn a_profile_is_overtaken_by_a_newer_one_also_when_pushwoosh_refused_that_one() {
+    let books = Books::default();
+    let (person, user) = books.open(Kind::Deletion, None);
+    let (older, _) = books.open(Kind::Profile, Some(person));
+    let (_, newer) = books.open(Kind::Profile, Some(person));
+    books.accepted(&[older]);
+    books.see(&newer, Place::Upstream(503));
+    assert!(books.unaccounted()[0].starts_with(&format!("profiles {older} of {user}")));
+    books.see(&newer, Place::Rejects);
+    assert!(books.unaccounted().is_empty());
 }

@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Seconds after which a message comes again whose answer was lost.
 const VISIBILITY: u64 = 5;
 
+/// Ends the line of a call.
+const STATUS: &str = r#""status":"#;
+
 /// Reads until it has ended, and what is there then.
 pub(super) async fn start(soak: &Arc<Soak>, ended: &Arc<AtomicBool>) -> Vec<JoinHandle<()>> {
     let state = soak.sandbox.get("state").await;
@@ -58,9 +61,9 @@ async fn read_calls(soak: &Soak, upstream: &str, ended: &AtomicBool) {
             let number: u64 = number.parse().unwrap();
             assert_eq!(number, read + 1, "{upstream}: calls were forgotten before they were read");
             read = number;
-            if call.ends_with(r#""status":200}"#) {
-                soak.books.see(call, Place::Upstream);
-            }
+            let (_, status) = call.rsplit_once(STATUS).unwrap();
+            let status = status.trim_end_matches('}').parse().unwrap();
+            soak.books.see(call, Place::Upstream(status));
         }
         if last {
             return;
