@@ -101,7 +101,7 @@ impl Control {
         match function.invoke(request.into_body()).await {
             Ok(answer) => http::answer(200, "application/json", answer),
             Err(error) => {
-                let response = http::answer(200, "application/json", error.0);
+                let response = http::answer(200, "application/json", error.to_string());
                 http::with_header(response, "x-amz-function-error", "Unhandled")
             }
         }

@@ -94,7 +94,7 @@ impl Items {
                 None => inner.store.arrive(&arrivals),
             }
             if let Err(error) = answer {
-                inner.store.fail(&arrivals, &error.0);
+                inner.store.fail(&arrivals, &error.to_string());
             }
         });
     }

@@ -9,6 +9,7 @@
 //! the process that had it; one that no process had yet waits for the next process.
 
 mod environment;
+mod function_error;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,7 @@ use tokio::task::JoinSet;
 use crate::items::Items;
 use crate::logs::Logs;
 use environment::Environment;
+pub(crate) use function_error::FunctionError;
 
 /// Invocations that a shared environment works on at a time.
 const SHARED_CONCURRENCY: usize = 16;
@@ -76,10 +78,6 @@ const GROW_AFTER: Duration = Duration::from_millis(30);
 /// Starts of a process that has never asked for work before the sandbox gives up.
 const STARTS: u32 = 3;
 
-/// Why an invocation gave no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FunctionError(pub(crate) String);
-
 /// A function of the deployment.
 #[derive(Debug)]
 pub(crate) struct Function {
@@ -92,6 +90,7 @@ pub(crate) struct Function {
     environments: Environments,
     /// Told of every invocation.
     items: Arc<Items>,
+    logs: Arc<Logs>,
     state: Mutex<State>,
     /// An invocation waits.
     grow: Notify,
@@ -125,6 +124,7 @@ impl Function {
         track_properties: Option<String>,
         stack_name: Option<String>,
         items: Arc<Items>,
+        logs: Arc<Logs>,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
@@ -133,6 +133,7 @@ impl Function {
             timeout,
             environments,
             items,
+            logs,
             state: Mutex::default(),
             grow: Notify::new(),
             ids: AtomicU64::new(0),
@@ -148,6 +149,9 @@ impl Function {
         let watched = Watched::begin(&self.items, self.name, &id, &payload);
         let answer = self.invoke_as(&id, payload).await;
         watched.end(&answer);
+        if let Some(report) = answer.as_ref().err().and_then(|error| error.report(&id)) {
+            self.logs.line(self.name, &report.to_string());
+        }
         answer
     }
 
@@ -161,12 +165,12 @@ impl Function {
         self.invocations.fetch_add(1, Ordering::Relaxed);
         self.place(Invocation { id: id.to_owned(), payload, answer });
         // The environment watches the time limit of what it works on.
-        let given_up = || Err(FunctionError("the invocation was given up".to_owned()));
+        let given_up = || Err(FunctionError::GivenUp);
         if let Ok(answer) = tokio::time::timeout(self.timeout, &mut answered).await {
             return answer.unwrap_or_else(|_| given_up());
         }
         if take_out(&mut self.lock().waiting, id) {
-            return Err(FunctionError("Rate Exceeded.".to_owned()));
+            return Err(FunctionError::Throttled);
         }
         answered.await.unwrap_or_else(|_| given_up())
     }
@@ -216,7 +220,6 @@ impl Function {
     pub(crate) async fn supervise(
         self: Arc<Self>,
         command: impl Fn() -> Command + Clone + Send + Sync + 'static,
-        logs: Arc<Logs>,
     ) -> Result<()> {
         let mut environments = JoinSet::new();
         loop {
@@ -225,8 +228,8 @@ impl Function {
                 self.environments.idle(),
             ));
             self.lock().environments.push(Arc::clone(&environment));
-            let (function, logs, command) = (Arc::clone(&self), Arc::clone(&logs), command.clone());
-            environments.spawn(async move { environment.run(&function, command, &logs).await });
+            let (function, command) = (Arc::clone(&self), command.clone());
+            environments.spawn(async move { environment.run(&function, command).await });
             tokio::select! {
                 () = self.more_needed() => {}
                 ended = environments.join_next() => return ended.context("nothing runs")??,

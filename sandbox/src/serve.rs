@@ -166,13 +166,13 @@ fn start(
         let environment = environment(name, aws_url, flags)?;
         let track_properties = environment.get("PWSEG_TRACK_PROPERTIES").cloned();
         let stack_name = environment.get("PWSEG_STACK_NAME").cloned();
-        let items = Arc::clone(items);
+        let (items, logs) = (Arc::clone(items), Arc::clone(logs));
         let function =
-            Function::new(name, timeout, environments, track_properties, stack_name, items);
+            Function::new(name, timeout, environments, track_properties, stack_name, items, logs);
         let mut bootstraps = flags.bootstrap.iter().filter(|(function, _)| function == name);
         let bootstrap = bootstraps.next_back().map(|(_, file)| file.clone());
         let command = command(name, bootstrap, environment)?;
-        tasks.spawn(Arc::clone(&function).supervise(command, Arc::clone(logs)));
+        tasks.spawn(Arc::clone(&function).supervise(command));
         functions.push(function);
     }
     Ok(functions)

@@ -25,6 +25,7 @@ mod openapi;
 mod queries;
 mod queue;
 mod reliability;
+mod runbooks;
 mod sandbox;
 mod sandbox_docs;
 mod schema;

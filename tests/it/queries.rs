@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::insights::finds;
+use crate::insights::{field, finds};
+use crate::runbooks::kill_at_work;
 use crate::sandbox::Sandbox;
 
 /// The saved queries by their titles.
-fn queries() -> BTreeMap<&'static str, String> {
+pub(crate) fn queries() -> BTreeMap<&'static str, String> {
     let template = include_str!("../../deploy/observability.yaml");
     let queries = template.split("      Title: ").skip(1).map(|query| {
         let (title, query) = query.split_once("\n      QueryString: |\n").unwrap();
@@ -112,17 +113,20 @@ async fn the_saved_queries_name_fields_that_logs_have() {
     let body = profile.to_string();
     let path = "/integration-segment/v1/track-user";
     sandbox.send_as(Method::POST, path, body, "WRONG-00001", "token").await;
+    sandbox.faults("pushwoosh", &json!([{"hang": true, "times": 1}])).await;
+    sandbox.clear("pushwoosh").await;
+    let last = json!({"events": [event("E")]});
+    tokio::join!(
+        sandbox.post("post-events", &last),
+        kill_at_work(&sandbox, "destination", "pushwoosh")
+    );
     sandbox
         .until("every field is logged", async |sandbox| {
             let logs = sandbox.get("logs").await;
-            let logged: BTreeSet<&str> = logs
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter_map(Value::as_object)
-                .flat_map(|line| line.keys().map(String::as_str))
-                .collect();
-            names.iter().all(|name| logged.contains(name.as_str())).then_some(())
+            let lines = logs.as_array().unwrap();
+            let missing =
+                names.iter().find(|name| !lines.iter().any(|line| field(line, name).is_some()));
+            missing.is_none().then_some(())
         })
         .await;
     let logs = sandbox.get("logs").await;
@@ -160,10 +164,13 @@ fn each_query_finds_its_lines(logs: &[Value]) {
             "items without a line of their own" => line["message"] == "further items",
             "applications whose calls are refused" => line["metric"] == "UpstreamThrottled",
             "refused callers" => line["status"].as_u64() >= Some(400),
-            "settings that cannot be used" => line["app.code"] == "WRONG-00001",
+            // In whole, or an entry of them that nobody reads.
+            "settings that cannot be used" => {
+                line["app.code"] == "WRONG-00001" || line["detail"].is_string()
+            }
             "tags that Pushwoosh does not know" => line["tag.name"] == "unknown",
             "slowest invocations" => line["duration_ms"].is_number(),
-            "errors" => line["level"] == "ERROR",
+            "errors" => line["level"] == "ERROR" || line["record"]["status"] == "error",
             _ => panic!("{title}: say here what it is for"),
         };
         for line in found {

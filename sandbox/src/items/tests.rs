@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -169,8 +170,8 @@ fn a_record_keeps_its_row_through_redeliveries_and_retries() {
     items.invoked("source", "s-1", event.as_bytes());
     assert_eq!(rows(&items, "outcome=pending&device=d1&app=A").len(), 1);
     assert!(items.counts().oldest_undelivered.is_some());
-    items.answered("s-1", &Err(FunctionError("Task timed out".to_owned())));
-    assert_eq!(rows(&items, "outcome=failed")[0]["detail"], "Task timed out");
+    items.answered("s-1", &Err(FunctionError::TimedOut(Duration::from_secs(60))));
+    assert_eq!(rows(&items, "outcome=failed")[0]["detail"], "Task timed out after 60 seconds");
     items.invoked("source", "s-2", event.as_bytes());
     items.line(
         "source",

@@ -10,7 +10,6 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use hyper::Method;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -112,7 +111,6 @@ impl Environment {
         self: Arc<Self>,
         function: &Arc<Function>,
         command: impl Fn() -> Command,
-        logs: &Logs,
     ) -> Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no local port is free")?;
         let api = listener.local_addr()?.to_string();
@@ -124,7 +122,7 @@ impl Environment {
         tokio::select! {
             () = serve => Ok(()),
             () = self.drop_idle() => Ok(()),
-            ended = self.keep_running(function, &api, command, logs) => ended,
+            ended = self.keep_running(function, &api, command) => ended,
         }
     }
 
@@ -147,7 +145,6 @@ impl Environment {
         function: &Function,
         api: &str,
         command: impl Fn() -> Command,
-        logs: &Logs,
     ) -> Result<()> {
         let mut pause = FIRST_RESTART;
         let mut starts_left = STARTS;
@@ -169,8 +166,8 @@ impl Environment {
             let started = tokio::time::Instant::now();
             let (status, (), ()) = tokio::join!(
                 child.wait(),
-                pass_on(function.name, out, logs),
-                pass_on(function.name, err, logs)
+                pass_on(function.name, out, &function.logs),
+                pass_on(function.name, err, &function.logs)
             );
             if !*function.ready.borrow() {
                 starts_left -= 1;
@@ -208,7 +205,7 @@ impl Environment {
         let (id, what) = path.strip_prefix("invocation/").and_then(|path| path.split_once('/'))?;
         let result = match what {
             "response" => Ok(body),
-            "error" => Err(FunctionError(String::from_utf8_lossy(&body).into_owned())),
+            "error" => Err(FunctionError::Failed(String::from_utf8_lossy(&body).into_owned())),
             _ => return Some(http::empty(404)),
         };
         let running = self.lock().running.remove(id);
@@ -271,8 +268,7 @@ impl Environment {
             if self.concurrency == 1 {
                 send(state.pid, Signal::KILL);
             }
-            let message = format!("Task timed out after {} seconds", limit.as_secs());
-            running.end(Err(FunctionError(message)));
+            running.end(Err(FunctionError::TimedOut(limit)));
         }
     }
 
@@ -290,9 +286,7 @@ impl Environment {
             function.grow.notify_one();
         }
         for (_, running) in state.running.drain() {
-            let message = format!("the process ended: {status}");
-            let error = json!({"errorType": "Runtime.ExitError", "errorMessage": message});
-            running.end(Err(FunctionError(error.to_string())));
+            running.end(Err(FunctionError::Ended(status.to_owned())));
         }
         drop(state);
         self.wake.notify_waiters();

@@ -38,7 +38,7 @@ pub(crate) async fn answer(function: &Function, request: &Request) -> Response {
             match tokio::time::timeout(api_gateway::MAX_WAIT, invoked).await {
                 Ok(Ok(answer)) => api_gateway::response(Some(&answer)),
                 Ok(Err(error)) => {
-                    operator::terminal::say(&format!("{}: {}", function.name, error.0));
+                    operator::terminal::say(&format!("{}: {error}", function.name));
                     api_gateway::response(None)
                 }
                 Err(_) => api_gateway::timed_out(),
