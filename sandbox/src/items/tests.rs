@@ -170,7 +170,7 @@ fn a_record_keeps_its_row_through_redeliveries_and_retries() {
     items.invoked("source", "s-1", event.as_bytes());
     assert_eq!(rows(&items, "outcome=pending&device=d1&app=A").len(), 1);
     assert!(items.counts().oldest_undelivered.is_some());
-    items.answered("s-1", &Err(FunctionError::TimedOut(Duration::from_secs(60))));
+    items.answered("s-1", &Err(FunctionError::TimedOut(Duration::from_mins(1))));
     assert_eq!(rows(&items, "outcome=failed")[0]["detail"], "Task timed out after 60 seconds");
     items.invoked("source", "s-2", event.as_bytes());
     items.line(
