@@ -13,9 +13,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -239,11 +241,38 @@ def a_rotated_key_is_accepted():
 
 
 def operator(*arguments, text="", status=0):
-    """What an operator's command prints as JSON."""
+    """What an operator's command prints: lines of JSON."""
     command = ["target/debug/segment-pushwoosh", *arguments, "--stack", "segment-pushwoosh", "--json"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == status, f"{command} ended with {done.returncode}: {done.stderr or done.stdout}"
-    return json.loads(done.stdout)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+class Front(BaseHTTPRequestHandler):
+    """Stands before the endpoint that the stack made."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "content-length")}
+        status, text = http(os.environ["AWS_ENDPOINT_URL"] + self.path, "POST", body, {**headers, **HOST})
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def the_deployment_is_checked():
+    with HTTPServer(("127.0.0.1", 0), Front) as front:
+        threading.Thread(target=front.serve_forever, daemon=True).start()
+        lines = operator("check", "--app", APPLICATION, "--endpoint", f"http://127.0.0.1:{front.server_port}")
+        wrong = operator("check", "--app", "OTHER-00001", "--endpoint", f"http://127.0.0.1:{front.server_port}", status=1)
+        front.shutdown()
+    assert all(line["well"] for line in lines), lines
+    assert any(f"{APPLICATION}: the route takes its key" in line["found"] for line in lines), lines
+    assert [line for line in wrong if not line["well"]], wrong
+    assert {name for name, _ in calls()} <= {"checkDevice"}, "check asks Pushwoosh of a device that nobody has, and nothing else"
 
 
 def an_operator_works_on_the_stack():
@@ -271,6 +300,7 @@ def an_operator_works_on_the_stack():
 
 secrets.create_secret(Name=f"segment-pushwoosh/{APPLICATION}", SecretString=secret(TOKEN))
 for step in [
+    the_deployment_is_checked,
     segment_reaches_pushwoosh,
     raw_events_reach_pushwoosh,
     pushwoosh_reaches_segment,

@@ -43,6 +43,7 @@ const QUEUES: [(&str, &str, Option<&str>); 3] = [
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   segment-pushwoosh check --stack segment-pushwoosh --app XXXXX-XXXXX
+  segment-pushwoosh check --stack segment-pushwoosh --endpoint https://segment.example.com
 
 It ends with 0 if all is well, and with 1 if something is wrong or cannot be looked at.")]
 pub struct Check {
@@ -52,6 +53,9 @@ pub struct Check {
     /// Code of an application: its secret is read, and its key is tried with Segment's test of a key
     #[arg(long, value_name = "CODE")]
     app: Option<String>,
+    /// The address that Segment calls, if something stands before the stack's own, such as CloudFront [default: the output `Endpoint`]
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
     /// One line of JSON per check
     #[arg(long)]
     json: bool,
@@ -60,7 +64,7 @@ pub struct Check {
 /// Checks, and fails if something is wrong.
 pub async fn check(flags: &Check) -> Result<()> {
     let connection = Connection::to_aws().await?;
-    let report = look(&connection, &flags.stack, flags.app.as_deref()).await?;
+    let report = look(&connection, flags).await?;
     for (is_well, line) in &report {
         print(&if flags.json {
             json!({"well": is_well, "found": line}).to_string()
@@ -78,11 +82,14 @@ pub async fn check(flags: &Check) -> Result<()> {
 /// Whether it is as it should be, and what was found.
 type Line = (bool, String);
 
-async fn look(connection: &Connection, name: &str, app: Option<&str>) -> Result<Vec<Line>> {
+async fn look(connection: &Connection, flags: &Check) -> Result<Vec<Line>> {
+    let name = &flags.stack;
     let stack = Stack::read(&connection.config, name).await?;
+    let given = flags.endpoint.as_deref().map(|url| url.trim_end_matches('/'));
+    let endpoint = stack.output("Endpoint").map(|own| given.unwrap_or(own));
     let settled = stack.is_settled();
     let mut report = vec![(settled, format!("the stack {name} is {}", stack.status.as_str()))];
-    match stack.output("Endpoint") {
+    match endpoint {
         Some(endpoint) => report.push(route(connection, endpoint).await),
         None => {
             report.push((true, "no destination is deployed: nothing comes from Segment".into()));
@@ -99,8 +106,8 @@ async fn look(connection: &Connection, name: &str, app: Option<&str>) -> Result<
     for (output, content, read) in QUEUES {
         report.push(queue(&client, stack.needed(output)?, content, read).await);
     }
-    if let Some(code) = app {
-        report.extend(application(connection, &stack, code).await?);
+    if let Some(code) = &flags.app {
+        report.extend(application(connection, &stack, endpoint, code).await?);
     }
     Ok(report)
 }
@@ -142,7 +149,12 @@ async fn queue(client: &Client, url: &str, content: &str, read: Option<&str>) ->
     }
 }
 
-async fn application(connection: &Connection, stack: &Stack, code: &str) -> Result<Vec<Line>> {
+async fn application(
+    connection: &Connection,
+    stack: &Stack,
+    endpoint: Option<&str>,
+    code: &str,
+) -> Result<Vec<Line>> {
     let (config, clock) = (&connection.config, connection.clock.clone());
     let id = stack.needed("SecretId")?;
     let secrets = Secrets::new(config, id, SECRETS_ARE_FRESH, Duration::ZERO, clock.clone());
@@ -151,7 +163,7 @@ async fn application(connection: &Connection, stack: &Stack, code: &str) -> Resu
         Err(error) => return Ok(vec![(false, format!("{code}: {error} ({id})"))]),
     };
     let mut report = vec![(true, format!("{code}: its secret can be used"))];
-    let account = application.pushwoosh.as_ref().zip(stack.output("Endpoint"));
+    let account = application.pushwoosh.as_ref().zip(endpoint);
     if let Some((account, endpoint)) = account {
         let token = format!("Token {}", account.api_token.expose_secret());
         let headers = [("x-pw-appcode", code), ("authorization", token.as_str())];
@@ -175,7 +187,8 @@ async fn post(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(bytes::Bytes::new()).context("the output Endpoint is no URL")?;
+    let request =
+        request.body(bytes::Bytes::new()).with_context(|| format!("{endpoint} is no URL"))?;
     let deadline = connection.clock.now() + WAIT;
     let answer = connection.transport.send(request, MAX_ANSWER_BYTES);
     let answer = connection.clock.timeout_at(deadline, answer).await;
@@ -253,8 +266,18 @@ mod tests {
     }
 
     async fn checked(server: &MockServer, app: Option<&str>) -> (Vec<String>, Vec<String>) {
+        checked_at(server, app, None).await
+    }
+
+    async fn checked_at(
+        server: &MockServer,
+        app: Option<&str>,
+        endpoint: Option<String>,
+    ) -> (Vec<String>, Vec<String>) {
         let connection = Connection::to_endpoint(&server.uri()).await.unwrap();
-        let report = look(&connection, "s", app).await.unwrap();
+        let app = app.map(str::to_owned);
+        let flags = Check { stack: "s".to_owned(), app, endpoint, json: false };
+        let report = look(&connection, &flags).await.unwrap();
         let (well, wrong): (Vec<Line>, Vec<Line>) =
             report.into_iter().partition(|(is_well, _)| *is_well);
         let lines = |lines: Vec<Line>| lines.into_iter().map(|(_, line)| line).collect();
@@ -288,6 +311,16 @@ mod tests {
         let sent = requests.iter().filter(|request| request.url.path().starts_with("/integration"));
         let sent: Vec<_> = sent.map(|request| (request.url.path(), request.body.len())).collect();
         assert_eq!(sent, [(PING, 0), (PING, 0)]);
+    }
+
+    #[tokio::test]
+    async fn the_address_before_the_stack_is_tried_in_place_of_its_own() {
+        let server = deployed("UPDATE_COMPLETE").await;
+        let before = MockServer::start().await;
+        answer_route(&before, 400, NO_APPLICATION).await;
+        let (well, wrong) = checked_at(&server, None, Some(format!("{}/", before.uri()))).await;
+        assert_eq!(wrong, Vec::<String>::new());
+        assert_eq!(well[1], format!("the route answers: {}{PING}", before.uri()));
     }
 
     #[tokio::test]
