@@ -19,6 +19,7 @@ const USERS: usize = 4;
 
 /// Codes on the topic that belong to others.
 const FOREIGN: usize = 60;
+const FEW: usize = 4;
 
 /// Probability that an invocation dies, on an ordinary day and on a bad one.
 pub(crate) const CRASH: f64 = 0.001;
@@ -210,10 +211,11 @@ impl Planner {
                 let concerns = Concerns::Service(Service::SecretsManager);
                 let faults = vec![fault];
                 self.trouble(Trouble { from, to, concerns, application: None, label, faults });
-                for _ in 0..3 {
+                // Many foreign codes once: each of them waits until it is known to be nobody's, at two calls an attempt.
+                for foreign in [FOREIGN, FEW, FEW] {
                     let at = self.between(from, to);
                     let records = vec![(number, 0), (number, 1)];
-                    self.add(at, Action::Records(records, FOREIGN));
+                    self.add(at, Action::Records(records, foreign));
                 }
             }
             62..72 => self.rotation(number, from),
