@@ -241,11 +241,11 @@ def a_rotated_key_is_accepted():
 
 
 def operator(*arguments, text="", status=0):
-    """What an operator's command prints: lines of JSON."""
+    """What an operator's command prints as JSON; `check` prints a line for each thing that it looks at."""
     command = ["target/debug/segment-pushwoosh", *arguments, "--stack", "segment-pushwoosh", "--json"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == status, f"{command} ended with {done.returncode}: {done.stderr or done.stdout}"
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in done.stdout.splitlines()] if arguments[0] == "check" else json.loads(done.stdout)
 
 
 class Front(BaseHTTPRequestHandler):
@@ -287,6 +287,9 @@ def an_operator_works_on_the_stack():
     assert request("post-events", {"events": [late, event("OnTime")]}) == 200
     found = until("the reject is listed", lambda: operator("queue", "list", "--queue", "rejects"))
     assert "bad_timestamp" in json.dumps(found), found
+    late_user = late["user_id"]
+    erased = operator("erase", "--app", APPLICATION, "--user-id", late_user, "--dry-run")
+    assert erased["queues"]["rejects"]["found"]["removed"] == 1, erased
     operator("queue", "discard", "--queue", "rejects", "--reason", "bad_timestamp")
     nothing_is_left()
     # What Lambda would write.

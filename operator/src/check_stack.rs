@@ -53,7 +53,7 @@ pub struct Check {
     /// Code of an application: its secret is read, and its key is tried with Segment's test of a key
     #[arg(long, value_name = "CODE")]
     app: Option<String>,
-    /// The address that Segment calls, if something stands before the stack's own, such as CloudFront [default: the output `Endpoint`]
+    /// The address that Segment calls, if something stands before the one in the output `Endpoint`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
     /// One line of JSON per check

@@ -20,9 +20,6 @@ const MAX_STATE_BYTES: usize = 1024 * 1024;
 /// Longest wait for an answer of AWS: longer than the functions have, for ten large messages over a slow line.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Name of the ledger's table in a sandbox.
-const SANDBOX_LEDGER: &str = "ledger";
-
 /// A connection to AWS's services, or to a sandbox's.
 pub(crate) struct Connection {
     pub(crate) config: SdkConfig,
@@ -61,19 +58,10 @@ impl Connection {
         Ok(Self { config, clock, transport, sandbox: Some(Sandbox { endpoint, state }) })
     }
 
-    /// The named queue, or the sandbox's.
-    pub(crate) fn queue(&self, url: Option<&str>, name: &str) -> Result<String> {
-        match (&self.sandbox, url) {
-            (Some(Sandbox { endpoint, .. }), _) => Ok(format!("{endpoint}/123456789012/{name}")),
-            (None, Some(url)) => Ok(url.to_owned()),
-            (None, None) => anyhow::bail!("name the queue with --{name}-queue-url"),
-        }
-    }
-
-    /// The named table of the ledger, or the sandbox's.
-    pub(crate) fn ledger_table(&self, name: Option<&str>) -> Result<String> {
-        let table = if self.sandbox.is_some() { Some(SANDBOX_LEDGER) } else { name };
-        Ok(table.context("name the ledger's table with --ledger-table")?.to_owned())
+    /// URL of a queue of the sandbox.
+    pub(crate) fn sandbox_queue(&self, name: &str) -> Result<String> {
+        let sandbox = self.sandbox.as_ref().context("name the stack with --stack")?;
+        Ok(format!("{}/123456789012/{name}", sandbox.endpoint))
     }
 
     /// A text of the sandbox's state; nothing in AWS.

@@ -13,6 +13,7 @@
 //! * [`queue`]: what is on the queues: looked at, sent again, discarded; [`resend`]: what is sent for one item.
 //! * [`track_properties`]: the flag for the optional properties of Track calls.
 //! * [`terminal`]: lines for people, and lines for programs.
+//! * `queues`: the queues of a stack or a sandbox, and how one is looked through.
 //! * `stack`: what a deployed stack says of itself.
 //! * `target`: the stack or the sandbox that a command works on.
 //! * `upstreams`: whether Pushwoosh and Segment take a key.
@@ -28,6 +29,7 @@ pub mod erase;
 pub mod explain;
 pub mod hash_id;
 pub mod queue;
+mod queues;
 pub mod resend;
 mod stack;
 mod target;

@@ -4,20 +4,17 @@
 //! discarded; everything else is put back. A deletion is never discarded: it has to reach Pushwoosh.
 //!
 //! # Layout
-//! * `place`: which queues; `browse`: how one is looked through.
 //! * `entry`: a message, and what is known of it; `filter`: which of them.
 //! * `list`: `queue list` and `queue show`; `discard`; `redrive`.
 //! * `plan`: what a reject would send now; `preview`: what a corrected mapping would make of the rejects.
 //! * `edit`: a reject in the editor; `batch`: a batch that Lambda gave up.
 
 mod batch;
-mod browse;
 mod discard;
 mod edit;
 mod entry;
 mod filter;
 mod list;
-mod place;
 mod plan;
 mod preview;
 mod redrive;

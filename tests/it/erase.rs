@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::{Sandbox, command};
+use crate::sandbox::Sandbox;
 
 async fn profile(sandbox: &Sandbox, user: &str) {
     let body = json!({"user_id": user, "attributes": {"a": 1}});
@@ -101,12 +101,4 @@ async fn a_batch_loses_only_the_persons_calls_and_is_put_back() {
     let expected = json!([{"userId": "bert", "n": 1.50}]);
     assert_eq!(dead[0]["body"]["work"]["segment"], expected);
     assert_eq!(dead[0]["body"]["first_seen"], parked["first_seen"]);
-}
-
-#[test]
-fn for_aws_every_queue_and_the_ledger_must_be_named() {
-    let person = ["erase", "--app", "A", "--user-id", "u", "--dry-run"];
-    let (ok, _) =
-        command(&[&person[..], &["--retry-queue-url", "http://127.0.0.1:1/1/q"]].concat());
-    assert!(!ok);
 }

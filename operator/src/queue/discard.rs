@@ -4,10 +4,10 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::browse::Fate;
 use super::entry::Entry;
 use super::filter::Filter;
-use super::place::{Place, QueueName};
+use crate::queues::browse::Fate;
+use crate::queues::{Place, QueueName};
 use crate::terminal::{print, say};
 
 /// Flags of `queue discard`.

@@ -8,7 +8,7 @@ use mapping::{About, Cause, Item, ItemKind, Origin, Parked, Reason, Work};
 use platform::message::{self, Reject};
 use serde_json::{Value, json};
 
-use super::place::QueueName;
+use crate::queues::QueueName;
 use crate::terminal;
 
 /// A message.

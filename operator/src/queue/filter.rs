@@ -116,8 +116,8 @@ mod tests {
     use platform::message::{self, Reject};
     use serde_json::value::RawValue;
 
-    use super::super::place::QueueName;
     use super::*;
+    use crate::queues::QueueName;
 
     fn now() -> Timestamp {
         Timestamp::from_second(1_000_000).unwrap()

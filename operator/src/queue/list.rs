@@ -4,10 +4,10 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use super::browse::{Fate, Hidden};
 use super::entry::Entry;
 use super::filter::Filter;
-use super::place::{Place, QueueName, Queues};
+use crate::queues::browse::{Fate, Hidden};
+use crate::queues::{Place, QueueName, Queues};
 use crate::terminal::{print, say};
 
 /// Flags of `queue list`.

@@ -17,7 +17,7 @@ use platform::secrets::Secrets;
 use platform::settings;
 use segment_language::subscription::Subscription;
 
-use super::place::Queues;
+use crate::queues::Queues;
 use crate::resend;
 use crate::track_properties::TrackProperties;
 

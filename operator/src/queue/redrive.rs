@@ -9,14 +9,14 @@ use mapping::Parked;
 use platform::message;
 use serde_json::{Value, json};
 
-use super::browse::Fate;
 use super::edit::edit;
 use super::entry::{Content, Entry};
 use super::filter::Filter;
 use super::list::find;
-use super::place::{Place, QueueName, Queues, failed};
 use super::plan::{Planner, calls};
 use super::{batch, preview};
+use crate::queues::browse::Fate;
+use crate::queues::{Place, QueueName, Queues, failed};
 use crate::terminal::{bad, print, say};
 use crate::track_properties::TrackProperties;
 
@@ -126,7 +126,8 @@ async fn edited(done: &mut Done<'_>, planner: &Planner) -> Result<()> {
         let same = message.message_id() == Some(id.as_str());
         Ok(if same { Fate::Goes } else { Fate::Stays })
     };
-    done.queues.browse(QueueName::Rejects, visit).await
+    done.queues.browse(QueueName::Rejects, visit).await?;
+    Ok(())
 }
 
 impl Done<'_> {

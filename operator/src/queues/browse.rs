@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message, QueueAttributeName};
+use serde::Serialize;
 
-use super::place::{QueueName, Queues, failed};
+use super::{QueueName, Queues, failed};
 use crate::terminal::{Progress, say};
 
 /// Messages stay invisible to others for this long while a queue is looked through.
@@ -28,23 +29,26 @@ const BATCH: i32 = 10;
 const MAX_HELD: usize = 100_000;
 
 /// What becomes of a message that was looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fate {
     /// It is put back.
     Stays,
     /// It is deleted.
     Goes,
+    /// It is deleted; the message with this id has what is left of it, and is not shown.
+    Replaced(String),
 }
 
 /// What a queue does not show.
-pub(super) struct Hidden {
-    pub(super) delayed: u64,
-    pub(super) in_flight: u64,
+#[derive(Serialize)]
+pub(crate) struct Hidden {
+    pub(crate) delayed: u64,
+    pub(crate) in_flight: u64,
 }
 
 impl Queues {
     /// What a queue does not show now.
-    pub(super) async fn hidden(&self, queue: QueueName) -> Result<Hidden> {
+    pub(crate) async fn hidden(&self, queue: QueueName) -> Result<Hidden> {
         let (delayed, in_flight) = (
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
@@ -59,16 +63,18 @@ impl Queues {
         Ok(Hidden { delayed: number(delayed), in_flight: number(in_flight) })
     }
 
-    /// Shows every message once.
-    pub(super) async fn browse(
+    /// Shows every message once; whether there were not too many of them.
+    pub(crate) async fn browse(
         &self,
         queue: QueueName,
         visit: impl AsyncFnMut(&Message) -> Result<Fate>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let mut held = HashMap::new();
         let looked = self.look(queue, visit, &mut held).await;
         let put_back = self.put_back(queue, held).await;
-        looked.and(put_back)
+        let all = looked?;
+        put_back?;
+        Ok(all)
     }
 
     /// `held`: receipts of what stays, by the messages' ids.
@@ -77,7 +83,7 @@ impl Queues {
         queue: QueueName,
         mut visit: impl AsyncFnMut(&Message) -> Result<Fate>,
         held: &mut HashMap<String, String>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let url = self.url(queue)?;
         let enough = if self.connection.is_sandbox() { 1 } else { EMPTY_RECEIVES };
         let (mut seen, mut gone, mut empty) = (HashSet::new(), HashSet::new(), 0);
@@ -85,9 +91,9 @@ impl Queues {
         while empty < enough {
             if held.len() >= MAX_HELD {
                 say(&format!(
-                    "{queue}: it has more than {MAX_HELD} messages; the others were not looked at"
+                    "{queue}: it has more than {MAX_HELD} messages; the others were not looked at: run the command again when it is shorter"
                 ));
-                break;
+                return Ok(false);
             }
             let request = self.client.receive_message().queue_url(&url);
             let request = request.max_number_of_messages(BATCH).wait_time_seconds(WAIT_SECONDS);
@@ -100,7 +106,11 @@ impl Queues {
                 if seen.insert(id.clone()) {
                     empty = 0;
                     progress.step();
-                    if visit(&message).await? == Fate::Goes {
+                    let fate = visit(&message).await?;
+                    if let Fate::Replaced(by) = &fate {
+                        seen.insert(by.clone());
+                    }
+                    if fate != Fate::Stays {
                         self.delete(queue, &message).await?;
                         gone.insert(id);
                         continue;
@@ -114,7 +124,7 @@ impl Queues {
                 held.extend(message.receipt_handle.map(|receipt| (id, receipt)));
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn delete(&self, queue: QueueName, message: &Message) -> Result<()> {

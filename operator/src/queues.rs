@@ -1,4 +1,10 @@
-//! Which queues: a deployed stack's, found by its outputs, or a running sandbox's.
+//! The queues that a command works on: a deployed stack's, found by its outputs, or a running sandbox's; and the ledger beside
+//! them.
+//!
+//! # Layout
+//! * [`browse`]: looks through a queue.
+
+pub(crate) mod browse;
 
 use std::fmt;
 
@@ -11,9 +17,12 @@ use platform::aws::trouble;
 use crate::connection::{Connection, DEFAULT_SANDBOX};
 use crate::stack::Stack;
 
+/// Name of the ledger's table in a sandbox.
+const SANDBOX_LEDGER: &str = "ledger";
+
 /// Which queues.
 #[derive(Debug, Args)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// A running sandbox
     #[arg(long, value_name = "URL", default_value = DEFAULT_SANDBOX, conflicts_with = "stack")]
     sandbox: String,
@@ -25,7 +34,7 @@ pub(super) struct Place {
 
 /// A queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum QueueName {
+pub(crate) enum QueueName {
     /// What could not be delivered yet
     Retry,
     /// What was not delivered in time
@@ -35,9 +44,9 @@ pub(super) enum QueueName {
 }
 
 impl QueueName {
-    pub(super) const ALL: [Self; 3] = [Self::Retry, Self::Dead, Self::Rejects];
+    pub(crate) const ALL: [Self; 3] = [Self::Retry, Self::Dead, Self::Rejects];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Retry => "retry",
             Self::Dead => "dead",
@@ -62,15 +71,15 @@ impl fmt::Display for QueueName {
 }
 
 /// The queues, and what is known of those who use them.
-pub(super) struct Queues {
-    pub(super) connection: Connection,
-    pub(super) client: Client,
+pub(crate) struct Queues {
+    pub(crate) connection: Connection,
+    pub(crate) client: Client,
     stack: Option<Stack>,
     stack_name: String,
 }
 
 impl Place {
-    pub(super) async fn open(&self) -> Result<Queues> {
+    pub(crate) async fn open(&self) -> Result<Queues> {
         let (connection, stack) = match &self.stack {
             Some(name) => {
                 let connection = Connection::to_aws().await?;
@@ -86,32 +95,40 @@ impl Place {
 }
 
 impl Queues {
-    pub(super) fn url(&self, queue: QueueName) -> Result<String> {
+    pub(crate) fn url(&self, queue: QueueName) -> Result<String> {
         match &self.stack {
             Some(stack) => Ok(stack.needed(queue.output())?.to_owned()),
-            None => self.connection.queue(None, queue.name()),
+            None => self.connection.sandbox_queue(queue.name()),
+        }
+    }
+
+    /// Name of the ledger's table.
+    pub(crate) fn ledger_table(&self) -> Result<&str> {
+        match &self.stack {
+            Some(stack) => stack.needed("LedgerTable"),
+            None => Ok(SANDBOX_LEDGER),
         }
     }
 
     /// What the hashes of ids in the logs are salted with.
-    pub(super) fn salt(&self) -> &str {
+    pub(crate) fn salt(&self) -> &str {
         self.stack.as_ref().map_or("", |stack| stack.id.as_str())
     }
 
     /// The `messageId` of Track calls depends on it.
-    pub(super) fn stack_name(&self) -> &str {
+    pub(crate) fn stack_name(&self) -> &str {
         &self.stack_name
     }
 
     /// Id of the applications' secrets.
-    pub(super) fn secret_id(&self) -> &str {
+    pub(crate) fn secret_id(&self) -> &str {
         let of_stack = self.stack.as_ref().and_then(|stack| stack.output("SecretId"));
         of_stack.unwrap_or(platform::settings::DEFAULT_SECRET_ID)
     }
 }
 
 /// What went wrong with a call about a queue, and what to do.
-pub(super) fn failed<E, R>(
+pub(crate) fn failed<E, R>(
     queue: QueueName,
     error: &SdkError<E, R>,
     operation: &str,
