@@ -73,7 +73,7 @@ impl Environment {
             ("POWERTOOLS_SERVICE_NAME", "bench"),
             ("POWERTOOLS_LOG_LEVEL", "WARNING"),
         ];
-        let kept = ["PATH", "HOME", "SSL_CERT_FILE"];
+        let kept = ["PATH", "HOME"];
         let kept = kept.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
         let own: Vec<(OsString, OsString)> = command
             .get_envs()

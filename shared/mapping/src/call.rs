@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// A method of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,11 +57,24 @@ pub struct Call {
     pub request: Map<String, Value>,
 }
 
+/// A call's body, to be written as JSON: a copy of it costs as much as writing it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Body<'a> {
+    /// `{"request": …}`.
+    Enveloped {
+        /// What is in the envelope.
+        request: &'a Map<String, Value>,
+    },
+    /// The request itself.
+    Bare(&'a Map<String, Value>),
+}
+
 impl Call {
     /// The body as it goes over the wire.
-    pub fn body(self) -> Value {
-        let request = Value::Object(self.request);
-        if self.method.enveloped() { json!({ "request": request }) } else { request }
+    pub fn body(&self) -> Body<'_> {
+        let Self { method, request } = self;
+        if method.enveloped() { Body::Enveloped { request } } else { Body::Bare(request) }
     }
 
     /// Whose data it is about: the user's id, or the device's where no user is known.
@@ -189,6 +202,8 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -202,7 +217,7 @@ mod tests {
             (Method::DeleteUser, "/api/v2/device-api/deleteUser"),
         ] {
             assert_eq!(method.path(), path);
-            let body = Call::new(method, "A").body();
+            let body = json!(Call::new(method, "A").body());
             let bare = json!({"application": "A"});
             let is_v2 = method == Method::DeleteUser;
             assert_eq!(body, if is_v2 { bare } else { json!({ "request": bare }) });

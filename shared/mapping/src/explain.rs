@@ -183,7 +183,7 @@ fn pushwoosh_calls(plan: Plan) -> Vec<PlannedCall> {
     let planned = |stage: usize, call: Call| PlannedCall {
         stage,
         path: call.method.path().to_owned(),
-        body: call.body(),
+        body: json!(call.body()),
     };
     let stages = plan.stages.into_iter().enumerate();
     stages

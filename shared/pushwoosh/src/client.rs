@@ -44,20 +44,22 @@ impl Upstream<&Call> for Client {
 }
 
 fn request(account: &PushwooshAccount, call: &Call) -> Result<Request, TransportError> {
-    authorized(account, call.method.path(), call.clone().body().to_string())
+    let body = serde_json::to_vec(&call.body());
+    let body = body.map_err(|error| TransportError::Connection(error.into()))?;
+    authorized(account, call.method.path(), body)
 }
 
 /// A request of the Device API.
 pub(crate) fn authorized(
     account: &PushwooshAccount,
     path: &str,
-    body: String,
+    body: impl Into<Bytes>,
 ) -> Result<Request, TransportError> {
     http::Request::post(format!("{}{path}", account.base_url))
         .header("authorization", format!("Token {}", account.api_token.expose_secret()))
         .header("content-type", "application/json")
         .header(NO_AUTO_TAGS.0, NO_AUTO_TAGS.1)
-        .body(Bytes::from(body))
+        .body(body.into())
         .map_err(|error| TransportError::Connection(error.into()))
 }
 
