@@ -9,26 +9,32 @@ use sha2::Sha256;
 /// Bytes of the hash that stand for an id in logs.
 const HASH_BYTES: usize = 8;
 
-/// The salt of the stack that this process belongs to.
-static SALT: OnceLock<String> = OnceLock::new();
+/// Keyed with the salt of the stack that this process belongs to: half of the work for a short id.
+static KEYED: OnceLock<Option<Hmac<Sha256>>> = OnceLock::new();
 
 /// Sets the salt of this process's hashes, once. Until then they have none.
 pub fn salt_hashes(salt: &str) {
-    SALT.get_or_init(|| salt.to_owned());
+    KEYED.get_or_init(|| keyed(salt));
 }
 
 /// The hash that stands for an id in the logs of this process.
 pub fn hashed(id: &str) -> String {
-    hashed_with(SALT.get().map_or("", String::as_str), id)
+    digits(KEYED.get().cloned().unwrap_or_else(|| keyed("")), id)
 }
 
 /// The hash that stands for an id in the logs of the stack with this salt: the same id has the same hash there,
 /// and another one elsewhere. HMAC-SHA256, so that operators can compute it by hand too.
 pub fn hashed_with(salt: &str, id: &str) -> String {
+    digits(keyed(salt), id)
+}
+
+fn keyed(salt: &str) -> Option<Hmac<Sha256>> {
     // A key of any length is taken.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(salt.as_bytes()) else {
-        return String::new();
-    };
+    Hmac::new_from_slice(salt.as_bytes()).ok()
+}
+
+fn digits(keyed: Option<Hmac<Sha256>>, id: &str) -> String {
+    let Some(mut mac) = keyed else { return String::new() };
     mac.update(id.as_bytes());
     let digest = mac.finalize().into_bytes();
     digest.iter().take(HASH_BYTES).fold(String::new(), |mut text, byte| {

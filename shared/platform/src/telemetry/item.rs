@@ -102,17 +102,13 @@ impl<'a> ItemLine<'a> {
         }
     }
 
-    /// Text without the ids of the item: an upstream may quote them.
-    fn without_ids(&self, text: &str) -> Option<String> {
-        let ids = [&self.about.user, &self.about.device].into_iter().flatten();
-        let text = ids.fold(text.to_owned(), |text, id| replace_word(&text, id, &hashed(id)));
-        Some(one_line(&text)).filter(|text| !text.is_empty())
-    }
-
     fn write(self, outcome: Outcome) {
         let hash = |id: &Option<String>| id.as_deref().map(hashed);
         let (user, device) = (hash(&self.about.user), hash(&self.about.device));
-        let (words, detail) = (self.without_ids(self.words), self.without_ids(self.detail));
+        // An upstream may quote the ids.
+        let ids = [(&self.about.user, &user), (&self.about.device, &device)];
+        let ids = ids.map(|(id, hash)| id.as_deref().zip(hash.as_deref()));
+        let (words, detail) = (without_ids(self.words, &ids), without_ids(self.detail, &ids));
         let name = self.about.name.as_deref().map(one_line);
         let message_id = self.about.message_id.as_deref().map(one_line);
         let kind = self.kind.map(ItemKind::name);
@@ -147,6 +143,16 @@ impl<'a> ItemLine<'a> {
             _ => line!(Level::INFO),
         }
     }
+}
+
+/// Text with hashes in place of ids; nothing where it is empty.
+fn without_ids(text: &str, ids: &[Option<(&str, &str)>]) -> Option<String> {
+    if text.is_empty() {
+        return None;
+    }
+    let ids = ids.iter().flatten();
+    let text = ids.fold(text.to_owned(), |text, (id, hash)| replace_word(&text, id, hash));
+    Some(one_line(&text)).filter(|text| !text.is_empty())
 }
 
 /// An error needs an operator, a warning should be looked at.
