@@ -12,8 +12,8 @@ pub const UNKNOWN_BURST: u32 = 1_000;
 pub const UNKNOWN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reads of one secret, soon after the one before, that a process may make at once to prove keys wrong: more than a
-/// wrong setting of a caller makes, and 0.001 USD for both versions. What comes beyond is answered with 503.
-pub(super) const PROOFS_BURST: u32 = 100;
+/// wrong setting of a caller makes, and 0.01 USD for both versions. What comes beyond is answered with 503.
+pub(super) const PROOFS_BURST: u32 = 1_000;
 
 /// One more of these reads each time this has passed: no more than a secret that is read once a second.
 pub(super) const PROOFS_INTERVAL: Duration = Duration::from_secs(1);
