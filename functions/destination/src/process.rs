@@ -23,7 +23,6 @@ use platform::message::{Message, Reject};
 use platform::telemetry::ItemLine;
 use pushwoosh::delivery::{PlanOutcome, Refused, Unsent};
 use pushwoosh::order;
-use pushwoosh::reply::SkippedTag;
 use tokio::sync::Semaphore;
 
 use crate::Destination;
@@ -289,7 +288,7 @@ impl Destination {
         let code = rules.application;
         // The settings were there a moment ago: the caller was checked against them.
         let delivered = self.delivery.deliver_fresh(code, plan, accepted, *unsettled, invocation);
-        let PlanOutcome { unsent, refused, skipped } = match delivered.await {
+        let outcome = match delivered.await {
             Ok(outcome) => outcome,
             Err(error) => {
                 let detail = Cow::Owned(error.to_string());
@@ -298,11 +297,8 @@ impl Destination {
             }
         };
         let mut pending = Pending::from(Outcome::Delivered);
-        if !skipped.is_empty() {
-            let tags: Vec<String> = skipped.iter().map(SkippedTag::to_string).collect();
-            let tags = format!("Pushwoosh did not save: {}", tags.join(", "));
-            pending.detail = Cow::Owned(tags);
-        }
+        pending.detail = Cow::Owned(outcome.not_saved());
+        let PlanOutcome { unsent, refused, .. } = outcome;
         if let Some(Refused { message, answer }) = refused.first() {
             let reason = Reason::RefusedByPushwoosh;
             pending.result.outcome = Outcome::Rejected(reason);

@@ -33,6 +33,7 @@ use platform::message;
 use platform::queues::Queues;
 use platform::secrets::Secrets;
 use platform::settings::Settings;
+use platform::telemetry::ItemLine;
 use platform::{Deadlines, Function, Invocation, Platform};
 
 use crate::event::Received;
@@ -171,7 +172,14 @@ impl Retry {
         }
         let ends = tried.into_iter().enumerate().map(|(place, (index, one))| {
             for (outcome, parked) in &one.ended {
-                invocation.ended_parked(ended(place, *outcome), parked);
+                let outcome = ended(place, *outcome);
+                if outcome == Outcome::Delivered && !one.not_saved.is_empty() {
+                    let detail = one.not_saved.as_str();
+                    let line = || ItemLine { detail, ..ItemLine::parked(parked, 0) };
+                    invocation.delivered_in_part(line);
+                } else {
+                    invocation.ended_parked(outcome, parked);
+                }
             }
             End { index, done: !one.stays && !lost.contains(&place), claim: one.claim }
         });

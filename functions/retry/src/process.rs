@@ -38,6 +38,8 @@ pub(crate) struct Tried {
     pub(crate) kept: Vec<Kept>,
     /// What of it ended otherwise, and how.
     pub(crate) ended: Vec<(Outcome, Parked)>,
+    /// What of a delivered profile Pushwoosh did not save; empty where it saved all.
+    pub(crate) not_saved: String,
     /// It is another invocation's: it stays on the queue.
     pub(crate) stays: bool,
     /// The item that was claimed, and whether it has ended: then it must not be worked on again.
@@ -175,8 +177,9 @@ impl Retry {
                 return Tried { claim: released, ..self.again(parked, why, invocation) };
             }
         };
+        let not_saved = outcome.not_saved();
         let PlanOutcome { unsent, refused, .. } = outcome;
-        let mut tried = Tried { claim, ..Tried::default() };
+        let mut tried = Tried { not_saved, claim, ..Tried::default() };
         if let Some(Refused { message, answer }) = refused.first() {
             let reason = Reason::RefusedByPushwoosh;
             let parked = Parked { work: Work::Pushwoosh(plan), ..settled(parked.clone()) };

@@ -52,6 +52,15 @@ impl PlanOutcome {
     pub fn is_delivered(&self) -> bool {
         self.unsent.is_none() && self.refused.is_empty()
     }
+
+    /// The tags that Pushwoosh did not save, in words for the item's line; empty where it saved all.
+    pub fn not_saved(&self) -> String {
+        if self.skipped.is_empty() {
+            return String::new();
+        }
+        let tags: Vec<String> = self.skipped.iter().map(SkippedTag::to_string).collect();
+        format!("Pushwoosh did not save: {}", tags.join(", "))
+    }
 }
 
 /// A call that Pushwoosh will never take.

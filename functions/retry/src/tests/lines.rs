@@ -40,6 +40,24 @@ async fn an_item_is_known_by_its_origin_until_it_is_dead_with_the_last_words() {
     assert_eq!(dead["words"], "for an hour");
 }
 
+/// Who asks why a tag did not arrive looks for the user, also where the profile had to wait.
+#[tokio::test(start_paused = true)]
+async fn a_profile_without_some_of_its_tags_has_a_line() {
+    let (world, retry) = setup(&[]);
+    let (logs, _guard) = Logs::capture();
+    let parked = Parked::new("A", plan(), Cause::Timeout, world.platform.clock.wall());
+    let message = message::encode(&parked.known_as("request 3")).unwrap();
+    let skipped = json!([{"tag": "plan", "reason": "Not found"}]);
+    world.upstream(move |_| {
+        Reply::Status(200, json!({"status_code": 200, "response": {"skipped": skipped}}))
+    });
+    invoke(&retry, &world, &message).await;
+    let [line] = logs.with_message("item").try_into().unwrap();
+    assert_eq!((&line["outcome"], &line["origin"]), (&json!("delivered"), &json!("request 3")));
+    let detail = line["detail"].as_str().unwrap();
+    assert!(detail.starts_with("Pushwoosh did not save: plan (Not found)"), "{detail}");
+}
+
 /// A message of Track calls stands for as many records, each with a line of its own.
 #[tokio::test(start_paused = true)]
 async fn every_track_call_keeps_the_place_of_its_record() {
