@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
 use operator::explain::DEMO_APPLICATION;
 use platform::Application;
@@ -13,7 +13,7 @@ use platform::secrets::Place;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use world::pushwoosh::{Account, Pushwoosh, TagType};
-use world::secrets_manager::{SecretsManager, Stage};
+use world::secrets_manager::{MAX_VALUE, SecretsManager, Stage};
 use world::segment::Segment;
 
 use crate::standin::upstream;
@@ -77,13 +77,13 @@ impl Apps {
         self.place.to_string()
     }
 
-    /// The applications, led to these upstreams.
+    /// The applications, led to these upstreams. Fails where a secret of several would be larger than Secrets Manager takes.
     pub(crate) fn new(
         place: Place,
         apps: Map<String, Value>,
         pushwoosh: Upstream<Pushwoosh>,
         segment: Upstream<Segment>,
-    ) -> Self {
+    ) -> Result<Self> {
         let (secrets, known, codes) = (Mutex::default(), Mutex::default(), Mutex::default());
         let this = Self { place, secrets, codes, known, pushwoosh, segment };
         // They were there before the sandbox: nothing is being rotated.
@@ -100,12 +100,18 @@ impl Apps {
             }
         }
         for (name, map) in maps {
-            this.write(&name, &Value::Object(map), before);
+            let (number, map) = (map.len(), Value::Object(map));
+            let bytes = map.to_string().len();
+            ensure!(
+                bytes <= MAX_VALUE,
+                "the secret {name} would hold {number} applications in {bytes} bytes, and Secrets Manager takes {MAX_VALUE}: let --secret-id name more characters of the code"
+            );
+            this.write(&name, &map, before);
         }
         for code in codes {
             this.set_up(&code);
         }
-        this
+        Ok(this)
     }
 
     /// Replaces an application's settings, as a rotation does: what was there before stays as the previous version.

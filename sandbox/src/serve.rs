@@ -99,7 +99,7 @@ pub async fn serve(flags: Options) -> Result<()> {
         apps,
         apps::Upstream { model: Arc::clone(&models.0), url: url(&pushwoosh)? },
         apps::Upstream { model: Arc::clone(&models.1), url: format!("{}/v1", url(&segment)?) },
-    ));
+    )?);
     let aws_model = Arc::new(Aws::new(aws_url.clone(), apps, Arc::clone(&queues)));
     let standins = Standins { pushwoosh: models.0, segment: models.1, aws: aws_model };
     tasks.spawn(endless(Arc::clone(&standins.pushwoosh).serve(pushwoosh)));

@@ -58,6 +58,18 @@ fn a_function_with_wrong_variables_does_not_start() {
 }
 
 /// As X-Ray has it, so that a line leads to its trace.
+#[test]
+fn a_secret_that_secrets_manager_would_not_take_is_named() {
+    let app = |number: usize| {
+        let secret = json!({"pushwoosh": {"api_token": "t".repeat(80)}});
+        (format!("AB{number:03}-00001"), secret)
+    };
+    let apps = Value::Object((0..900).map(app).collect());
+    let apps = file("too-many.json", &apps.to_string());
+    let said = refusal(ANY, &["--apps", &apps, "--secret-id", "s/{app_code:2}"]);
+    assert!(said.contains("the secret s/AB would hold 900 applications"), "{said}");
+}
+
 #[tokio::test]
 async fn log_lines_have_the_request_and_the_trace() {
     let sandbox = Sandbox::start();
