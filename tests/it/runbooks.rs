@@ -132,7 +132,8 @@ async fn a_retry_that_dies_is_found_in_the_errors_and_its_item_arrives() {
 async fn slow_upstreams_are_found_among_the_slowest_invocations() {
     let sandbox = Sandbox::start();
     let hang = json!([{"hang": true, "times": 1}]);
-    sandbox.faults("pushwoosh", &hang).await;
+    // Once for the destination, once for the retry.
+    sandbox.faults("pushwoosh", &json!([{"hang": true, "times": 2}])).await;
     sandbox.faults("segment", &hang).await;
     sandbox.produce(&[record()]).await;
     assert_eq!(sandbox.post("post-events", &event()).await.status, 200, "it is parked");
@@ -152,6 +153,8 @@ async fn slow_upstreams_are_found_among_the_slowest_invocations() {
     let retry_slow = runbook("RetrySlow");
     assert!(retry_slow.contains("Nothing is lost"));
     nothing_waits(&sandbox).await;
+    let lines = found(&sandbox, destination_slow, "slowest invocations").await;
+    assert!(slow(&lines, "retry"), "{lines:?}");
     assert_eq!(sandbox.outcomes("retry").await["delivered"], 2);
 }
 
@@ -242,8 +245,24 @@ async fn refused_callers_are_found_with_their_application_and_reason() {
         };
         assert!(lines.iter().any(is_it), "{reason}: {lines:?}");
     }
+}
+
+#[tokio::test]
+async fn callers_from_other_addresses_are_found() {
+    let variables = json!({"PWSEG_RETRY_QUEUE_URL": "x", "PWSEG_REJECTS_QUEUE_URL": "x", "PWSEG_DEAD_QUEUE_URL": "x",
+        "PWSEG_LEDGER_TABLE": "ledger", "PWSEG_STACK_NAME": "s", "PWSEG_ALLOWED_ADDRESSES": "10.0.0.0/8"});
+    let all = json!({"destination": variables, "source": variables, "retry": variables});
+    let file = format!("{}/addresses.json", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&file, all.to_string()).unwrap();
+    let sandbox = Sandbox::with(&["--environment", &file]);
+    assert_eq!(sandbox.post("post-events", &event()).await.status, 403);
+    assert_eq!(metric(&sandbox, "destination", "DeniedAddress").await, 1);
     let denied_addresses = runbook("DeniedAddresses");
-    assert!(denied_addresses.contains("AllowedAddresses"));
+    let lines = found(&sandbox, denied_addresses, "refused callers").await;
+    assert_eq!(
+        (&lines[0]["reason"], &lines[0]["address"]),
+        (&json!("address"), &json!("127.0.0.1"))
+    );
 }
 
 #[tokio::test]
