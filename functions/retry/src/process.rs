@@ -166,7 +166,7 @@ impl Retry {
         }
         let released = claim.clone().map(|(item, _)| (item, false));
         let (code, accepted) = (parked.application.clone(), parked.first_seen);
-        let waited = self.pushwoosh.deliver_waited(&code, plan.clone(), accepted, invocation).await;
+        let waited = self.pushwoosh.deliver_waited(&code, plan, accepted, invocation).await;
         let outcome = match waited {
             Ok(Waited::Tried(outcome)) => outcome,
             Ok(Waited::Dropped(reason)) => {
@@ -182,8 +182,7 @@ impl Retry {
         let mut tried = Tried { not_saved, claim, ..Tried::default() };
         if let Some(Refused { message, answer }) = refused.first() {
             let reason = Reason::RefusedByPushwoosh;
-            let parked = Parked { work: Work::Pushwoosh(plan), ..settled(parked.clone()) };
-            let reject = Reject::of_work(parked, reason, message).answered(answer);
+            let reject = Reject::of_work(settled(parked.clone()), reason, message).answered(answer);
             // Where the rest of it waits on, that is how it ended.
             let outcome = unsent.is_none().then(|| reason.into());
             tried.kept.push(Kept { message: Message::Reject(reject), outcome });

@@ -1,3 +1,4 @@
+mod claims;
 mod lines;
 
 use mapping::{Cause, Outcome, Parked, Reason, Work, deletion, event, profile};
@@ -52,12 +53,23 @@ fn parked(world: &World, code: &str, work: Work) -> String {
 
 /// Invokes with a message of this id; whether it stays on the queue.
 async fn invoke_as(retry: &Retry, world: &World, id: &str, body: &str) -> (bool, Tally) {
+    invoke_within(Duration::from_mins(1), retry, world, id, body).await
+}
+
+/// The same with this long until the function has to answer.
+async fn invoke_within(
+    left: Duration,
+    retry: &Retry,
+    world: &World,
+    id: &str,
+    body: &str,
+) -> (bool, Tally) {
     let sent = world.platform.clock.wall().as_millisecond();
     let event = json!({"Records": [{"messageId": id, "receiptHandle": "r1", "body": body,
         "attributes": {"ApproximateReceiveCount": "2", "SentTimestamp": sent.to_string()}}]});
-    let deadlines = retry.deadlines(world.now(), Duration::from_mins(1));
+    let deadlines = retry.deadlines(world.now(), left);
     let invocation = Invocation::begin("request", &world.platform.clock, deadlines);
-    let event = serde_json::from_value(event).unwrap();
+    let event = Retry::read(event.to_string().into()).unwrap();
     let Ok(response) = retry.handle(event, &invocation).await;
     let failures: Vec<_> = response
         .batch_item_failures
@@ -147,6 +159,23 @@ async fn of_a_plan_that_was_sent_in_part_a_new_message_takes_the_rest() {
     assert_eq!(rest["work"]["pushwoosh"][0][0]["method"], "setTags");
     assert_eq!(rest["work"]["pushwoosh"].as_array().unwrap().len(), 1);
     assert_eq!(world.messages()[0].1["DelaySeconds"], 120);
+}
+
+/// More calls than a batch takes go in several, and each answer may name a time of its own.
+#[tokio::test(start_paused = true)]
+async fn the_longest_time_that_segment_names_is_kept() {
+    for (first, last) in [("120", "7"), ("7", "120")] {
+        let (world, retry) = setup(&[]);
+        world.upstream(move |request| {
+            let is_last = String::from_utf8_lossy(request.body()).contains("last");
+            let limited = Reply::Limited(429, if is_last { last } else { first });
+            Reply::Late(Duration::from_secs(1), Box::new(limited))
+        });
+        let names = [vec!["a"; segment::batch::MAX_EVENTS], vec!["last"]].concat();
+        invoke(&retry, &world, &parked(&world, "A", tracks(&names))).await;
+        assert_eq!((world.requests().len(), kept(&world).len()), (2, 1));
+        assert_eq!(world.messages()[0].1["DelaySeconds"], 120);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -291,33 +320,6 @@ async fn track_calls_of_an_application_that_is_gone_for_an_hour_are_dropped() {
     }
     tokio::time::advance(Duration::from_mins(1)).await;
     assert_eq!(outcomes(&invoke(&retry, &world, &message).await.1), [("disregarded", 2)]);
-}
-
-/// SQS hands a message out again now and then, also one that was deleted.
-#[tokio::test(start_paused = true)]
-async fn an_event_is_sent_once_however_often_its_message_comes() {
-    let (world, retry) = setup(&[]);
-    let message = parked(&world, "A", event());
-    assert_eq!(outcomes(&invoke(&retry, &world, &message).await.1), [("delivered", 1)]);
-    let other = Retry::new(world.platform.clone());
-    let (stays, tally) = invoke(&other, &world, &message).await;
-    assert_eq!((stays, outcomes(&tally)), (false, vec![("disregarded", 1)]));
-    assert_eq!(world.requests().len(), 1);
-}
-
-/// Without the queue the event would be lost, if the message counted as done.
-#[tokio::test(start_paused = true)]
-async fn an_event_that_could_not_be_parked_again_is_tried_again() {
-    let (world, retry) = setup(&[]);
-    world.upstream(|_| Reply::Status(503, json!({})));
-    world.sqs(Reply::Status(500, json!({})));
-    let message = parked(&world, "A", event());
-    assert!(invoke(&retry, &world, &message).await.0);
-    world.upstream(|_| Reply::Status(200, json!({"status_code": 200})));
-    world.sqs(Reply::Status(200, json!({})));
-    assert!(invoke(&retry, &world, &message).await.0, "another invocation may work on it");
-    tokio::time::advance(Duration::from_mins(6)).await;
-    assert_eq!(outcomes(&invoke(&retry, &world, &message).await.1), [("delivered", 1)]);
 }
 
 #[tokio::test(start_paused = true)]

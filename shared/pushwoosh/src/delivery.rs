@@ -324,13 +324,38 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn skipped_tags_are_counted() {
+    async fn skipped_tags_are_counted_and_named() {
         let world = World::new(&[]);
-        let skipped = json!({"status_code": 200, "response": {"skipped": [{"tag": "plan", "reason": "Not found"}]}});
-        upstream(&world, "/setTags", Reply::Status(200, skipped));
+        assert_eq!(deliver(&world, profile_plan()).await.0.not_saved(), "");
+        let skipped = json!([{"tag": "plan", "reason": "Not found"}, {"tag": "age"}]);
+        let answer = json!({"status_code": 200, "response": {"skipped": skipped}});
+        upstream(&world, "/setTags", Reply::Status(200, answer));
         let (outcome, invocation) = deliver(&world, profile_plan()).await;
-        assert_eq!(invocation.tally.counts()[&Count::SkippedTags], 1);
-        assert!(outcome.is_delivered() && outcome.skipped.len() == 1);
+        assert_eq!(invocation.tally.counts()[&Count::SkippedTags], 2);
+        assert!(outcome.is_delivered());
+        assert_eq!(outcome.not_saved(), "Pushwoosh did not save: plan (Not found), age");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_plan_of_which_a_call_waits_or_is_refused_is_not_delivered() {
+        for status in [400, 503] {
+            let world = World::new(&[]);
+            upstream(&world, "/registerEmail", Reply::Status(status, json!({})));
+            assert!(!deliver(&world, profile_plan()).await.0.is_delivered(), "{status}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_application_is_paused_once_its_calls_keep_failing() {
+        let world = World::new(&[]);
+        world.upstream(|_| Reply::Status(503, json!({})));
+        let delivery = Delivery::new(&world.platform);
+        assert!(!delivery.is_paused("A"));
+        for _ in 0..10 {
+            let invocation = world.invocation(BUDGET);
+            delivery.deliver("A", profile_plan(), &invocation).await.unwrap();
+        }
+        assert!(delivery.is_paused("A") && !delivery.is_paused("B"));
     }
 
     #[tokio::test(start_paused = true)]

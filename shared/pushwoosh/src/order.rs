@@ -5,6 +5,9 @@
 //! it waits behind it; an older value never overwrites a newer one that was accepted. What requests do to
 //! the same person within a few seconds of each other is open.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use jiff::Timestamp;

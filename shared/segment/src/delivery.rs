@@ -89,9 +89,6 @@ impl Delivery {
         invocation: &Invocation,
     ) -> Vec<TrackOutcome> {
         let job = Job { delivery: self, code, account, attempts, invocation };
-        if calls.iter().all(|call| call.len() <= MAX_EVENT_BYTES) {
-            return job.all(calls).await;
-        }
         let fit = |call: &&&[u8]| call.len() <= MAX_EVENT_BYTES;
         let fitting: Vec<&[u8]> = calls.iter().filter(fit).copied().collect();
         let mut sent = job.all(&fitting).await.into_iter();
@@ -210,6 +207,11 @@ mod tests {
         format!("{{\"type\":\"track\",\"event\":\"{name}\"}}")
     }
 
+    /// An answer that takes time, as every answer does: halving that does not end reaches the deadline.
+    fn answer(status: u16) -> Reply {
+        Reply::Late(Duration::from_millis(10), Box::new(Reply::Status(status, json!({}))))
+    }
+
     async fn deliver(world: &World, calls: &[String]) -> Vec<TrackOutcome> {
         let delivery = Delivery::new(&world.platform);
         deliver_with(&delivery, world, calls, BUDGET).await
@@ -276,7 +278,7 @@ mod tests {
 
     async fn assert_status(status: u16, expected_attempts: &[&str], expected: TrackOutcome) {
         let world = World::new(&[]);
-        world.upstream(move |_| Reply::Status(status, json!({})));
+        world.upstream(move |_| answer(status));
         assert_eq!(deliver(&world, &[call("E")]).await, [expected], "{status}");
         assert_eq!(attempts(&world), expected_attempts, "{status}");
     }
@@ -320,7 +322,7 @@ mod tests {
             let world = World::new(&[]);
             world.upstream(move |request| {
                 let poison = String::from_utf8_lossy(request.body()).contains("poison");
-                Reply::Status(if poison { status } else { 200 }, json!({}))
+                answer(if poison { status } else { 200 })
             });
             let mut calls: Vec<_> = (0..100).map(|n| call(&format!("E{n}"))).collect();
             calls[37] = call("poison");
@@ -346,7 +348,7 @@ mod tests {
     async fn a_batch_that_is_refused_for_its_place_or_its_key_is_not_halved() {
         for status in [401, 404] {
             let world = World::new(&[]);
-            world.upstream(move |_| Reply::Status(status, json!({})));
+            world.upstream(move |_| answer(status));
             let outcomes = deliver(&world, &[call("a"), call("b"), call("c")]).await;
             assert!(outcomes.iter().all(|outcome| *outcome != TrackOutcome::Delivered));
             assert_eq!(world.requests().len(), 1, "{status}");
@@ -361,7 +363,7 @@ mod tests {
             let body: Value = serde_json::from_slice(request.body()).unwrap();
             let batch = body["batch"].as_array().unwrap();
             let bad = batch.iter().any(|call| call["event"] == "bad");
-            Reply::Status(if bad { 400 } else { 200 }, json!({}))
+            answer(if bad { 400 } else { 200 })
         });
         let names = ["bad", "good", "good", "bad", "good"];
         let calls = names.map(call);
@@ -392,11 +394,13 @@ mod tests {
         let delivery = Delivery::new(&world.platform);
         let undelivered = |cause: Cause| [TrackOutcome::Undelivered(cause.into())];
         let before = world.now();
+        assert!(!delivery.is_paused("A"));
         let first = deliver_with(&delivery, &world, &[call("E")], BUDGET).await;
         assert_eq!(first, undelivered(Cause::Timeout));
         assert_eq!(world.now().since(before), Duration::from_secs(5), "not the whole budget");
         let second = deliver_with(&delivery, &world, &[call("E")], BUDGET).await;
         assert_eq!(second, undelivered(Cause::CircuitOpen));
+        assert!(delivery.is_paused("A") && !delivery.is_paused("B"));
     }
 
     #[tokio::test(start_paused = true)]

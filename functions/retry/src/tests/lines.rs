@@ -40,6 +40,24 @@ async fn an_item_is_known_by_its_origin_until_it_is_dead_with_the_last_words() {
     assert_eq!(dead["words"], "for an hour");
 }
 
+/// An answer to an attempt before would say that the upstream was the reason.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_ends_otherwise_is_written_without_the_words_of_an_earlier_attempt() {
+    let (world, retry) = setup(&[]);
+    let (logs, _guard) = Logs::capture();
+    world.upstream(|_| Reply::Status(503, json!({"status_message": "for an hour"})));
+    invoke(&retry, &world, &parked(&world, "A", plan())).await;
+    let message = world.messages()[0].1["MessageBody"].as_str().unwrap().to_owned();
+    let deadline = world.now() + Duration::from_secs(5);
+    let ledger = &world.platform.ledger;
+    ledger.deleted("A", "u1", world.platform.clock.wall(), deadline).await.unwrap();
+    invoke(&retry, &world, &message).await;
+    let [waits, dropped] = logs.with_message("item").try_into().unwrap();
+    assert_eq!((&waits["status"], &waits["attempts"]), (&json!(503), &json!(2)));
+    assert_eq!((&dropped["reason"], &dropped["attempts"]), (&json!("user_deleted"), &json!(3)));
+    assert_eq!((dropped.get("status"), dropped.get("words")), (None, None));
+}
+
 /// Who asks why a tag did not arrive looks for the user, also where the profile had to wait.
 #[tokio::test(start_paused = true)]
 async fn a_profile_without_some_of_its_tags_has_a_line() {
@@ -51,7 +69,8 @@ async fn a_profile_without_some_of_its_tags_has_a_line() {
     world.upstream(move |_| {
         Reply::Status(200, json!({"status_code": 200, "response": {"skipped": skipped}}))
     });
-    invoke(&retry, &world, &message).await;
+    let (_, tally) = invoke(&retry, &world, &message).await;
+    assert_eq!(outcomes(&tally), [("delivered", 1)]);
     let [line] = logs.with_message("item").try_into().unwrap();
     assert_eq!((&line["outcome"], &line["origin"]), (&json!("delivered"), &json!("request 3")));
     let detail = line["detail"].as_str().unwrap();
