@@ -17,6 +17,7 @@ use platform::secrets::SecretError;
 use platform::{Application, Invocation};
 use pushwoosh::delivery::{PlanOutcome, Refused};
 use pushwoosh::order::Waited;
+use segment::Calls;
 use segment::delivery::TrackOutcome;
 use serde_json::value::RawValue;
 
@@ -220,7 +221,10 @@ impl Retry {
         let (deleted, left) = parked.divided(|_| {
             person.next().flatten().is_some_and(|person| person.was_deleted_after(accepted))
         });
-        let calls: Vec<&[u8]> = calls_of(&left).iter().map(|call| call.get().as_bytes()).collect();
+        let mut calls = Calls::default();
+        for call in calls_of(&left) {
+            calls.add(|body| body.extend_from_slice(call.get().as_bytes()));
+        }
         let outcomes =
             self.segment.deliver(&code, &account, &calls, left.attempts, invocation).await;
         let mut outcome = outcomes.iter();
