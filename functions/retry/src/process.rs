@@ -68,10 +68,14 @@ impl Tried {
 /// A message that cannot be read is rejected with its bytes.
 pub(crate) fn reject_unreadable(message: &Received<'_>, invocation: &Invocation) -> Tried {
     let reason = Reason::NotJson;
+    let what = match serde_json::from_str::<&RawValue>(message.body) {
+        Ok(_) => "The message is JSON text, but not that of a parked item.",
+        Err(_) => "The message is not JSON text.",
+    };
     let (kind, origin, bytes) =
         (ItemKind::Parked, Origin::Message(message.id), message.body.as_bytes());
     let item = Item { kind, application: None, origin, bytes };
-    let reject = Reject::new(item, reason, reason.remedy(), invocation.received);
+    let reject = Reject::new(item, reason, what, invocation.received);
     Tried::kept(reason, Message::Reject(reject))
 }
 
