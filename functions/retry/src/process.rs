@@ -269,7 +269,10 @@ impl Retry {
         let age = between(parked.first_seen, invocation.received);
         invocation.tally.waits(&code, parked.number() as u64, age);
         let delay = delay(&self.settings, parked.attempts, &why);
-        let (cause, attempts) = (why.cause, parked.attempts.saturating_add(1));
+        let attempts = parked.attempts.saturating_add(1);
+        // While no call is made, what the last one brought is what the item waits for.
+        let is_known = why.cause == Cause::CircuitOpen && parked.cause.is_of_call();
+        let cause = if is_known { parked.cause } else { why.cause };
         let mut parked = Parked { cause, attempts, ..parked };
         if let Some(answer) = why.answer {
             // Without a new answer, the last one is still the newest.
