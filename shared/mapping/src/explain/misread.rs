@@ -38,10 +38,11 @@ fn misread(path: &str, event: &Value) -> Option<(UnknownField, String)> {
     let at =
         |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
     let other = at(nearest) + rest;
-    let (field, nearest) = match is_known {
+    let (field, nearest) = if is_known {
         // It is the event that is wrong.
-        true => (at(nearest), at(name)),
-        false => (path.to_owned(), other.clone()),
+        (at(nearest), at(name))
+    } else {
+        (path.to_owned(), other.clone())
     };
     Some((UnknownField { field, nearest: Some(nearest) }, other))
 }

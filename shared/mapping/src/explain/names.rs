@@ -123,10 +123,10 @@ fn others(
 
 /// The fields of a mapping that its action does not have.
 pub(super) fn unknown_outputs(action: Action, names: &[String]) -> Vec<UnknownField> {
-    let named = |name: &str| action.fields().iter().find(|field| field.name == name);
+    let field_of = |name: &str| action.fields().iter().find(|field| field.name == name);
     let unknown = |name: &String| {
         let (of, part) = name.split_once('.').unwrap_or((name, ""));
-        let nearest = match named(of) {
+        let nearest = match field_of(of) {
             // A field of any content takes whatever the mapping puts below it.
             Some(field) if part.is_empty() || field.parts.is_empty() => return None,
             Some(field) if field.parts.iter().any(|known| known.name == part) => return None,
