@@ -69,10 +69,14 @@ impl Tried {
 /// A message that cannot be read is rejected with its bytes.
 pub(crate) fn reject_unreadable(message: &Received<'_>, invocation: &Invocation) -> Tried {
     let reason = Reason::NotJson;
+    let what = match serde_json::from_str::<&RawValue>(message.body) {
+        Ok(_) => "The message is JSON text, but not that of a parked item.",
+        Err(_) => "The message is not JSON text.",
+    };
     let (kind, origin, bytes) =
         (ItemKind::Parked, Origin::Message(message.id), message.body.as_bytes());
     let item = Item { kind, application: None, origin, bytes };
-    let reject = Reject::new(item, reason, reason.remedy(), invocation.received);
+    let reject = Reject::new(item, reason, what, invocation.received);
     Tried::kept(reason, Message::Reject(reject))
 }
 
@@ -269,7 +273,10 @@ impl Retry {
         let age = between(parked.first_seen, invocation.received);
         invocation.tally.waits(&code, parked.number() as u64, age);
         let delay = delay(&self.settings, parked.attempts, &why);
-        let (cause, attempts) = (why.cause, parked.attempts.saturating_add(1));
+        let attempts = parked.attempts.saturating_add(1);
+        // While no call is made, what the last one brought is what the item waits for.
+        let is_known = why.cause == Cause::CircuitOpen && parked.cause.is_of_call();
+        let cause = if is_known { parked.cause } else { why.cause };
         let mut parked = Parked { cause, attempts, ..parked };
         if let Some(answer) = why.answer {
             // Without a new answer, the last one is still the newest.

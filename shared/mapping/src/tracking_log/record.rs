@@ -10,7 +10,7 @@ use super::message_event::MessageEvent;
 use super::text_field::TextField;
 use crate::about::About;
 use crate::json;
-use crate::reason::Reason;
+use crate::reason::{Reason, Refusal};
 
 /// A record as it lies on the topic, read without copying its text: unknown fields are passed over,
 /// every field may be absent, null, text or a number. Names of fields may be in any case and with
@@ -147,6 +147,24 @@ impl<'a> Record<'a> {
             serde_json::error::Category::Data => Reason::NotAnObject,
             _ => Reason::NotJson,
         })
+    }
+
+    /// A refusal of a record's bytes for this reason.
+    pub fn refusal(value: &[u8], reason: Reason) -> Refusal {
+        Record::read(value).map_or_else(|_| reason.into(), |record| record.refused(reason))
+    }
+
+    /// A refusal for this reason, which names the field where it is one field's fault.
+    pub(super) fn refused(&self, reason: Reason) -> Refusal {
+        match (reason, self.timestamp.text()) {
+            (Reason::BadTimestamp, None) => {
+                Refusal::new(reason, "timestamp: it is missing, or neither text nor a number")
+            }
+            (Reason::BadTimestamp, Some(_)) => {
+                Refusal::new(reason, "timestamp: RFC 3339 text or a unix time is expected")
+            }
+            _ => reason.into(),
+        }
     }
 
     /// The same record, with text of its own.
