@@ -1,10 +1,12 @@
-//! A small HTTP/1.1 server for clients on the same machine: a thread per connection, kept connections, whole bodies.
+//! A small HTTP/1.1 server for clients on the same machine: a thread per connection, kept connections, whole bodies;
+//! with or without TLS.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// A request. The body's buffer is used again for the next request of the connection.
 #[derive(Debug, Default)]
@@ -37,8 +39,9 @@ impl Response {
     }
 }
 
-/// Serves until the process ends.
+/// Serves until the process ends; with a configuration, by TLS.
 pub(crate) fn serve(
+    tls: Option<Arc<ServerConfig>>,
     handler: impl Fn(&Request) -> Response + Send + Sync + 'static,
 ) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -46,31 +49,33 @@ pub(crate) fn serve(
     let handler = Arc::new(handler);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let handler = Arc::clone(&handler);
-            std::thread::spawn(move || connection(&stream, handler.as_ref()));
+            let (handler, tls) = (Arc::clone(&handler), tls.clone());
+            std::thread::spawn(move || {
+                stream.set_nodelay(true).ok();
+                match tls.map(ServerConnection::new) {
+                    None => connection(stream, handler.as_ref()),
+                    Some(Ok(tls)) => connection(StreamOwned::new(tls, stream), handler.as_ref()),
+                    Some(Err(_)) => {}
+                }
+            });
         }
     });
     Ok(address)
 }
 
 /// A connection ends where its client ends it, or sends what is no HTTP.
-fn connection(stream: &TcpStream, handler: &dyn Fn(&Request) -> Response) {
-    stream.set_nodelay(true).ok();
+fn connection(stream: impl Read + Write, handler: &dyn Fn(&Request) -> Response) {
     let mut reader = BufReader::with_capacity(256 * 1024, stream);
     let mut request = Request::default();
-    while let Ok(true) = read(&mut reader, stream, &mut request) {
-        if write(stream, &handler(&request)).is_err() {
+    while let Ok(true) = read(&mut reader, &mut request) {
+        if write(reader.get_mut(), &handler(&request)).is_err() {
             return;
         }
     }
 }
 
 /// Reads a request; false where the client has hung up.
-fn read(
-    reader: &mut BufReader<&TcpStream>,
-    mut stream: &TcpStream,
-    request: &mut Request,
-) -> Result<bool> {
+fn read(reader: &mut BufReader<impl Read + Write>, request: &mut Request) -> Result<bool> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(false);
@@ -87,7 +92,7 @@ fn read(
         request.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     if request.header("expect").is_some() {
-        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        reader.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }
     if request.header("transfer-encoding").is_some() {
         loop {
@@ -95,7 +100,7 @@ fn read(
             reader.read_line(&mut line)?;
             let size =
                 u64::from_str_radix(line.trim(), 16).context("the size of a chunk is expected")?;
-            reader.take(size).read_to_end(&mut request.body)?;
+            reader.by_ref().take(size).read_to_end(&mut request.body)?;
             line.clear();
             reader.read_line(&mut line)?;
             if size == 0 {
@@ -113,7 +118,7 @@ fn read(
     Ok(true)
 }
 
-fn write(mut stream: &TcpStream, response: &Response) -> std::io::Result<()> {
+fn write(stream: &mut impl Write, response: &Response) -> std::io::Result<()> {
     let mut head =
         format!("HTTP/1.1 {} OK\r\ncontent-length: {}\r\n", response.status, response.body.len());
     for (name, value) in &response.headers {
@@ -124,5 +129,6 @@ fn write(mut stream: &TcpStream, response: &Response) -> std::io::Result<()> {
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;
-    stream.write_all(&response.body)
+    stream.write_all(&response.body)?;
+    stream.flush()
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::http::{Request, Response, serve};
 use crate::process;
-use crate::services::Services;
+use crate::services::{Conditions, Services};
 
 /// Longest wait for a contestant.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -42,14 +42,22 @@ pub(crate) struct Environment {
 
 impl Environment {
     /// Starts a process and waits until it asks for an event.
+    pub(crate) fn start(command: Command) -> Result<Self> {
+        Self::start_under(command, Conditions::default())
+    }
+
+    /// The same with services under conditions.
     #[expect(clippy::disallowed_methods, reason = "real time is what is measured")]
-    pub(crate) fn start(mut command: Command) -> Result<Self> {
-        let services = Services::start()?;
+    pub(crate) fn start_under(mut command: Command, conditions: Conditions<'_>) -> Result<Self> {
+        let services = Services::start(conditions)?;
+        if let Some(authority) = conditions.authority {
+            authority.trusted_by(&mut command);
+        }
         let (step, steps) = channel();
         let (events, pending) = channel();
         let (step, pending) = (Mutex::new(step), Mutex::new(pending));
-        let api = serve(move |request| respond(request, &step, &pending))?;
-        let aws = format!("http://{}", services.address);
+        let api = serve(None, move |request| respond(request, &step, &pending))?;
+        let aws = services.url.clone();
         let variables = [
             ("AWS_LAMBDA_RUNTIME_API", api.to_string()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws.clone()),

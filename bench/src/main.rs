@@ -13,12 +13,13 @@
 //!     --also NAME=FILE                             another bootstrap of the source beside the others
 //! ```
 //! # Layout
-//! * `http`: a small HTTP server. `lambda`: the Runtime API and a process that uses it.
+//! * `http`: a small HTTP server. `tls`: its certificate. `lambda`: the Runtime API and a process that uses it.
 //! * `services`: Secrets Manager and the upstreams.
 //! * `events`: what the contestants are invoked with. `cases`: which events, how often.
 //! * `contestants`: who is measured, and how they are started.
 //! * `process`: CPU time and memory of a process. `statistics`: medians and spread.
 //! * `measure`: one case with all its contestants. `startup`: from the start to the first event.
+//! * `poller`: whether one environment keeps up with one poller.
 //! * `size`: archives. `instructions`: counted by valgrind.
 //! * `report`: docs/PERFORMANCE.md. `check`: what CI asks for. `engine`: the mapping engine alone.
 
@@ -33,12 +34,14 @@ mod http;
 mod instructions;
 mod lambda;
 mod measure;
+mod poller;
 mod process;
 mod report;
 mod services;
 mod size;
 mod startup;
 mod statistics;
+mod tls;
 
 use std::path::PathBuf;
 

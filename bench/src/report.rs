@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::cases::{self, Case};
 use crate::contestants::{self, Contestant, Job};
 use crate::measure::{self, Measured};
+use crate::poller::{self, Kept, POLLER_BYTES};
 use crate::size::{FUNCTIONS, MAX_ZIP_BYTES, zip};
 use crate::startup::{self, Started};
 use crate::statistics::Quartiles;
@@ -31,6 +32,8 @@ pub(crate) fn run(also: &[Contestant]) -> Result<()> {
     let all = [contestants::all(), also.to_vec()].concat();
     say("start-up");
     let started = startup::all(&all)?;
+    say("one poller");
+    let kept = poller::all(&all)?;
     let mut measured = Vec::new();
     for case in cases::all() {
         say(&case.title);
@@ -44,6 +47,7 @@ pub(crate) fn run(also: &[Contestant]) -> Result<()> {
         ("source", tables(&measured, Job::Source)),
         ("destination", tables(&measured, Job::Destination)),
         ("start", start_table(&started)),
+        ("poller", poller_table(&kept)),
         ("sizes", sizes()?),
         (
             "instructions",
@@ -125,7 +129,18 @@ fn start_table(started: &[Started]) -> String {
         };
         let memory = one.memory as f64 / 1e6;
         let (ready, cpu, first) = (spread(one.ready), spread(one.ready_cpu), spread(one.first));
-        writeln!(text, "| {name} | {ready} | {cpu} | {first} | {memory:.1} |").ok();
+        let tls = one.first_tls.map_or_else(|| "–".to_owned(), spread);
+        writeln!(text, "| {name} | {ready} | {cpu} | {first} | {tls} | {memory:.1} |").ok();
+    }
+    text
+}
+
+fn poller_table(kept: &[Kept]) -> String {
+    let mut text = String::new();
+    for one in kept {
+        let share = POLLER_BYTES / one.bytes_per_second * 100.0;
+        let (wall, rate) = (spread(one.wall_ms), one.bytes_per_second / 1e6);
+        writeln!(text, "| {} | {wall} | {rate:.0} | {share:.0} % |", one.name).ok();
     }
     text
 }

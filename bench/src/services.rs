@@ -1,14 +1,15 @@
 //! Secrets Manager, and both upstreams: they answer at once, and count what they receive.
 
 use std::io::Read as _;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::events::APPLICATION;
 use crate::http::{Request, Response, serve};
+use crate::tls::{Authority, HOST};
 
 /// What the upstreams have received.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -23,25 +24,41 @@ pub(crate) struct Received {
     pub(crate) ids: u64,
 }
 
+/// How services are reached.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Conditions<'a> {
+    /// By TLS, if there is one.
+    pub(crate) authority: Option<&'a Authority>,
+    /// How long each answer takes.
+    pub(crate) answer_time: Duration,
+}
+
 /// The services of one contestant.
 #[derive(Debug, Clone)]
 pub(crate) struct Services {
-    pub(crate) address: SocketAddr,
+    /// Where they are.
+    pub(crate) url: String,
     received: Arc<Mutex<Received>>,
 }
 
 impl Services {
-    pub(crate) fn start() -> Result<Self> {
+    /// Starts them.
+    pub(crate) fn start(conditions: Conditions<'_>) -> Result<Self> {
+        let Conditions { authority, answer_time } = conditions;
         let received = Arc::new(Mutex::new(Received::default()));
         let counter = Arc::clone(&received);
-        let own = Arc::new(Mutex::new(None::<SocketAddr>));
+        let own = Arc::new(OnceLock::new());
         let known = Arc::clone(&own);
-        let address = serve(move |request| {
-            let own = *known.lock().unwrap_or_else(PoisonError::into_inner);
-            answer(request, own, &counter)
+        let tls = authority.map(|authority| Arc::clone(&authority.config));
+        let address = serve(tls, move |request| {
+            std::thread::sleep(answer_time);
+            answer(request, known.get().map_or("", String::as_str), &counter)
         })?;
-        *own.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
-        Ok(Self { address, received })
+        let url = match authority {
+            Some(_) => format!("https://{HOST}:{}", address.port()),
+            None => format!("http://{address}"),
+        };
+        Ok(Self { url: own.get_or_init(|| url).clone(), received })
     }
 
     /// What came since this was asked last.
@@ -50,7 +67,7 @@ impl Services {
     }
 }
 
-fn answer(request: &Request, own: Option<SocketAddr>, counter: &Mutex<Received>) -> Response {
+fn answer(request: &Request, own: &str, counter: &Mutex<Received>) -> Response {
     match request.header("x-amz-target") {
         Some("secretsmanager.GetSecretValue") => return secret(&request.body, own),
         Some(_) => return Response::json(200, "{}"),
@@ -89,7 +106,7 @@ fn message_ids(body: &[u8]) -> (u64, u64) {
 }
 
 /// The application's own secret, those of `BENCH-…`, and no others.
-fn secret(body: &[u8], own: Option<SocketAddr>) -> Response {
+fn secret(body: &[u8], upstream: &str) -> Response {
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
     let id = asked.get("SecretId").and_then(Value::as_str).unwrap_or_default();
     let code = id.rsplit('/').next().unwrap_or_default();
@@ -100,7 +117,6 @@ fn secret(body: &[u8], own: Option<SocketAddr>) -> Response {
             r#"{"__type":"ResourceNotFoundException","Message":"not found"}"#,
         );
     }
-    let upstream = own.map(|own| format!("http://{own}")).unwrap_or_default();
     let secret = json!({
         "pushwoosh": {"api_token": "demo-token", "base_url": upstream},
         "segment": {"write_key": "demo-write-key", "base_url": format!("{upstream}/v1")},

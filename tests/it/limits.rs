@@ -12,7 +12,7 @@ use platform::application::MAX_AGE_S;
 use platform::message;
 use platform::secrets::{CALLERS_LOOKUP, MAX_CODE_CHARS, UNKNOWN_BURST};
 use platform::upstream;
-use segment::batch;
+use segment::calls;
 use segment_language::kit;
 use world::api_gateway;
 
@@ -60,12 +60,12 @@ pub(crate) fn limits() -> String {
         ),
         (
             "a Track call to Segment",
-            bytes(batch::MAX_EVENT_BYTES),
+            bytes(calls::MAX_EVENT_BYTES),
             "the record is rejected as `too_large`",
         ),
         (
             "a batch of Track calls",
-            format!("{} calls, {}", grouped(batch::MAX_EVENTS), bytes(batch::MAX_BATCH_BYTES)),
+            format!("{} calls, {}", grouped(calls::MAX_EVENTS), bytes(calls::MAX_BATCH_BYTES)),
             "the calls are sent in several batches",
         ),
         (

@@ -188,6 +188,12 @@ async fn without_a_queue_nothing_is_answered_and_the_errors_name_it() {
         lines.iter().any(|line| line["function"] == "source" && line["queue"] == "retry"),
         "{lines:?}"
     );
+    // Lambda's runtime and the AWS SDK add no lines of their own.
+    let logged = lines.iter().filter(|line| line["level"] == "ERROR");
+    for line in logged {
+        let is_ours = line["queue"].is_string() || line["message"] == "item";
+        assert!(is_ours && line["app.code"] == APP, "{line}");
+    }
     let source_lag = runbook("SourceLag");
     assert!(source_lag.contains("#sourceerrors"));
     let lag = |state: &Value| state["topic"]["lag"].as_u64().unwrap();
@@ -286,6 +292,10 @@ async fn what_is_given_up_and_what_is_rejected_is_listed_and_sent_again() {
     let lines = found(&sandbox, parked_too_long, "parked by application and cause").await;
     assert!(lines.iter().all(|line| line["app.code"] == APP), "{lines:?}");
     assert_eq!((&lines[0]["cause"], &lines[0]["status"]), (&json!("http_503"), &json!(503)));
+    // Also while the circuit is open: redriving by cause finds it.
+    let (_, said) = sandbox.command(&["queue", "list", "--queue", "dead", "--cause", "http_503"]);
+    assert!(said.contains(APP) && said.contains("http_503"), "{said}");
+    assert!(parked_too_long.contains("circuit_open"));
     let dead_letters = runbook("DeadLetters");
     let lines = found(&sandbox, dead_letters, "parked by application and cause").await;
     let expired = lines.iter().find(|line| line["cause"] == "expired").unwrap();
@@ -349,6 +359,55 @@ async fn refused_keys_and_limits_are_found_with_their_application() {
         );
         sandbox.faults("pushwoosh", &json!([])).await;
         nothing_waits(&sandbox).await;
+    }
+}
+
+#[tokio::test]
+async fn tags_that_are_not_saved_are_found_and_created() {
+    let sandbox = Sandbox::with_apps(
+        "runbook-tags",
+        &json!({APP: {"pushwoosh": {"api_token": "demo-token"},
+            "sandbox": {"server_token": "server", "tags": {"age": "integer"}}}}),
+    );
+    let profile = |age: Value| json!({"user_id": "u1", "attributes": {"plan": "gold", "age": age}});
+    assert_eq!(sandbox.post("track-user", &profile(json!("old"))).await.status, 200);
+    let tags_skipped = runbook("TagsSkipped");
+    assert_eq!(metric(&sandbox, "destination", "SkippedTags").await, 2);
+    let title = "tags that Pushwoosh does not know";
+    let lines = found(&sandbox, tags_skipped, title).await;
+    assert!(queries()[title].ends_with("by app.code, tag.name, detail\n| sort profiles desc"));
+    for (tag, detail) in [("plan", "Not found"), ("age", "Wrong type")] {
+        let line = lines.iter().find(|line| line["tag.name"] == tag).unwrap();
+        assert_eq!((&line["app.code"], &line["detail"]), (&json!(APP), &json!(detail)));
+        assert!(tags_skipped.contains(&format!("`{detail}`")));
+    }
+    let doctor = || sandbox.command(&["doctor", "--server-token", "server", "--app", APP]);
+    let (_, said) = doctor();
+    let call = said.lines().find(|line| line.contains("addTag")).unwrap().trim();
+    let mut shell = std::process::Command::new("sh");
+    let mended =
+        shell.args(["-ec", &format!("{call} -sSf")]).env("PUSHWOOSH_SERVER_TOKEN", "server");
+    assert!(mended.output().unwrap().status.success(), "{call}");
+    assert_eq!(sandbox.post("track-user", &profile(json!(7))).await.status, 200);
+    assert_eq!(metric(&sandbox, "destination", "SkippedTags").await, 2);
+}
+
+/// Whoever is woken has the way to look that is nearest.
+#[test]
+fn the_most_frequent_alarms_say_how_to_look_in_three_ways() {
+    for name in [
+        "ParkedTooLong",
+        "UpstreamUnauthorized",
+        "CallersWithoutKey",
+        "TagsSkipped",
+        "Rejects",
+        "ItemsFailing",
+    ] {
+        let text = runbook(name).replace('\n', " ");
+        for step in ["* Query: *", "* Page: *", "* Command: `cargo run -- ", "* Mend: "] {
+            assert!(text.contains(step), "{name} has no {step}");
+        }
+        assert!(queries().keys().any(|title| text.contains(&format!("* Query: *{title}*"))));
     }
 }
 

@@ -1,13 +1,16 @@
 // What Lambda's own runtime does around a handler, at its shortest: fetch an event, parse it, post the answer. Also what all
 // handlers here share: secrets, kept for five minutes.
 import http from 'node:http'
+import https from 'node:https'
 
-const agent = new http.Agent({ keepAlive: true })
+const plain = { module: http, agent: new http.Agent({ keepAlive: true }) }
+const secure = { module: https, agent: new https.Agent({ keepAlive: true }) }
 
 export function request(url, { method = 'GET', headers = {}, body } = {}) {
   return new Promise((resolve, reject) => {
     const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
-    const sent = http.request(url, { method, agent, headers: { ...headers, ...length } }, (response) => {
+    const { module, agent } = url.startsWith('https:') ? secure : plain
+    const sent = module.request(url, { method, agent, headers: { ...headers, ...length } }, (response) => {
       const chunks = []
       response.on('data', (chunk) => chunks.push(chunk))
       response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) }))

@@ -15,7 +15,9 @@ class Connection:
     """A kept connection to one host."""
 
     def __init__(self, url):
-        self.connection = http.client.HTTPConnection(urlsplit(url).netloc)
+        to = urlsplit(url)
+        kind = http.client.HTTPSConnection if to.scheme == "https" else http.client.HTTPConnection
+        self.connection = kind(to.netloc)
 
     def request(self, method, path, body=None, headers=()):
         self.connection.request(method, path, body, dict(headers))

@@ -1,7 +1,5 @@
 """The source with Segment's own library, and with Powertools for the event."""
 
-from urllib.parse import urlsplit
-
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.data_classes import KafkaEvent
 from segment.analytics.client import Client
@@ -16,7 +14,7 @@ _clients = {}
 def client_of(account):
     key = account["write_key"]
     if key not in _clients:
-        host = "http://" + urlsplit(account["base_url"]).netloc
+        host = account["base_url"].removesuffix("/v1")
         _clients[key] = Client(key, host=host, upload_size=1_000, max_queue_size=100_000)
     return _clients[key]
 

@@ -17,6 +17,7 @@ use platform::secrets::SecretError;
 use platform::{Application, Invocation};
 use pushwoosh::delivery::{PlanOutcome, Refused};
 use pushwoosh::order::Waited;
+use segment::Calls;
 use segment::delivery::TrackOutcome;
 use serde_json::value::RawValue;
 
@@ -68,10 +69,14 @@ impl Tried {
 /// A message that cannot be read is rejected with its bytes.
 pub(crate) fn reject_unreadable(message: &Received<'_>, invocation: &Invocation) -> Tried {
     let reason = Reason::NotJson;
+    let what = match serde_json::from_str::<&RawValue>(message.body) {
+        Ok(_) => "The message is JSON text, but not that of a parked item.",
+        Err(_) => "The message is not JSON text.",
+    };
     let (kind, origin, bytes) =
         (ItemKind::Parked, Origin::Message(message.id), message.body.as_bytes());
     let item = Item { kind, application: None, origin, bytes };
-    let reject = Reject::new(item, reason, reason.remedy(), invocation.received);
+    let reject = Reject::new(item, reason, what, invocation.received);
     Tried::kept(reason, Message::Reject(reject))
 }
 
@@ -219,7 +224,10 @@ impl Retry {
         let (deleted, left) = parked.divided(|_| {
             person.next().flatten().is_some_and(|person| person.was_deleted_after(accepted))
         });
-        let calls: Vec<&[u8]> = calls_of(&left).iter().map(|call| call.get().as_bytes()).collect();
+        let mut calls = Calls::default();
+        for call in calls_of(&left) {
+            calls.add(|body| body.extend_from_slice(call.get().as_bytes()));
+        }
         let outcomes =
             self.segment.deliver(&code, &account, &calls, left.attempts, invocation).await;
         let mut outcome = outcomes.iter();
@@ -264,7 +272,10 @@ impl Retry {
         let age = between(parked.first_seen, invocation.received);
         invocation.tally.waits(&code, parked.number() as u64, age);
         let delay = delay(&self.settings, parked.attempts, &why);
-        let (cause, attempts) = (why.cause, parked.attempts.saturating_add(1));
+        let attempts = parked.attempts.saturating_add(1);
+        // While no call is made, what the last one brought is what the item waits for.
+        let is_known = why.cause == Cause::CircuitOpen && parked.cause.is_of_call();
+        let cause = if is_known { parked.cause } else { why.cause };
         let mut parked = Parked { cause, attempts, ..parked };
         if let Some(answer) = why.answer {
             // Without a new answer, the last one is still the newest.

@@ -171,7 +171,7 @@ async fn the_longest_time_that_segment_names_is_kept() {
             let limited = Reply::Limited(429, if is_last { last } else { first });
             Reply::Late(Duration::from_secs(1), Box::new(limited))
         });
-        let names = [vec!["a"; segment::batch::MAX_EVENTS], vec!["last"]].concat();
+        let names = [vec!["a"; segment::calls::MAX_EVENTS], vec!["last"]].concat();
         invoke(&retry, &world, &parked(&world, "A", tracks(&names))).await;
         assert_eq!((world.requests().len(), kept(&world).len()), (2, 1));
         assert_eq!(world.messages()[0].1["DelaySeconds"], 120);

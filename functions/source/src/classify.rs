@@ -182,7 +182,8 @@ fn reject(record: Placed<'_>, reason: Reason, invocation: &Invocation) -> Kept {
     let item = item(record);
     let application = item.application_code();
     let item = Item { application: application.as_deref(), ..item };
-    let reject = Reject::new(item, reason, reason.remedy(), invocation.received);
+    let what = Record::refusal(item.bytes, reason).message;
+    let reject = Reject::new(item, reason, what, invocation.received);
     let places = vec![record.place()];
     Kept { message: Message::Reject(reject), outcome: reason.into(), places }
 }

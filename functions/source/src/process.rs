@@ -70,9 +70,9 @@ async fn send(
     invocation: &Invocation,
 ) -> Vec<Kept> {
     let outcomes = if let Some(account) = &group.account {
-        source.delivery.deliver(&code, account, &group.calls(), 0, invocation).await
+        source.delivery.deliver(&code, account, &group.calls, 0, invocation).await
     } else {
-        vec![TrackOutcome::Undelivered(Cause::SettingsUnavailable.into()); group.len()]
+        vec![TrackOutcome::Undelivered(Cause::SettingsUnavailable.into()); group.calls.len()]
     };
     let place = |index| {
         group.record(index).and_then(|record| batch.get(record)).unwrap_or_default().place()
@@ -84,7 +84,7 @@ async fn send(
             delivered.push(index);
             continue;
         }
-        let (place, call) = (place(index), group.call(index));
+        let (place, call) = (place(index), group.calls.call(index));
         match outcome {
             TrackOutcome::Delivered => {}
             TrackOutcome::Refused { message, answer, too_large } => {
@@ -111,7 +111,7 @@ async fn send(
             kind: Some(ItemKind::Record),
             application: Some(Cow::Borrowed(&code)),
             origin: origin(&place(index)),
-            about: About::track(&group.call(index)),
+            about: About::track(&group.calls.call(index)),
             ..ItemLine::default()
         }
     });

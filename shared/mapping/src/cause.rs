@@ -70,6 +70,21 @@ const CODES: &[(Cause, &str)] = &[
 const HTTP: &str = "http_";
 const STATUS_CODE: &str = "status_code_";
 
+impl Cause {
+    /// Whether a call was made, and this is what came of it.
+    pub fn is_of_call(self) -> bool {
+        matches!(
+            self,
+            Self::Timeout
+                | Self::Connection
+                | Self::Unauthorized
+                | Self::Http(_)
+                | Self::StatusCode(_)
+                | Self::UnreadableAnswer
+        )
+    }
+}
+
 impl fmt::Display for Cause {
     /// The stable code: `http_503`, `timeout`, `circuit_open`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,12 +10,16 @@
 //! * `recognise`: what a value is.
 //! * `influence`: which parts of an item each field of a call follows.
 //! * `names`: fields that nobody reads, and the known names that they resemble.
+//! * `spec`: the fields that Segment's specification names.
+//! * `misread`: paths that a mapping reads and the event does not have, because one of the two is misspelt.
 //! * `notes`: what follows from what an item lacks.
 
 mod influence;
+mod misread;
 mod names;
 mod notes;
 mod recognise;
+mod spec;
 
 use segment_language::fql::Clause;
 use segment_language::kit::Traced;
@@ -24,8 +28,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::influence::{Influence, Part, parts};
+use self::misread::misread_paths;
 pub use self::names::{UnknownField, nearest};
-use self::names::{misread_paths, unknown_fields, unknown_outputs};
+use self::names::{unknown_fields, unknown_outputs};
 use self::notes::notes;
 pub use self::notes::{MAX_ATTRIBUTE_NAME, MAX_EVENT_NAME, Note};
 use crate::call::{Call, Plan};
@@ -303,15 +308,13 @@ fn attempts(event: &Value, rules: &Rules<'_>) -> Vec<MappingAttempt> {
     if event.get("type").and_then(Value::as_str) == Some("delete") {
         return Vec::new();
     }
-    let parts = parts(event);
-    let present: Vec<&str> = parts.iter().map(|part| part.path.as_str()).collect();
     let attempt = |subscription: &Subscription| {
         let selected = event.is_object() && subscription.selects(event);
         let refusal =
             selected.then(|| raw_event::plan_mapping(rules, subscription, event).err()).flatten();
         let fields = if selected { subscription.trace(event) } else { Vec::new() };
         let mut unknown = unknown_outputs(subscription.action, &subscription.output_names());
-        unknown.extend(misread_paths(fields.iter().flat_map(|one| &one.missing), &present));
+        unknown.extend(misread_paths(&fields, event));
         MappingAttempt {
             name: subscription.name.clone(),
             trigger: subscription.trigger.clone(),

@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::ReconnectMode;
 use aws_types::sdk_config::Builder;
 use bytes::Bytes;
 
@@ -33,6 +34,10 @@ const ATTEMPTS: u32 = 2;
 
 /// Largest answer that is read, 32 MiB: ten SQS messages of 1 MiB as JSON text.
 const MAX_ANSWER_BYTES: usize = 33_554_432;
+
+/// What to do where an answer took too long.
+pub(crate) const NO_ANSWER: &str =
+    "AWS gave no answer in time: check the network; if it lasts, see the AWS Health Dashboard";
 
 /// Set in Lambda.
 const ACCESS_KEY: &str = "AWS_ACCESS_KEY_ID";
@@ -62,7 +67,9 @@ pub fn on_seams(mut config: Builder, clock: &Clock, transport: &Arc<dyn Transpor
     config.set_sleep_impl(Some(SharedAsyncSleep::new(SdkClock(clock.clone()))));
     config.set_time_source(Some(SharedTimeSource::new(SdkClock(clock.clone()))));
     config.set_timeout_config(Some(timeouts));
-    config.set_retry_config(Some(RetryConfig::standard().with_max_attempts(ATTEMPTS)));
+    // The SDK cannot close a connection of our transport, and would log an error for each call that failed.
+    let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+    config.set_retry_config(Some(retries.with_reconnect_mode(ReconnectMode::ReuseAllConnections)));
     config
 }
 
@@ -77,7 +84,7 @@ where
     let Some(answer) = error.as_service_error() else {
         let what = one_line(&causes(error));
         return match error {
-            SdkError::TimeoutError(_) => format!("AWS gave no answer in time ({what})"),
+            SdkError::TimeoutError(_) => format!("{NO_ANSWER} ({what})"),
             _ => format!("AWS could not be reached: check the network ({what})"),
         };
     };

@@ -17,7 +17,7 @@ use futures::future::join_all;
 use mapping::Cause;
 use tokio::sync::OnceCell;
 
-use crate::aws::trouble;
+use crate::aws::{NO_ANSWER, trouble};
 use crate::clock::{Clock, Instant};
 use crate::message::{self, Message};
 use crate::settings::Settings;
@@ -167,6 +167,7 @@ impl Queues {
                 tracing::error!(
                     queue = name_of(url),
                     app.code = applications(&batch),
+                    error = NO_ANSWER,
                     "SQS gave no answer in time"
                 );
                 Vec::new()
@@ -271,7 +272,7 @@ mod tests {
 
     use super::*;
     use crate::message::Reject;
-    use crate::testing::{Reply, World};
+    use crate::testing::{Logs, Reply, World};
 
     fn entry(index: usize, size: usize) -> Entry {
         Entry {
@@ -360,11 +361,22 @@ mod tests {
     async fn what_sqs_does_not_take_is_not_kept() {
         for reply in [Reply::Status(500, json!({})), Reply::Broken, Reply::Hang] {
             let world = World::new(&[]);
+            let (logs, _guard) = Logs::capture();
             world.sqs(reply);
             let before = world.now();
             let results = keep(&world, &[parked("a", Duration::ZERO), reject(b"x")]).await;
             assert_eq!(results, [Err(QueueError::NotTaken); 2]);
             assert!(world.now().since(before) <= Duration::from_secs(3));
+            let errors = logs.errors();
+            assert!(!errors.is_empty());
+            for line in errors {
+                let error = line["error"].as_str().unwrap_or_default();
+                assert!(
+                    error.contains("AWS Health Dashboard") || error.contains("check the network"),
+                    "{line}"
+                );
+                assert!(line["queue"].is_string() && line["app.code"] == "A", "{line}");
+            }
         }
     }
 

@@ -264,9 +264,19 @@ impl Logs {
 
     /// The lines with this message.
     pub fn with_message(&self, message: &str) -> Vec<Value> {
+        self.with("message", message)
+    }
+
+    /// The lines of level ERROR, whoever wrote them.
+    pub fn errors(&self) -> Vec<Value> {
+        self.with("level", "ERROR")
+    }
+
+    /// The lines with this value of a field.
+    pub fn with(&self, field: &str, value: &str) -> Vec<Value> {
         let text = String::from_utf8_lossy(&lock(&self.0)).into_owned();
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter(|line| line.get("message").is_some_and(|found| found == message)).collect()
+        lines.filter(|line| line.get(field).is_some_and(|found| found == value)).collect()
     }
 }
 

@@ -189,8 +189,18 @@ fn report_skipped_tags(code: &str, accepted: &Accepted, tally: &Tally) {
             tag.name = tag.tag,
             reason = "skipped_tag",
             detail = tag.reason,
-            "Pushwoosh did not save a tag: create it there, with the type of its values"
+            "Pushwoosh did not save a tag: {}",
+            remedy_of_skipped(&tag.reason)
         );
+    }
+}
+
+/// What to do about a tag that was skipped with these words.
+fn remedy_of_skipped(words: &str) -> &'static str {
+    match words {
+        "Not found" => "create it there, with the type of its values",
+        "Wrong type" => "send values of the type that the tag has there",
+        _ => "the detail has Pushwoosh's words",
     }
 }
 
@@ -356,6 +366,25 @@ mod tests {
             delivery.deliver("A", profile_plan(), &invocation).await.unwrap();
         }
         assert!(delivery.is_paused("A") && !delivery.is_paused("B"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_line_of_a_skipped_tag_says_what_to_do_about_its_detail() {
+        for (detail, remedy) in [
+            ("Not found", "create it there, with the type of its values"),
+            ("Wrong type", "send values of the type that the tag has there"),
+            ("Busy", "the detail has Pushwoosh's words"),
+        ] {
+            let world = World::new(&[]);
+            let (logs, _guard) = Logs::capture();
+            let skipped = json!({"status_code": 200, "response": {"skipped": [{"tag": "plan", "reason": detail}]}});
+            upstream(&world, "/setTags", Reply::Status(200, skipped));
+            deliver(&world, profile_plan()).await;
+            let [line] = logs.with("reason", "skipped_tag").try_into().unwrap();
+            assert_eq!((&line["detail"], &line["tag.name"]), (&json!(detail), &json!("plan")));
+            let message = line["message"].as_str().unwrap();
+            assert_eq!(message, format!("Pushwoosh did not save a tag: {remedy}"));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
@@ -15,6 +14,8 @@ use platform::gate::Upstream;
 use platform::transport::{Request, Transport, TransportError};
 use platform::upstream::{CallError, MAX_ANSWER_BYTES, verdict, words};
 use secrecy::ExposeSecret;
+
+use crate::calls::Part;
 
 /// The upstream's name in errors.
 const NAME: &str = "Segment";
@@ -29,9 +30,9 @@ pub struct Client {
 
 /// Track calls that go in one request.
 #[derive(Debug, Clone, Copy)]
-pub struct Batch<'r> {
-    /// The calls, each as JSON text.
-    pub calls: &'r [&'r [u8]],
+pub struct Batch<'c> {
+    /// The calls.
+    pub calls: Part<'c>,
     /// How often they were tried before.
     pub attempts: u32,
 }
@@ -71,7 +72,7 @@ fn request(
     now: Timestamp,
 ) -> Result<Request, TransportError> {
     let key = account.write_key.expose_secret();
-    let body = body(key, batch.calls, now);
+    let body = batch.calls.body(key, now);
     let mut request = http::Request::post(format!("{}/batch", account.base_url))
         .header("authorization", format!("Basic {}", STANDARD.encode(format!("{key}:"))))
         .header("content-type", "application/json");
@@ -79,27 +80,10 @@ fn request(
         request = request.header("x-retry-count", batch.attempts);
     }
     let built = match compress.then(|| gzip(&body)).flatten() {
-        Some(compressed) => request.header("content-encoding", "gzip").body(compressed),
+        Some(compressed) => request.header("content-encoding", "gzip").body(compressed.into()),
         None => request.body(body),
     };
-    let request = built.map_err(|error| TransportError::Connection(error.into()))?;
-    Ok(request.map(Bytes::from))
-}
-
-fn body(key: &str, calls: &[&[u8]], now: Timestamp) -> Vec<u8> {
-    let size: usize = calls.iter().map(|call| call.len() + 1).sum();
-    let mut body = Vec::with_capacity(size + 256);
-    body.extend_from_slice(b"{\"batch\":[");
-    for (index, call) in calls.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        body.extend_from_slice(call);
-    }
-    body.extend_from_slice(b"],\"writeKey\":");
-    body.extend_from_slice(serde_json::Value::from(key).to_string().as_bytes());
-    body.extend_from_slice(format!(",\"sentAt\":\"{now:.3}\"}}").as_bytes());
-    body
+    built.map_err(|error| TransportError::Connection(error.into()))
 }
 
 fn gzip(body: &[u8]) -> Option<Vec<u8>> {
@@ -115,15 +99,18 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::calls::Calls;
 
     fn sent(attempts: u32, compress: bool) -> Request {
-        let calls: [&[u8]; 2] = [b"{\"n\":1}", b"{\"n\":2.50}"];
+        let mut calls = Calls::default();
+        calls.add(|body| body.extend_from_slice(b"{\"n\":1}"));
+        calls.add(|body| body.extend_from_slice(b"{\"n\":2.50}"));
         let account = SegmentAccount {
             base_url: "https://api.example.com/v1".into(),
             write_key: "k\"ey".into(),
             events: None,
         };
-        let batch = Batch { calls: &calls, attempts };
+        let batch = Batch { calls: calls.batch(0).unwrap(), attempts };
         let now = "2026-01-02T03:04:05.678901Z".parse().unwrap();
         request(&account, batch, compress, now).unwrap()
     }

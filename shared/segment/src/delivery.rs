@@ -19,7 +19,7 @@ use platform::invocation::Invocation;
 use platform::upstream::{Answer, CallError};
 use reqwest::StatusCode;
 
-use crate::batch::{MAX_EVENT_BYTES, cut};
+use crate::calls::{Calls, MAX_EVENT_BYTES, Part};
 use crate::client::{Batch, Client};
 
 /// Attempts within one invocation.
@@ -78,29 +78,32 @@ impl Delivery {
         self.gate.is_paused(code)
     }
 
-    /// Sends an application's calls, each as JSON text; `attempts` says how often they were tried before.
-    /// The result has one outcome per call, in their order.
+    /// Sends an application's calls; `attempts` says how often they were tried before. The result has one outcome per
+    /// call, in their order.
     pub async fn deliver(
         &self,
         code: &str,
         account: &SegmentAccount,
-        calls: &[&[u8]],
+        calls: &Calls,
         attempts: u32,
         invocation: &Invocation,
     ) -> Vec<TrackOutcome> {
-        let job = Job { delivery: self, code, account, attempts, invocation };
-        let fit = |call: &&&[u8]| call.len() <= MAX_EVENT_BYTES;
-        let fitting: Vec<&[u8]> = calls.iter().filter(fit).copied().collect();
-        let mut sent = job.all(&fitting).await.into_iter();
-        let outcomes = calls.iter().map(|call| {
-            let sent = if fit(&call) { sent.next() } else { None };
-            sent.unwrap_or_else(|| TrackOutcome::Refused {
+        let job = &Job { delivery: self, code, account, attempts, invocation };
+        let batches = futures::stream::iter(0..calls.batches())
+            .map(|number| async move { (number, job.batch(calls.batch(number)).await) });
+        let mut outcomes: Vec<(usize, Vec<TrackOutcome>)> =
+            batches.buffer_unordered(self.concurrency).collect().await;
+        outcomes.sort_by_key(|(number, _)| *number);
+        let mut outcomes = outcomes.into_iter().flat_map(|(_, outcomes)| outcomes);
+        let outcome = |is_sent: bool| {
+            let outcome = if is_sent { outcomes.next() } else { None };
+            outcome.unwrap_or_else(|| TrackOutcome::Refused {
                 message: format!("Segment takes calls of up to {MAX_EVENT_BYTES} bytes"),
                 answer: Answer::default(),
                 too_large: true,
             })
-        });
-        outcomes.collect()
+        };
+        calls.are_sent().map(outcome).collect()
     }
 }
 
@@ -114,28 +117,16 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Sends calls of which none is too large, in batches.
-    async fn all(&self, calls: &[&[u8]]) -> Vec<TrackOutcome> {
-        let sizes: Vec<usize> = calls.iter().map(|call| call.len()).collect();
-        let batches = futures::stream::iter(cut(&sizes)).map(|range| async {
-            (range.start, self.batch(calls.get(range).unwrap_or_default()).await)
-        });
-        let mut outcomes: Vec<(usize, Vec<TrackOutcome>)> =
-            batches.buffer_unordered(self.delivery.concurrency).collect().await;
-        outcomes.sort_by_key(|(start, _)| *start);
-        outcomes.into_iter().flat_map(|(_, outcomes)| outcomes).collect()
-    }
-
     /// Sends a batch, halving it while it is refused as such.
-    async fn batch(&self, calls: &[&[u8]]) -> Vec<TrackOutcome> {
-        let mut outcomes = Vec::with_capacity(calls.len());
-        let mut parts = vec![calls];
+    async fn batch(&self, batch: Option<Part<'_>>) -> Vec<TrackOutcome> {
+        let mut outcomes = Vec::with_capacity(batch.map_or(0, |batch| batch.len()));
+        let mut parts = Vec::from_iter(batch);
         while let Some(part) = parts.pop() {
             let outcome = match self.send(part).await {
                 CallOutcome::Accepted(()) => TrackOutcome::Delivered,
                 CallOutcome::Undelivered(undelivered) => TrackOutcome::Undelivered(undelivered),
                 CallOutcome::Refused(error) if part.len() > 1 && is_of_the_batch(&error) => {
-                    let (left, right) = part.split_at(part.len() / 2);
+                    let [left, right] = part.halves();
                     parts.extend([right, left]);
                     continue;
                 }
@@ -150,7 +141,7 @@ impl Job<'_> {
     }
 
     /// Sends calls as one request, several times where another attempt may succeed soon.
-    async fn send(&self, calls: &[&[u8]]) -> CallOutcome<()> {
+    async fn send(&self, calls: Part<'_>) -> CallOutcome<()> {
         let Delivery { client, gate, clock, .. } = self.delivery;
         let (deadlines, tally) = (self.invocation.deadlines, &self.invocation.tally);
         let mut attempts = 0;
@@ -231,8 +222,11 @@ mod tests {
             .unwrap();
         let account = SegmentAccount::from_application(&application).unwrap();
         let invocation = world.invocation(budget);
-        let calls: Vec<&[u8]> = calls.iter().map(String::as_bytes).collect();
-        delivery.deliver("A", &account, &calls, 0, &invocation).await
+        let mut written = Calls::default();
+        for call in calls {
+            written.add(|body| body.extend_from_slice(call.as_bytes()));
+        }
+        delivery.deliver("A", &account, &written, 0, &invocation).await
     }
 
     /// `X-Retry-Count` of every attempt.

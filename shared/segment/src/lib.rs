@@ -5,12 +5,13 @@
 //! key is in the header and the body, as Segment's own server library sends it, and in no error.
 //!
 //! # Layout
-//! * [`batch`]: cuts calls into batches that Segment takes.
+//! * [`calls`]: calls in batches that Segment takes, written as they are sent.
 //! * [`client`]: sends one batch.
 //! * [`delivery`]: delivers calls, with retries, and says how each ended.
 
-pub mod batch;
+pub mod calls;
 pub mod client;
 pub mod delivery;
 
+pub use calls::Calls;
 pub use client::Client;

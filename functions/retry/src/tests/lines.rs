@@ -58,6 +58,51 @@ async fn an_item_that_ends_otherwise_is_written_without_the_words_of_an_earlier_
     assert_eq!((dropped.get("status"), dropped.get("words")), (None, None));
 }
 
+/// What it waits for is the upstream, also while no call is made: who redrives by cause finds it.
+#[tokio::test(start_paused = true)]
+async fn while_the_circuit_is_open_an_item_keeps_what_the_upstream_answered() {
+    let (world, retry) = setup(&[]);
+    let (logs, _guard) = Logs::capture();
+    world.upstream(|_| Reply::Status(503, json!({"status_message": "down"})));
+    let parked = |cause| {
+        let parked = Parked::new("A", plan(), cause, world.platform.clock.wall());
+        message::encode(&parked.known_as("request 3")).unwrap()
+    };
+    let answered = loop {
+        invoke(&retry, &world, &parked(Cause::Timeout)).await;
+        let (_, entry) = world.messages().pop().unwrap();
+        if retry.pushwoosh.is_paused("A") {
+            break entry["MessageBody"].as_str().unwrap().to_owned();
+        }
+    };
+    let before = logs.with_message("item").len();
+    let calls = world.requests().len();
+    for message in [answered, parked(Cause::Timeout), parked(Cause::BehindAnother)] {
+        invoke(&retry, &world, &message).await;
+    }
+    assert_eq!(world.requests().len(), calls, "no call is made");
+    let lines = logs.with_message("item");
+    let causes: Vec<&Value> = lines[before..].iter().map(|line| &line["cause"]).collect();
+    assert_eq!(causes, ["http_503", "timeout", "circuit_open"]);
+    assert_eq!((&lines[before]["status"], &lines[before]["words"]), (&json!(503), &json!("down")));
+    assert_eq!(kept(&world).pop().unwrap().1["cause"], "circuit_open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_cannot_be_read_says_what_is_wrong_with_it() {
+    for (body, detail) in [
+        ("no JSON", "The message is not JSON text."),
+        ("{}", "The message is JSON text, but not that of a parked item."),
+    ] {
+        let (world, retry) = setup(&[]);
+        let (logs, _guard) = Logs::capture();
+        invoke(&retry, &world, body).await;
+        let [line] = logs.with_message("item").try_into().unwrap();
+        assert_eq!((&line["reason"], &line["detail"]), (&json!("not_json"), &json!(detail)));
+        assert_eq!(kept(&world).pop().unwrap().1["message"], detail);
+    }
+}
+
 /// Who asks why a tag did not arrive looks for the user, also where the profile had to wait.
 #[tokio::test(start_paused = true)]
 async fn a_profile_without_some_of_its_tags_has_a_line() {

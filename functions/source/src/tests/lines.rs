@@ -29,6 +29,11 @@ async fn records_that_are_not_delivered_have_lines_and_those_of_others_are_count
         assert_eq!((&line["app.code"], &line["kind"]), (&json!("A"), &json!("record")));
     }
     assert_eq!((&opened["device"], &timeless["device"]), (&hash("h1"), &hash("h2")));
+    assert_eq!(timeless["detail"], "timestamp: it is missing, or neither text nor a number");
+    assert_eq!(unknown["detail"], "The record's value is not base64 text.");
+    let (_, reject) = world.messages().into_iter().next().unwrap();
+    let reject: Value = serde_json::from_str(reject["MessageBody"].as_str().unwrap()).unwrap();
+    assert_eq!(reject["message"], timeless["detail"], "the log and the queue say the same");
     // What cannot be decoded names nobody.
     assert_eq!((&unknown["reason"], &unknown["user"]), (&json!("not_base64"), &Value::Null));
     let [further] = logs.with_message("further items").try_into().unwrap();

@@ -4,6 +4,7 @@ use segment_language::action::Action;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::spec::{CONTEXT, EVENT};
 use crate::field::fold;
 use crate::item::ItemKind;
 use crate::profile::TAG_FIELDS;
@@ -18,76 +19,6 @@ pub struct UnknownField {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<String>,
 }
-
-/// Fields of Segment's calls. <https://segment.com/docs/connections/spec/common/>
-const EVENT: [&str; 21] = [
-    "_metadata",
-    "anonymousId",
-    "category",
-    "channel",
-    "context",
-    "event",
-    "groupId",
-    "integrations",
-    "messageId",
-    "name",
-    "originalTimestamp",
-    "previousId",
-    "projectId",
-    "properties",
-    "receivedAt",
-    "sentAt",
-    "timestamp",
-    "traits",
-    "type",
-    "userId",
-    "version",
-];
-
-/// Fields of their `context`. Customers add their own: only what resembles one of these is reported.
-const CONTEXT: [(&str, &[&str]); 6] = [
-    (
-        "context",
-        &[
-            "active",
-            "app",
-            "campaign",
-            "device",
-            "groupId",
-            "ip",
-            "library",
-            "locale",
-            "location",
-            "network",
-            "os",
-            "page",
-            "referrer",
-            "screen",
-            "timezone",
-            "traits",
-            "userAgent",
-            "userAgentData",
-        ],
-    ),
-    ("context.app", &["build", "name", "namespace", "version"]),
-    (
-        "context.device",
-        &[
-            "adTrackingEnabled",
-            "advertisingId",
-            "id",
-            "manufacturer",
-            "model",
-            "name",
-            "token",
-            "type",
-            "version",
-        ],
-    ),
-    ("context.location", &["city", "country", "latitude", "longitude", "region", "speed"]),
-    ("context.os", &["name", "version"]),
-    ("context.page", &["path", "referrer", "search", "title", "url"]),
-];
 
 /// Fields of a track-user body beside those that become tags.
 const PROFILE: [&str; 9] = [
@@ -124,8 +55,11 @@ const NOT_READ: [&str; 3] = ["payload", "error", "description"];
 /// The known name that a name resembles: the same but for case and separators, or a few letters off.
 pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let folded = fold(name);
-    // One letter in four, so that short names do not resemble everything.
-    let most = (folded.chars().count() + 2) / 4;
+    // One letter in four, and none of two, so that short names do not resemble everything.
+    let most = match folded.chars().count() {
+        0..=2 => 0,
+        letters => (letters + 2) / 4,
+    };
     let distance = |known: &&str| strsim::damerau_levenshtein(&folded, &fold(known));
     let near = known.into_iter().filter(|known| *known != name);
     near.map(|known| (distance(&known), known))
@@ -189,47 +123,20 @@ fn others(
 
 /// The fields of a mapping that its action does not have.
 pub(super) fn unknown_outputs(action: Action, names: &[String]) -> Vec<UnknownField> {
-    let fields = action.fields().iter();
-    let known: Vec<String> = fields
-        .flat_map(|field| {
-            let parts = field.parts.iter().map(|part| format!("{}.{}", field.name, part.name));
-            std::iter::once(field.name.to_owned()).chain(parts)
-        })
-        .collect();
-    // A field of any content takes whatever the mapping puts below it.
-    let is_known = |name: &String| {
-        known.contains(name)
-            || action.fields().iter().any(|field| {
-                field.parts.is_empty()
-                    && name.strip_prefix(field.name).is_some_and(|rest| rest.starts_with('.'))
-            })
+    let field_of = |name: &str| action.fields().iter().find(|field| field.name == name);
+    let unknown = |name: &String| {
+        let (of, part) = name.split_once('.').unwrap_or((name, ""));
+        let nearest = match field_of(of) {
+            // A field of any content takes whatever the mapping puts below it.
+            Some(field) if part.is_empty() || field.parts.is_empty() => return None,
+            Some(field) if field.parts.iter().any(|known| known.name == part) => return None,
+            Some(field) => nearest(part, field.parts.iter().map(|part| part.name))
+                .map(|part| format!("{of}.{part}")),
+            None => nearest(of, action.fields().iter().map(|field| field.name)).map(str::to_owned),
+        };
+        Some(UnknownField { field: name.clone(), nearest })
     };
-    let unknown = names.iter().filter(|name| !name.is_empty() && !is_known(name));
-    unknown
-        .map(|name| UnknownField {
-            field: name.clone(),
-            nearest: nearest(name, known.iter().map(String::as_str)).map(str::to_owned),
-        })
-        .collect()
-}
-
-/// Paths that a mapping reads, that the event does not have, and that resemble one that it has.
-pub(super) fn misread_paths<'p>(
-    missing: impl IntoIterator<Item = &'p String>,
-    present: &[&str],
-) -> Vec<UnknownField> {
-    let mut found: Vec<UnknownField> = Vec::new();
-    for path in missing {
-        let parent = |path: &str| path.rsplit_once('.').map(|(parent, _)| parent.to_owned());
-        let siblings = present.iter().copied().filter(|one| parent(one) == parent(path));
-        if let Some(nearest) = nearest(path, siblings) {
-            let unknown = UnknownField { field: path.clone(), nearest: Some(nearest.to_owned()) };
-            if !found.contains(&unknown) {
-                found.push(unknown);
-            }
-        }
-    }
-    found
+    names.iter().filter(|name| !name.is_empty()).filter_map(unknown).collect()
 }
 
 #[cfg(test)]
@@ -249,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_name_resembles_the_known_one_that_is_nearest() {
-        let known = ["user_id", "device_id", "email", "city", "country"];
+        let known = ["user_id", "device_id", "email", "city", "country", "ip"];
         for (name, expected) in [
             ("userId", Some("user_id")),
             ("usre_id", Some("user_id")),
@@ -259,6 +166,7 @@ mod tests {
             ("contry", Some("country")),
             ("plan", None),
             ("x", None),
+            ("id", None),
             ("user_id", None),
         ] {
             assert_eq!(nearest(name, known), expected, "{name}");
@@ -308,19 +216,16 @@ mod tests {
         let found = unknown_outputs(Action::TrackEvent, &names);
         let found: Vec<_> = found.into_iter().map(|one| (one.field, one.nearest)).collect();
         assert_eq!(found, [row("nmae", Some("name")), row("current_location.latitude", None)]);
-        let location = ["current_location.latitude", "current_location.lat"].map(str::to_owned);
-        let found = unknown_outputs(Action::UpdateUserProfile, &location);
-        assert_eq!(found.len(), 1, "{found:?}");
-    }
-
-    #[test]
-    fn a_path_that_resembles_one_of_the_event_is_flagged() {
-        let missing = ["userID", "context.device.idd", "traits.nothing"].map(str::to_owned);
-        let found = misread_paths(&missing, &["userId", "context.device.id", "id", "type"]);
-        let found: Vec<_> = found.into_iter().map(|one| (one.field, one.nearest)).collect();
+        let location =
+            ["latitude", "latitud", "height"].map(|part| format!("current_location.{part}"));
+        let found = unknown_outputs(Action::UpdateUserProfile, &location).into_iter();
+        let found: Vec<_> = found.map(|one| (one.field, one.nearest)).collect();
         assert_eq!(
             found,
-            [row("userID", Some("userId")), row("context.device.idd", Some("context.device.id"))]
+            [
+                row("current_location.latitud", Some("current_location.latitude")),
+                row("current_location.height", None),
+            ]
         );
     }
 }

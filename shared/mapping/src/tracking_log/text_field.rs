@@ -13,12 +13,20 @@ pub(super) struct TextField<'a>(pub(super) Option<Cow<'a, str>>);
 impl TextField<'_> {
     /// Trimmed, and nothing where nothing is left.
     pub(super) fn text(&self) -> Option<&str> {
-        self.0.as_deref().map(str::trim).filter(|text| !text.is_empty())
+        self.0.as_deref().map(trim).filter(|text| !text.is_empty())
     }
 
     /// The same field, with text of its own.
     pub(super) fn into_owned<'o>(self) -> TextField<'o> {
         TextField(self.0.map(|text| Cow::Owned(text.into_owned())))
+    }
+}
+
+/// The text without blanks at its ends. Most have none, which two bytes tell.
+fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
     }
 }
 
@@ -97,6 +105,10 @@ mod tests {
     fn text_and_numbers_are_read_and_anything_else_counts_as_absent() {
         for (json, expected) in [
             (r#"" u1 ""#, Some("u1")),
+            (r#"" u1""#, Some("u1")),
+            (r#""u1\u00a0""#, Some("u1")),
+            (r#""u""#, Some("u")),
+            (r#""éa é""#, Some("éa é")),
             (r#""a\"b""#, Some("a\"b")),
             ("18446744073709551615", Some("18446744073709551615")),
             ("-5", Some("-5")),

@@ -222,7 +222,8 @@ impl Record<'_> {
     /// What is to be sent for the record.
     pub fn plan(&self, rules: &Rules<'_>) -> Result<Planned, Refusal> {
         self.application()?;
-        let call = self.track(rules)?.to_raw().map_err(|_| Reason::BadField)?;
+        let track = self.track(rules).map_err(|reason| self.refused(reason))?;
+        let call = track.to_raw().map_err(|_| Reason::BadField)?;
         Ok(Planned { work: Work::Segment(vec![call]), refusals: Vec::new() })
     }
 }

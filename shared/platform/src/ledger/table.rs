@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use jiff::Timestamp;
 
 use super::{Ledger, Unavailable};
-use crate::aws::trouble;
+use crate::aws::{NO_ANSWER, trouble};
 use crate::clock::{Instant, after};
 
 /// The table's key.
@@ -102,7 +102,11 @@ impl Ledger {
         }
         let deadline = deadline.min(self.clock.now() + LONGEST);
         self.clock.timeout_at(deadline, operation).await.map_err(|_| {
-            tracing::error!(table = self.table, "DynamoDB gave no answer in time");
+            tracing::error!(
+                table = self.table,
+                error = NO_ANSWER,
+                "DynamoDB gave no answer in time"
+            );
             self.pause()
         })
     }
