@@ -158,6 +158,11 @@ impl Application {
         !self.unusable.is_empty()
     }
 
+    /// Whether a section is usable in the newest version of the secret.
+    pub fn has_usable(&self) -> bool {
+        self.unusable.len() < Section::ALL.len()
+    }
+
     /// Reads a secret, all of which must be usable. Parts that are ignored while the rest is used are
     /// in [`warnings`].
     pub fn read(code: &str, secret: &Value) -> Result<Self, Problems> {

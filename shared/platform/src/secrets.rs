@@ -421,12 +421,15 @@ impl Secrets {
             Some(Reading::Text(text, created)) => {
                 let hash = Some(Sha256::digest(text.as_bytes()).into());
                 let is_new = state.text != hash;
-                state.learn(
-                    entries::of(self.place.as_ref(), code, &text, is_new),
-                    created,
-                    self.ttl,
-                    asked,
-                );
+                let entries = entries::of(self.place.as_ref(), code, &text, is_new);
+                let kept = state.learn(entries, created, self.ttl, asked);
+                if is_new && !kept.is_empty() {
+                    tracing::error!(
+                        app.code = code,
+                        detail = kept.join(", "),
+                        "applications are missing from a secret of which other entries cannot be read: their last good settings stay in use"
+                    );
+                }
                 state.text = hash;
                 return Ok(());
             }

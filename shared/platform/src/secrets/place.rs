@@ -83,6 +83,12 @@ impl Place {
         self.whose != Whose::One
     }
 
+    /// Whether a secret may hold no application: a shard whose last one was removed. A secret for all applications
+    /// that is empty is a mistake.
+    pub(super) fn may_be_empty(&self) -> bool {
+        matches!(self.whose, Whose::Shard(_))
+    }
+
     /// The code of the application that a secret of its own is for.
     pub fn code_in<'n>(&self, name: &'n str) -> Option<&'n str> {
         let code = name.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;

@@ -170,17 +170,19 @@ impl State {
     }
 
     /// A call that began at `asked` ended with applications, or with a text that is unusable as a whole.
+    /// Returns the applications that are kept although the text does not have them.
     pub(super) fn learn(
         &mut self,
         entries: Result<Vec<(String, Value)>, Problems>,
         created: Option<Timestamp>,
         ttl: Duration,
         asked: Timestamp,
-    ) {
+    ) -> Vec<String> {
+        let mut kept = Vec::new();
         match (entries, &mut self.snapshot) {
             (Ok(entries), last) => {
-                let last = last.take();
-                self.snapshot = Some(Snapshot::over(last, entries, ttl, asked));
+                let (snapshot, missing) = Snapshot::over(last.take(), entries, ttl, asked);
+                (self.snapshot, kept) = (Some(snapshot), missing);
                 self.malformed = None;
             }
             (Err(_), Some(snapshot)) => snapshot.keep_whole(),
@@ -189,6 +191,7 @@ impl State {
         self.absent_since = None;
         self.created = created;
         self.ended(asked);
+        kept
     }
 
     /// The secret does not exist. What was served a moment ago is served for one TTL more: it may be a

@@ -157,29 +157,3 @@ async fn an_unusable_section_keeps_its_last_good_value_and_is_counted() {
     assert!(matches!(get(&world, "B").await, Err(SecretError::Malformed(_))));
     assert_eq!(secrets.take_unusable(), 1);
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_map_of_the_wrong_shape_is_an_error_and_the_last_good_one_stays_in_use() {
-    for wrong in ["[]", "\"text\"", "no JSON", "5", "null", ""] {
-        let (logs, _guard) = Logs::capture();
-        let errors = || {
-            logs.with_message("the secret of several applications cannot be used: correct it").len()
-        };
-        let world = World::new(&[("PWSEG_SECRET_ID", "segment-pushwoosh/all")]);
-        world.secret_text("all", wrong);
-        for code in ["A", "B"] {
-            let error = get(&world, code).await.unwrap_err();
-            assert!(matches!(error, SecretError::Malformed(_)), "{wrong}: {error}");
-        }
-        assert_eq!((errors(), world.platform.secrets.take_unusable()), (1, 2));
-        world.secret("all", &json!({"A": token("a")}));
-        world.freeze(5 * MINUTE);
-        get(&world, "A").await.unwrap();
-        world.secret_text("all", wrong);
-        for _ in 0..2 {
-            world.freeze(5 * MINUTE);
-            assert_eq!(token_of(&get(&world, "A").await.unwrap()), "a");
-        }
-        assert_eq!((errors(), world.platform.secrets.take_unusable()), (2, 2), "{wrong}");
-    }
-}
