@@ -301,7 +301,7 @@ impl Secrets {
             (None, Ok(())) => Err(SecretError::Unknown),
         };
         let unusable = match &found {
-            Ok(found) => found.application.has_unusable(),
+            Ok(found) => found.application.has_unusable() || found.application.has_ignored(),
             Err(error) => matches!(error, SecretError::Malformed(_)),
         };
         self.unusable.fetch_add(u64::from(unusable), Ordering::Relaxed);

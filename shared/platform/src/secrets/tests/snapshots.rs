@@ -137,6 +137,43 @@ async fn denied_is_unknown_only_where_it_was_never_served() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_ignored_of_a_secret_is_counted_and_named() {
+    let mapping =
+        |action: &str| json!({"subscribe": "type = \"track\"", "action": action, "mapping": {}});
+    let account = json!({"api_token": "t"});
+    for (secret, detail) in [
+        (
+            json!({"pushwoosh": account, "mappings": [mapping("trackEvent"), mapping("trackEvnt")]}),
+            "mappings[1].action must be",
+        ),
+        (
+            json!({"pushwoosh": account, "segment": {"write_key": "k", "events": "Push Sent, Push-Snt"}}),
+            "segment.events names an unknown event: Push-Snt",
+        ),
+        (
+            json!({"pushwoosh": account, "segment": {"write_key": "k"}, "sgment": {"write_key": "secret-key"}}),
+            "unknown field sgment",
+        ),
+    ] {
+        let world = World::new(&[]);
+        let (logs, _guard) = Logs::capture();
+        world.secret("A", &secret);
+        let application = get(&world, "A").await.unwrap();
+        assert!(!application.has_unusable(), "{secret}");
+        assert_eq!(world.platform.secrets.take_unusable(), 1, "{secret}");
+        let lines = logs.with_message("the application's secret has ignored or suspicious entries");
+        assert_eq!(lines.len(), 1);
+        let found = lines[0]["detail"].as_str().unwrap();
+        assert!(found.starts_with(detail) && !found.contains("secret-key"), "{found}");
+    }
+    // What is only suspicious, or resembles nothing, is logged and harms nobody.
+    let world = World::new(&[]);
+    world.secret("A", &json!({"pushwoosh": {"api_token": "t", "note": 1}, "owner": "team"}));
+    get(&world, "A").await.unwrap();
+    assert_eq!(world.platform.secrets.take_unusable(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unusable_section_keeps_its_last_good_value_and_is_counted() {
     let world = World::new(&[]);
     let secrets = &world.platform.secrets;
