@@ -33,7 +33,7 @@ mod time;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -121,6 +121,8 @@ pub struct Secrets {
     previous_key_grace: Duration,
     slots: Mutex<Slots>,
     pause: pause::Pause,
+    /// Whether Secrets Manager ever allowed a call. Until then, a refusal may come from a wrong policy.
+    was_allowed: AtomicBool,
     budget: Bucket,
     over_budget: AtomicU64,
     stale: AtomicU64,
@@ -184,6 +186,7 @@ impl Secrets {
             previous_key_grace,
             slots: Mutex::default(),
             pause: pause::Pause::default(),
+            was_allowed: AtomicBool::new(false),
             budget: Bucket::new(UNKNOWN_BURST, UNKNOWN_INTERVAL),
             over_budget: AtomicU64::new(0),
             stale: AtomicU64::new(0),
@@ -417,6 +420,9 @@ impl Secrets {
         reading: Option<Reading>,
         asked: Timestamp,
     ) -> Result<(), SecretError> {
+        if reading.as_ref().is_some_and(Reading::was_allowed) {
+            self.was_allowed.store(true, Ordering::Relaxed);
+        }
         let error = match reading {
             Some(Reading::Text(text, created)) => {
                 let hash = Some(Sha256::digest(text.as_bytes()).into());
@@ -441,9 +447,11 @@ impl Secrets {
                 state.learn_gone(asked);
                 return Ok(());
             }
-            // This is how a secret outside of what may be read is answered, missing or not. It is no outage,
-            // but somebody should know if it is the policy that is wrong.
-            Some(Reading::Denied(error)) if !state.serves() => {
+            // This is how a secret outside of what may be read is answered, missing or not. It is no outage where
+            // other secrets may be read, but somebody should know if the policy is wrong.
+            Some(Reading::Denied(error))
+                if !state.serves() && self.was_allowed.load(Ordering::Relaxed) =>
+            {
                 tracing::warn!(
                     app.code = code,
                     error,

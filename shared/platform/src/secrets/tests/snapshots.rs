@@ -116,8 +116,9 @@ async fn a_secret_that_is_scheduled_for_deletion_is_gone_at_once() {
     assert_eq!(get(&world, "A").await.unwrap_err(), SecretError::Unknown);
 }
 
+/// What the policy denies is unknown only where it is known to allow something: else the policy may be what is wrong.
 #[tokio::test(start_paused = true)]
-async fn denied_is_unknown_only_where_it_was_never_served() {
+async fn denied_is_unknown_only_where_the_policy_allows_something_and_it_was_never_served() {
     let world = World::new(&[]);
     let (logs, _guard) = Logs::capture();
     get(&world, "A").await.unwrap();
@@ -134,6 +135,32 @@ async fn denied_is_unknown_only_where_it_was_never_served() {
     let kms = json!({"__type": "AccessDeniedException", "Message": "Access to KMS is not allowed"});
     world.secrets_manager("C", Reply::Status(400, kms));
     assert!(is_unavailable(&get(&world, "C").await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn denied_is_unavailable_until_the_policy_was_seen_to_allow_something() {
+    for works in [
+        Reply::Status(200, json!({"SecretString": token("b").to_string()})),
+        Reply::Status(200, json!({"SecretString": "no JSON"})),
+        aws_error("ResourceNotFoundException"),
+        aws_error("InvalidRequestException"),
+    ] {
+        let world = World::new(&[]);
+        let codes = codes("A", 3);
+        for code in &codes {
+            world.secrets_manager(code, aws_error("AccessDeniedException"));
+            world.previous_version(code, aws_error("AccessDeniedException"));
+        }
+        for _ in 0..2 {
+            assert!(get_all(&world, &codes).await.values().all(is_unavailable), "{works:?}");
+            assert!(is_unavailable(&get(&world, "A0").await), "{works:?}");
+            assert!(is_unavailable(&versions(&world, "A0").await), "{works:?}");
+            world.freeze(5 * MINUTE);
+        }
+        world.secrets_manager("B", works.clone());
+        get(&world, "B").await.ok();
+        assert_eq!(get(&world, "A0").await.unwrap_err(), SecretError::Unknown, "{works:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
