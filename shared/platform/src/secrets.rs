@@ -258,6 +258,14 @@ impl Secrets {
         Ok(Versions { current, previous, are_settled })
     }
 
+    /// Whether this process has read settings of an application, usable or not, and remembers them.
+    pub fn knows(&self, code: &str) -> bool {
+        let slot = self
+            .key(code, false)
+            .and_then(|key| self.slots.lock().unwrap_or_else(PoisonError::into_inner).known(&key));
+        slot.is_some_and(|slot| slot.state().has(code))
+    }
+
     /// How often a stale value was served since this was asked last.
     pub fn take_stale(&self) -> u64 {
         self.stale.swap(0, Ordering::Relaxed)

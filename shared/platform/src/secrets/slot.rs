@@ -86,6 +86,11 @@ impl State {
         self.snapshot.is_some() || self.malformed.is_some()
     }
 
+    /// Whether there are, or were a moment ago, settings of an application, usable or not.
+    pub(super) fn has(&self, code: &str) -> bool {
+        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.has(code))
+    }
+
     pub(super) fn calls(&self) -> u64 {
         self.calls
     }

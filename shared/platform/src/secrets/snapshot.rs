@@ -84,6 +84,10 @@ impl Snapshot {
         }
     }
 
+    pub(super) fn has(&self, code: &str) -> bool {
+        self.0.contains_key(code)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
