@@ -44,7 +44,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 pub use self::budget::{UNKNOWN_BURST, UNKNOWN_INTERVAL};
-pub use self::place::Place;
+pub use self::place::{MAX_CODE_CHARS, Place, is_code};
 use self::read::Reading;
 pub use self::slot::ABSENT_LONGEST;
 use self::slot::{Slot, State};
@@ -82,9 +82,6 @@ const SETTLING: Duration = Duration::from_secs(15);
 
 /// Remembered secrets above which those that are of no use are forgotten; ids come from callers.
 const MAX_ENTRIES: usize = 10_000;
-
-/// Longest application code; Pushwoosh's have eleven characters.
-pub const MAX_CODE_CHARS: usize = 64;
 
 /// Why an application's settings cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -148,13 +145,6 @@ enum Freshness {
     Since(Timestamp),
 }
 
-/// Whether this may be an application's code. It becomes part of a secret's id: it must not be able to name another
-/// secret. Pushwoosh's are like `XXXXX-XXXXX`.
-pub fn is_code(code: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    !code.is_empty() && code.len() <= MAX_CODE_CHARS && code.bytes().all(allowed)
-}
-
 impl Secrets {
     /// Secrets as the settings name them.
     pub fn from_settings(
@@ -215,7 +205,18 @@ impl Secrets {
             let application = self.get(&code, Freshness::Remembered, deadline).await;
             (code, application)
         });
-        futures::stream::iter(lookups).buffer_unordered(LOOKUPS).collect().await
+        let was_allowed = self.was_allowed();
+        let mut found: HashMap<_, _> =
+            futures::stream::iter(lookups).buffer_unordered(LOOKUPS).collect().await;
+        if !was_allowed && self.was_allowed() {
+            // What was denied before another call was allowed is known now, without a call.
+            for (code, application) in &mut found {
+                if matches!(application, Err(SecretError::Unavailable(_))) {
+                    *application = self.get(code, Freshness::Remembered, deadline).await;
+                }
+            }
+        }
+        found
     }
 
     /// Settings of an application, read again unless that was just done: a key was refused, and it
@@ -305,9 +306,11 @@ impl Secrets {
         {
             self.stale.fetch_add(1, Ordering::Relaxed);
         }
+        let is_denied = state.is_denied();
         drop(state);
         let found = match (known, refreshed) {
             (Some(known), _) => known,
+            (None, Err(_)) if is_denied && self.was_allowed() => Err(SecretError::Unknown),
             (None, Err(error)) => Err(error),
             (None, Ok(())) => Err(SecretError::Unknown),
         };
@@ -431,6 +434,7 @@ impl Secrets {
         if reading.as_ref().is_some_and(Reading::was_allowed) {
             self.was_allowed.store(true, Ordering::Relaxed);
         }
+        let was_denied = matches!(reading, Some(Reading::Denied(_)));
         let error = match reading {
             Some(Reading::Text(text, created)) => {
                 let hash = Some(Sha256::digest(text.as_bytes()).into());
@@ -457,9 +461,7 @@ impl Secrets {
             }
             // This is how a secret outside of what may be read is answered, missing or not. It is no outage where
             // other secrets may be read, but somebody should know if the policy is wrong.
-            Some(Reading::Denied(error))
-                if !state.serves() && self.was_allowed.load(Ordering::Relaxed) =>
-            {
+            Some(Reading::Denied(error)) if !state.serves() && self.was_allowed() => {
                 tracing::warn!(
                     app.code = code,
                     error,
@@ -477,8 +479,12 @@ impl Secrets {
             stale = state.serves(),
             "the application's secret could not be read"
         );
-        state.fail(self.clock.wall());
+        state.fail(was_denied, self.clock.wall());
         Err(SecretError::Unavailable("it could not be read"))
+    }
+
+    fn was_allowed(&self) -> bool {
+        self.was_allowed.load(Ordering::Relaxed)
     }
 
     fn slot(&self, key: &Key) -> Arc<Slot> {

@@ -72,6 +72,8 @@ pub(super) struct State {
     read_at: Option<Timestamp>,
     /// When the last call ended, where it failed.
     failed_at: Option<Timestamp>,
+    /// Whether the last call that failed was denied.
+    was_denied: bool,
     /// When the newest version was written.
     created: Option<Timestamp>,
     /// Calls that have ended: who waited for one need not make another.
@@ -102,6 +104,11 @@ impl State {
     /// Whether the last call told nothing.
     pub(super) fn has_failed(&self) -> bool {
         self.failed_at.is_some()
+    }
+
+    /// Whether the last call was denied, and told nothing.
+    pub(super) fn is_denied(&self) -> bool {
+        self.was_denied && self.has_failed()
     }
 
     /// Whether the last call that told something began before this moment.
@@ -226,8 +233,9 @@ impl State {
     }
 
     /// A call told nothing.
-    pub(super) fn fail(&mut self, now: Timestamp) {
+    pub(super) fn fail(&mut self, was_denied: bool, now: Timestamp) {
         self.failed_at = Some(now);
+        self.was_denied = was_denied;
         self.calls += 1;
     }
 }

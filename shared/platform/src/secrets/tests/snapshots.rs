@@ -163,6 +163,22 @@ async fn denied_is_unavailable_until_the_policy_was_seen_to_allow_something() {
     }
 }
 
+/// Codes of others come before those that are served.
+#[tokio::test(start_paused = true)]
+async fn what_was_denied_before_the_policy_was_seen_to_allow_something_is_looked_at_again() {
+    let world = World::new(&[]);
+    let mut named = codes("A", 100);
+    for code in &named {
+        world.secrets_manager(code, aws_error("AccessDeniedException"));
+    }
+    named.push("Z".to_owned());
+    world.secret("Z", &token("z"));
+    let found = get_all(&world, &named).await;
+    assert!(found["Z"].is_ok());
+    let unknown = found.values().filter(|found| matches!(found, Err(SecretError::Unknown)));
+    assert_eq!((unknown.count(), reads(&world)), (100, 101));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_ignored_of_a_secret_is_counted_and_named() {
     let mapping =
