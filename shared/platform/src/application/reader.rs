@@ -181,7 +181,13 @@ impl Reader {
                     return None;
                 }
                 if known.is_empty() {
-                    return self.problem("segment.events must name a known event");
+                    let known: Vec<&str> =
+                        MessageEvent::ALL.iter().map(|event| event.name()).collect();
+                    return self.problem(&format!(
+                        "segment.events names no known event: {}; expected some of {}",
+                        names.join(", "),
+                        known.join(", ")
+                    ));
                 }
                 self.ignores |= known.len() < names.len();
                 Some(known)
