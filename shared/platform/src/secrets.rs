@@ -211,8 +211,9 @@ impl Secrets {
         if !was_allowed && self.was_allowed() {
             // What was denied before another call was allowed is known now, without a call.
             for (code, application) in &mut found {
-                if matches!(application, Err(SecretError::Unavailable(_))) {
-                    *application = self.get(code, Freshness::Remembered, deadline).await;
+                let is_denied = || self.known(code).is_some_and(|slot| slot.state().is_denied());
+                if matches!(application, Err(SecretError::Unavailable(_))) && is_denied() {
+                    *application = Err(SecretError::Unknown);
                 }
             }
         }
@@ -261,10 +262,7 @@ impl Secrets {
 
     /// Whether this process has read settings of an application, usable or not, and remembers them.
     pub fn knows(&self, code: &str) -> bool {
-        let slot = self
-            .key(code, false)
-            .and_then(|key| self.slots.lock().unwrap_or_else(PoisonError::into_inner).known(&key));
-        slot.is_some_and(|slot| slot.state().has(code))
+        self.known(code).is_some_and(|slot| slot.state().has(code))
     }
 
     /// How often a stale value was served since this was asked last.
@@ -485,6 +483,12 @@ impl Secrets {
 
     fn was_allowed(&self) -> bool {
         self.was_allowed.load(Ordering::Relaxed)
+    }
+
+    /// What is remembered of an application's secret, if anything is.
+    fn known(&self, code: &str) -> Option<Arc<Slot>> {
+        let key = self.key(code, false)?;
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).known(&key)
     }
 
     fn slot(&self, key: &Key) -> Arc<Slot> {
