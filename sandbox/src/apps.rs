@@ -164,12 +164,13 @@ impl Apps {
     /// Removes an application's settings without recovery.
     pub(crate) fn remove(&self, code: &str) {
         let (name, now) = (self.place.of(code), Timestamp::now());
-        if self.place.is_map() {
-            let mut map = self.map(&name);
-            map.remove(code);
-            self.write(&name, &map.into(), now);
-        } else {
+        let mut map = if self.place.is_map() { self.map(&name) } else { Map::new() };
+        map.remove(code);
+        // A map without applications would be a mistake: its last one goes with the secret.
+        if map.is_empty() {
             self.with_secrets(|secrets| secrets.delete(&name, Duration::ZERO, now));
+        } else {
+            self.write(&name, &map.into(), now);
         }
         self.set_up(code);
     }

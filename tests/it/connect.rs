@@ -107,7 +107,7 @@ fn what_cannot_be_used_ends_with_2() {
         ),
         (
             json!({"app": "NEW00-00001", "write_key": WRITE_KEY, "events": "Push Sennt"}),
-            "names an unknown event: Push Sennt",
+            "names no known event: Push Sennt; expected some of Email Sent",
         ),
     ] {
         let (exit, out, said) = connect(&sandbox, &answers, &[]);

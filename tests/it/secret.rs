@@ -1,5 +1,6 @@
 //! `check-secret` reports what is wrong with a secret before it is deployed.
 
+use mapping::tracking_log::MessageEvent;
 use platform::Application;
 use serde_json::{Value, json};
 
@@ -78,7 +79,7 @@ fn what_is_unsafe_in_production_is_refused() {
         ),
         (
             "/segment/events",
-            json!("Push Sennt"),
+            json!("Push Sent, Push Sennt"),
             "segment.events names an unknown event: Push Sennt",
         ),
     ] {
@@ -118,6 +119,14 @@ fn the_schema_agrees_with_the_code() {
         "mappings": [{"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": {}}],
     });
     assert!(platform::application::warnings(&full).is_empty());
+    for event in MessageEvent::ALL {
+        let name = event.name();
+        for spelling in [name.to_uppercase(), format!("Other, {name} ,"), name.replace(' ', "_")] {
+            let mut secret = full.clone();
+            secret["segment"]["events"] = spelling.into();
+            assert!(validator.is_valid(&secret), "{secret}");
+        }
+    }
     let others = [
         json!(""),
         json!(" "),

@@ -19,10 +19,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use mapping::Rules;
+use mapping::explain::nearest;
 use mapping::tracking_log::{MessageEvent, OptionalProperty};
 use secrecy::SecretString;
 use segment_language::subscription::{self, Subscription};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use self::webhook::{MAX_AGE_S, SEGMENT_RETRIES, Signed, WebhookAccess};
 
@@ -51,6 +52,8 @@ pub struct Application {
     subscriptions: Option<Arc<[Subscription]>>,
     /// The sections that are unusable in the newest version of the secret.
     unusable: BTreeMap<Section, InPlace>,
+    /// Whether something in the secret is ignored that was most likely meant to be used.
+    ignores: bool,
 }
 
 /// A part of a secret that is used, or unusable, on its own.
@@ -158,6 +161,17 @@ impl Application {
         !self.unusable.is_empty()
     }
 
+    /// Whether something in the secret is ignored that was most likely meant to be used: a mapping with a fault, the
+    /// name of an unknown event, a field whose name resembles a known one. [`warnings`] says what.
+    pub fn has_ignored(&self) -> bool {
+        self.ignores
+    }
+
+    /// Whether a section is usable in the newest version of the secret.
+    pub fn has_usable(&self) -> bool {
+        self.unusable.len() < Section::ALL.len()
+    }
+
     /// Reads a secret, all of which must be usable. Parts that are ignored while the rest is used are
     /// in [`warnings`].
     pub fn read(code: &str, secret: &Value) -> Result<Self, Problems> {
@@ -215,7 +229,11 @@ pub fn warnings(secret: &Value) -> Vec<String> {
     if let Some(Value::Array(mappings)) = secret.get("mappings") {
         warnings.extend(subscription::read(mappings).problems);
     }
-    warnings.extend(unknown_fields(secret));
+    warnings.extend(unknown_fields(secret).iter().map(
+        |UnknownField { part, name, known, .. }| {
+            format!("unknown field {part}{name}; expected one of {}", known.join(", "))
+        },
+    ));
     warnings
 }
 
@@ -233,27 +251,37 @@ pub const KEYS: [&str; 4] = [
     Section::Mappings.key(),
 ];
 
-/// Unknown fields: most often a misspelt name.
-fn unknown_fields(secret: &Value) -> Vec<String> {
-    const PARTS: [(&str, &[&str]); 3] = [
-        ("pushwoosh", &["api_token", "base_url"]),
-        ("segment", &["write_key", "region", "base_url", "events"]),
-        ("webhook", &["shared_secret", "signed", "max_age_s"]),
+/// A field that nobody reads: most often a misspelt name.
+struct UnknownField<'s> {
+    /// With a dot at the end; empty for a section.
+    part: &'static str,
+    name: &'s str,
+    value: &'s Value,
+    /// The names that are read there.
+    known: &'static [&'static str],
+}
+
+impl UnknownField<'_> {
+    /// The name that is most likely meant.
+    fn meant(&self) -> Option<&'static str> {
+        nearest(self.name, self.known.iter().copied())
+    }
+}
+
+/// The fields of a secret that nobody reads.
+fn unknown_fields(secret: &Value) -> Vec<UnknownField<'_>> {
+    const PARTS: [(&str, &str, &[&str]); 4] = [
+        ("", "", &KEYS),
+        ("/pushwoosh", "pushwoosh.", &["api_token", "base_url"]),
+        ("/segment", "segment.", &["write_key", "region", "base_url", "events"]),
+        ("/webhook", "webhook.", &["shared_secret", "signed", "max_age_s"]),
     ];
-    let check = |prefix: &str, value: &Value, known: &[&str]| -> Vec<String> {
-        let names = value.as_object().into_iter().flat_map(Map::keys);
-        let unknown = names.filter(|name| !known.contains(&name.as_str()));
-        unknown
-            .map(|name| {
-                format!("unknown field {prefix}{name}; expected one of {}", known.join(", "))
-            })
-            .collect()
+    let of_part = |(pointer, part, known): (&str, &'static str, &'static [&'static str])| {
+        let fields = secret.pointer(pointer).and_then(Value::as_object).into_iter().flatten();
+        let unknown = fields.filter(move |(name, _)| !known.contains(&name.as_str()));
+        unknown.map(move |(name, value)| UnknownField { part, name, value, known })
     };
-    let parts = PARTS.iter().flat_map(|(part, known)| {
-        let part_value = secret.get(part).unwrap_or(&Value::Null);
-        check(&format!("{part}."), part_value, known)
-    });
-    check("", secret, &KEYS).into_iter().chain(parts).collect()
+    PARTS.into_iter().flat_map(of_part).collect()
 }
 
 fn names(list: &str) -> impl Iterator<Item = &str> {

@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// What a clock is made of.
 pub trait Time: fmt::Debug + Send + Sync {
@@ -94,6 +94,14 @@ impl Clock {
     /// The monotonic clock.
     pub fn now(&self) -> Instant {
         Instant(self.0.monotonic())
+    }
+
+    /// How far the wall clock is ahead of the monotonic one. It grows by the time for which Lambda froze the
+    /// environment, and changes with a correction of the wall clock.
+    pub fn ahead(&self) -> SignedDuration {
+        let monotonic = self.now().since(Instant::default());
+        let monotonic = SignedDuration::try_from(monotonic).unwrap_or(SignedDuration::MAX);
+        self.wall().as_duration().saturating_sub(monotonic)
     }
 
     /// Time on the monotonic clock since an earlier moment.

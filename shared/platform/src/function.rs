@@ -133,6 +133,8 @@ impl<F: Function> Environment<F> {
         tally.add(Count::SecretsStale, self.platform.secrets.take_stale());
         tally.add(Count::UnknownOverBudget, self.platform.secrets.take_over_budget());
         tally.add(Count::SecretsUnusable, self.platform.secrets.take_unusable().min(1));
+        // Anybody can make up codes, and a metric by application costs money for each.
+        tally.name_waiting(|code| self.platform.secrets.knows(code));
         (result, invocation)
     }
 }
@@ -174,7 +176,91 @@ fn time_left(deadline: u64, now: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::telemetry::{MOST_NAMED, OTHER, Waiting};
+    use crate::testing::World;
+
+    /// Tries the items of these applications in vain.
+    #[derive(Debug)]
+    struct Waits(Platform);
+
+    impl Function for Waits {
+        const NAME: &'static str = "waits";
+        type Event = Vec<String>;
+        type Response = ();
+        type Error = Diagnostic;
+
+        fn new(platform: Platform) -> Self {
+            Self(platform)
+        }
+
+        fn read(event: Bytes) -> serde_json::Result<Self::Event> {
+            serde_json::from_slice(&event)
+        }
+
+        fn deadlines(&self, now: Instant, left: Duration) -> Deadlines {
+            Deadlines { start: now + left, answer: now + left, end: now + left }
+        }
+
+        async fn handle(
+            &self,
+            codes: Vec<String>,
+            invocation: &Invocation,
+        ) -> Result<(), Diagnostic> {
+            for (age, code) in (1..).zip(codes) {
+                self.0.secrets.application(&code, invocation.deadlines.start).await.ok();
+                invocation.tally.waits(&code, 1, Duration::from_secs(age));
+            }
+            Ok(())
+        }
+    }
+
+    /// What waits by application after an invocation that tried items of these.
+    async fn waiting(world: &World, codes: &[String]) -> BTreeMap<String, Waiting> {
+        let environment = Environment::<Waits>::new(world.platform.clone());
+        let now = u64::try_from(world.platform.clock.wall().as_millisecond()).unwrap();
+        let mut context = lambda_runtime::Context::default();
+        context.deadline = now + 60_000;
+        let event = LambdaEvent::new(codes.to_vec(), context);
+        let (result, invocation) = environment.invoke_unreported(event).await;
+        result.unwrap();
+        invocation.tally.waiting()
+    }
+
+    fn codes(prefix: &str, number: usize) -> Vec<String> {
+        (0..number).map(|n| format!("{prefix}{n}")).collect()
+    }
+
+    /// Each name of a metric's dimension costs money, and anybody can make up codes.
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_of_unknown_applications_has_one_name() {
+        let world = World::new(&[]);
+        world.secrets_manager("B", crate::testing::aws_error("DecryptionFailure"));
+        let named = [codes("X", 300), vec!["A".to_owned(), "B".to_owned()]].concat();
+        let waiting = waiting(&world, &named).await;
+        let seconds = Duration::from_secs;
+        assert_eq!(
+            waiting.into_iter().collect::<Vec<_>>(),
+            [
+                ("A".to_owned(), Waiting { items: 1, oldest: seconds(301) }),
+                (OTHER.to_owned(), Waiting { items: 301, oldest: seconds(302) }),
+            ]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_applications_those_that_wait_longest_have_a_name() {
+        let world = World::new(&[]);
+        let real = codes("R", MOST_NAMED + 5);
+        for code in &real {
+            world.secret(code, &crate::testing::application("token", "key"));
+        }
+        let waiting = waiting(&world, &real).await;
+        assert_eq!(waiting.len(), MOST_NAMED + 1);
+        assert_eq!(waiting[OTHER], Waiting { items: 5, oldest: Duration::from_secs(5) });
+    }
 
     #[test]
     fn the_time_left_is_never_negative() {

@@ -33,7 +33,7 @@ mod time;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 pub use self::budget::{UNKNOWN_BURST, UNKNOWN_INTERVAL};
-pub use self::place::Place;
+pub use self::place::{MAX_CODE_CHARS, Place, is_code};
 use self::read::Reading;
 pub use self::slot::ABSENT_LONGEST;
 use self::slot::{Slot, State};
@@ -83,9 +83,6 @@ const SETTLING: Duration = Duration::from_secs(15);
 /// Remembered secrets above which those that are of no use are forgotten; ids come from callers.
 const MAX_ENTRIES: usize = 10_000;
 
-/// Longest application code; Pushwoosh's have eleven characters.
-pub const MAX_CODE_CHARS: usize = 64;
-
 /// Why an application's settings cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
@@ -121,6 +118,8 @@ pub struct Secrets {
     previous_key_grace: Duration,
     slots: Mutex<Slots>,
     pause: pause::Pause,
+    /// Whether Secrets Manager ever allowed a call. Until then, a refusal may come from a wrong policy.
+    was_allowed: AtomicBool,
     budget: Bucket,
     over_budget: AtomicU64,
     stale: AtomicU64,
@@ -144,13 +143,6 @@ enum Freshness {
     Recent,
     /// Read by a call that began after this moment: what was written before it is seen.
     Since(Timestamp),
-}
-
-/// Whether this may be an application's code. It becomes part of a secret's id: it must not be able to name another
-/// secret. Pushwoosh's are like `XXXXX-XXXXX`.
-pub fn is_code(code: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    !code.is_empty() && code.len() <= MAX_CODE_CHARS && code.bytes().all(allowed)
 }
 
 impl Secrets {
@@ -184,6 +176,7 @@ impl Secrets {
             previous_key_grace,
             slots: Mutex::default(),
             pause: pause::Pause::default(),
+            was_allowed: AtomicBool::new(false),
             budget: Bucket::new(UNKNOWN_BURST, UNKNOWN_INTERVAL),
             over_budget: AtomicU64::new(0),
             stale: AtomicU64::new(0),
@@ -212,7 +205,19 @@ impl Secrets {
             let application = self.get(&code, Freshness::Remembered, deadline).await;
             (code, application)
         });
-        futures::stream::iter(lookups).buffer_unordered(LOOKUPS).collect().await
+        let was_allowed = self.was_allowed();
+        let mut found: HashMap<_, _> =
+            futures::stream::iter(lookups).buffer_unordered(LOOKUPS).collect().await;
+        if !was_allowed && self.was_allowed() {
+            // What was denied before another call was allowed is known now, without a call.
+            for (code, application) in &mut found {
+                let is_denied = || self.known(code).is_some_and(|slot| slot.state().is_denied());
+                if matches!(application, Err(SecretError::Unavailable(_))) && is_denied() {
+                    *application = Err(SecretError::Unknown);
+                }
+            }
+        }
+        found
     }
 
     /// Settings of an application, read again unless that was just done: a key was refused, and it
@@ -255,6 +260,11 @@ impl Secrets {
         Ok(Versions { current, previous, are_settled })
     }
 
+    /// Whether this process has read settings of an application, usable or not, and remembers them.
+    pub fn knows(&self, code: &str) -> bool {
+        self.known(code).is_some_and(|slot| slot.state().has(code))
+    }
+
     /// How often a stale value was served since this was asked last.
     pub fn take_stale(&self) -> u64 {
         self.stale.swap(0, Ordering::Relaxed)
@@ -294,14 +304,16 @@ impl Secrets {
         {
             self.stale.fetch_add(1, Ordering::Relaxed);
         }
+        let is_denied = state.is_denied();
         drop(state);
         let found = match (known, refreshed) {
             (Some(known), _) => known,
+            (None, Err(_)) if is_denied && self.was_allowed() => Err(SecretError::Unknown),
             (None, Err(error)) => Err(error),
             (None, Ok(())) => Err(SecretError::Unknown),
         };
         let unusable = match &found {
-            Ok(found) => found.application.has_unusable(),
+            Ok(found) => found.application.has_unusable() || found.application.has_ignored(),
             Err(error) => matches!(error, SecretError::Malformed(_)),
         };
         self.unusable.fetch_add(u64::from(unusable), Ordering::Relaxed);
@@ -417,16 +429,23 @@ impl Secrets {
         reading: Option<Reading>,
         asked: Timestamp,
     ) -> Result<(), SecretError> {
+        if reading.as_ref().is_some_and(Reading::was_allowed) {
+            self.was_allowed.store(true, Ordering::Relaxed);
+        }
+        let was_denied = matches!(reading, Some(Reading::Denied(_)));
         let error = match reading {
             Some(Reading::Text(text, created)) => {
                 let hash = Some(Sha256::digest(text.as_bytes()).into());
                 let is_new = state.text != hash;
-                state.learn(
-                    entries::of(self.place.as_ref(), code, &text, is_new),
-                    created,
-                    self.ttl,
-                    asked,
-                );
+                let entries = entries::of(self.place.as_ref(), code, &text, is_new);
+                let kept = state.learn(entries, created, self.ttl, asked);
+                if is_new && !kept.is_empty() {
+                    tracing::error!(
+                        app.code = code,
+                        detail = kept.join(", "),
+                        "applications are missing from a secret of which other entries cannot be read: their last good settings stay in use"
+                    );
+                }
                 state.text = hash;
                 return Ok(());
             }
@@ -438,9 +457,9 @@ impl Secrets {
                 state.learn_gone(asked);
                 return Ok(());
             }
-            // This is how a secret outside of what may be read is answered, missing or not. It is no outage,
-            // but somebody should know if it is the policy that is wrong.
-            Some(Reading::Denied(error)) if !state.serves() => {
+            // This is how a secret outside of what may be read is answered, missing or not. It is no outage where
+            // other secrets may be read, but somebody should know if the policy is wrong.
+            Some(Reading::Denied(error)) if !state.serves() && self.was_allowed() => {
                 tracing::warn!(
                     app.code = code,
                     error,
@@ -458,8 +477,18 @@ impl Secrets {
             stale = state.serves(),
             "the application's secret could not be read"
         );
-        state.fail(self.clock.wall());
+        state.fail(was_denied, self.clock.wall());
         Err(SecretError::Unavailable("it could not be read"))
+    }
+
+    fn was_allowed(&self) -> bool {
+        self.was_allowed.load(Ordering::Relaxed)
+    }
+
+    /// What is remembered of an application's secret, if anything is.
+    fn known(&self, code: &str) -> Option<Arc<Slot>> {
+        let key = self.key(code, false)?;
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).known(&key)
     }
 
     fn slot(&self, key: &Key) -> Arc<Slot> {

@@ -1,7 +1,7 @@
 //! Logs and metrics.
 //!
 //! Invariants: no payload and no id is ever logged, only [`hashed`] ids; a metric's only dimension is
-//! the function.
+//! the function, and of what waits also the application, where the process knows it.
 //!
 //! # Layout
 //! * `log`: how log lines are written.
@@ -23,4 +23,4 @@ pub use hash::{hashed, hashed_with, salt_hashes};
 pub use item::{ItemLine, Lines};
 pub use log::init;
 pub use report::report;
-pub use tally::{Count, Door, Tally};
+pub use tally::{Count, Door, MOST_NAMED, OTHER, Tally, Waiting};

@@ -10,18 +10,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
-use crate::clock::{Clock, between};
+use crate::clock::Clock;
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Unused connections are closed after this: a function may have been frozen in between, and its
-/// peer have hung up.
+/// Connections are closed after being unused for this long, and after this long in all for which Lambda froze the
+/// environment: the peer or a NAT gateway may have forgotten them.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The same as the difference of two clocks.
+const FROZEN_LONGEST: SignedDuration =
+    SignedDuration::from_secs(IDLE_TIMEOUT.as_secs().cast_signed());
 
 /// A request with its whole body.
 pub type Request = http::Request<Bytes>;
@@ -67,7 +71,7 @@ pub trait Transport: fmt::Debug + Send + Sync {
 
 /// The system's network. It keeps connections, and follows no redirect: a POST would become a GET.
 pub fn system(clock: Clock) -> Result<Arc<dyn Transport>, reqwest::Error> {
-    let kept = Kept { client: client()?, used: clock.wall() };
+    let kept = Kept { client: client()?, ahead: clock.ahead() };
     Ok(Arc::new(Network { kept: Mutex::new(kept), clock }))
 }
 
@@ -89,26 +93,29 @@ struct Network {
     clock: Clock,
 }
 
-/// A client with its connections, and when they were used last.
+/// A client with its connections, and how far the wall clock was ahead of the monotonic one at least since the
+/// client was made.
 #[derive(Debug)]
 struct Kept {
     client: reqwest::Client,
-    used: Timestamp,
+    ahead: SignedDuration,
 }
 
 impl Network {
     /// The client for a request now. The client's own idle time is counted by the monotonic clock, which may
-    /// stand still while Lambda freezes the environment: after a long pause by the wall clock all
-    /// connections are given up, since the peer or a NAT gateway may have forgotten them.
+    /// stand still while Lambda freezes the environment. So the freezes since the client was made are added up, for
+    /// all its connections: no connection is used that was idle for longer than twice [`IDLE_TIMEOUT`]. A wall clock
+    /// that is set forward looks like a freeze.
     fn client(&self) -> reqwest::Client {
-        let now = self.clock.wall();
+        let ahead = self.clock.ahead();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if between(kept.used, now) >= IDLE_TIMEOUT
+        if ahead.saturating_sub(kept.ahead) >= FROZEN_LONGEST
             && let Ok(fresh) = client()
         {
-            kept.client = fresh;
+            *kept = Kept { client: fresh, ahead };
         }
-        kept.used = kept.used.max(now);
+        // A wall clock that was set back must not hide the next freeze.
+        kept.ahead = kept.ahead.min(ahead);
         kept.client.clone()
     }
 }
@@ -140,8 +147,10 @@ mod tests {
     use wiremock::matchers::{body_string, header, method, path};
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
+    use jiff::Timestamp;
+
     use super::*;
-    use crate::clock::{Sleep, Time, after};
+    use crate::clock::{Sleep, Time};
 
     fn post(server: &MockServer) -> Request {
         let request = http::Request::post(format!("{}/p", server.uri())).header("x-a", "b");
@@ -186,17 +195,17 @@ mod tests {
         assert!(matches!(failed, Err(TransportError::Connection(_))));
     }
 
-    /// A clock whose wall clock is set by hand.
+    /// A clock whose wall and monotonic clocks are set by hand.
     #[derive(Debug, Clone, Default)]
-    struct HandTime(Arc<Mutex<Duration>>);
+    struct HandTime(Arc<Mutex<(i64, u64)>>);
 
     impl Time for HandTime {
         fn wall(&self) -> Timestamp {
-            after(Timestamp::UNIX_EPOCH, *self.0.lock().unwrap())
+            Timestamp::from_second(1_000_000 + self.0.lock().unwrap().0).unwrap()
         }
 
         fn monotonic(&self) -> Duration {
-            Duration::ZERO
+            Duration::from_secs(self.0.lock().unwrap().1)
         }
 
         fn sleep(&self, duration: Duration) -> Sleep {
@@ -204,7 +213,31 @@ mod tests {
         }
     }
 
-    /// Answers every request, and keeps the number of connections that it accepted.
+    /// A host that answers every request, and the number of connections that it accepted.
+    struct Host {
+        uri: String,
+        accepted: Arc<Mutex<u32>>,
+    }
+
+    impl Host {
+        async fn start() -> Self {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let uri = format!("http://{}/p", listener.local_addr().unwrap());
+            let accepted = Arc::new(Mutex::new(0));
+            tokio::spawn(serve(listener, Arc::clone(&accepted)));
+            Self { uri, accepted }
+        }
+
+        async fn ask(&self, transport: &Arc<dyn Transport>) {
+            let request = http::Request::post(&self.uri).body(Bytes::new()).unwrap();
+            assert_eq!(transport.send(request, 5).await.unwrap().status, StatusCode::OK);
+        }
+
+        fn connections(&self) -> u32 {
+            *self.accepted.lock().unwrap()
+        }
+    }
+
     async fn serve(listener: tokio::net::TcpListener, accepted: Arc<Mutex<u32>>) {
         while let Ok((mut connection, _)) = listener.accept().await {
             *accepted.lock().unwrap() += 1;
@@ -218,19 +251,43 @@ mod tests {
         }
     }
 
+    /// The wall clock, the monotonic clock, and how many connections there were by then.
+    async fn connections_at(moments: &[(i64, u64, u32)]) {
+        let (host, time) = (Host::start().await, HandTime::default());
+        let transport = system(Clock::new(time.clone())).unwrap();
+        for (wall, monotonic, connections) in moments {
+            *time.0.lock().unwrap() = (*wall, *monotonic);
+            host.ask(&transport).await;
+            assert_eq!(host.connections(), *connections, "at {wall} s");
+        }
+    }
+
     #[tokio::test]
-    async fn a_connection_is_kept_but_not_over_a_long_freeze() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = format!("http://{}/p", listener.local_addr().unwrap());
-        let accepted = Arc::new(Mutex::new(0));
-        tokio::spawn(serve(listener, Arc::clone(&accepted)));
+    async fn a_connection_is_kept_but_not_over_freezes_that_add_up() {
+        let frozen = [(0, 0, 1), (19, 0, 1), (20, 0, 2), (39, 0, 2), (58, 0, 3), (59, 0, 3)];
+        connections_at(&frozen).await;
+        // It is awake all the time.
+        connections_at(&[(0, 0, 1), (19, 19, 1), (3_600, 3_600, 1)]).await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_when_the_wall_clock_jumps_back_but_not_over_the_next_freeze() {
+        connections_at(&[(0, 0, 1), (-3_600, 1, 1), (-3_599, 2, 1), (-3_578, 3, 2)]).await;
+        // Back and forth looks like a freeze, once.
+        connections_at(&[(0, 0, 1), (-60, 0, 1), (0, 0, 2), (1, 1, 2)]).await;
+    }
+
+    #[tokio::test]
+    async fn a_busy_host_does_not_keep_connections_to_another_over_freezes() {
+        let (quiet, busy) = (Host::start().await, Host::start().await);
         let time = HandTime::default();
         let transport = system(Clock::new(time.clone())).unwrap();
-        for (seconds, connections) in [(0, 1), (19, 1), (38, 1), (58, 2), (59, 2)] {
-            *time.0.lock().unwrap() = Duration::from_secs(seconds);
-            let request = http::Request::post(&uri).body(Bytes::new()).unwrap();
-            assert_eq!(transport.send(request, 5).await.unwrap().status, StatusCode::OK);
-            assert_eq!(*accepted.lock().unwrap(), connections, "after {seconds} s");
+        quiet.ask(&transport).await;
+        for seconds in (15..=3_600).step_by(15) {
+            time.0.lock().unwrap().0 = seconds;
+            busy.ask(&transport).await;
         }
+        quiet.ask(&transport).await;
+        assert_eq!(quiet.connections(), 2);
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     Application, InPlace, PUSHWOOSH_BASE_URL, PushwooshAccount, SEGMENT_EU_URL, SEGMENT_US_URL,
-    Section, SegmentAccount, WebhookAccess, names,
+    Section, SegmentAccount, WebhookAccess, names, unknown_fields,
 };
 
 /// The application, where anything is known of it, and everything that is wrong with the secret. An
@@ -28,9 +28,9 @@ pub(super) fn read(
     // What the section holds, or else what is used in its place.
     macro_rules! section {
         ($section:expr, $read:ident, $field:ident) => {{
-            let problems = reader.0.len();
+            let problems = reader.problems.len();
             let value = reader.$read(secret);
-            if reader.0.len() == problems {
+            if reader.problems.len() == problems {
                 value
             } else {
                 let in_place = last.map_or(InPlace::Nothing, |last| last.in_place_of($section));
@@ -46,23 +46,30 @@ pub(super) fn read(
     let accounts = [Section::Pushwoosh, Section::Segment];
     let unreadable = accounts.iter().any(|section| unusable.contains_key(section));
     if pushwoosh.is_none() && segment.is_none() && !unreadable {
-        if reader.0.is_empty() {
-            reader.0.push("pushwoosh.api_token or segment.write_key is required".to_owned());
+        if reader.problems.is_empty() {
+            reader.problems.push("pushwoosh.api_token or segment.write_key is required".to_owned());
         }
-        return (None, reader.0);
+        return (None, reader.problems);
     }
     let code = code.to_owned();
-    let application = Application { code, pushwoosh, segment, webhook, subscriptions, unusable };
-    (Some(application), reader.0)
+    let ignores = reader.ignores || unknown_fields(secret).iter().any(|one| one.meant().is_some());
+    let application =
+        Application { code, pushwoosh, segment, webhook, subscriptions, unusable, ignores };
+    (Some(application), reader.problems)
 }
 
 #[derive(Default)]
-struct Reader(Vec<String>);
+struct Reader {
+    /// What is wrong with the secret.
+    problems: Vec<String>,
+    /// Whether an entry of a list is ignored while others are used.
+    ignores: bool,
+}
 
 impl Reader {
     /// Notes a problem. The value does not matter then: its section is unusable.
     fn problem<T: Default>(&mut self, problem: &str) -> T {
-        self.0.push(problem.to_owned());
+        self.problems.push(problem.to_owned());
         T::default()
     }
 
@@ -78,7 +85,8 @@ impl Reader {
 
     fn segment(&mut self, secret: &Value) -> Option<SegmentAccount> {
         let section = self.section(secret, Section::Segment)?;
-        let region = section.get("region").map(|region| region.as_str().map(str::trim));
+        let region = section.get("region").filter(|region| !region.is_null());
+        let region = region.map(|region| region.as_str().map(str::trim));
         let region = match region.map(|region| region.map(str::to_ascii_lowercase)).as_ref() {
             None => SEGMENT_US_URL,
             Some(Some(region)) if region.is_empty() || region == "us" => SEGMENT_US_URL,
@@ -100,26 +108,48 @@ impl Reader {
             return WebhookAccess::default();
         };
         WebhookAccess::read(section).unwrap_or_else(|problems| {
-            self.0.extend(problems);
+            self.problems.extend(problems);
             WebhookAccess::default()
         })
     }
 
     fn mappings(&mut self, secret: &Value) -> Option<Arc<[Subscription]>> {
-        match secret.get(Section::Mappings.key()) {
-            None | Some(Value::Null) => None,
-            Some(Value::Array(mappings)) => Some(subscription::read(mappings).subscriptions.into()),
-            Some(_) => self.problem("mappings must be a list"),
+        match self.present(secret, Section::Mappings)? {
+            Value::Array(mappings) => {
+                let read = subscription::read(mappings);
+                if read.subscriptions.is_empty() && read.unusable > 0 {
+                    return self.problem("mappings must have an entry that can be used");
+                }
+                self.ignores |= read.unusable > 0;
+                Some(read.subscriptions.into())
+            }
+            _ => self.problem("mappings must be a list"),
         }
     }
 
     fn section<'a>(&mut self, secret: &'a Value, section: Section) -> Option<&'a Value> {
-        let name = section.key();
-        match secret.get(name) {
-            None | Some(Value::Null) => None,
-            Some(section @ Value::Object(_)) => Some(section),
-            Some(_) => self.problem(&format!("{name} must be an object")),
+        let value = self.present(secret, section)?;
+        if value.is_object() {
+            return Some(value);
         }
+        self.problem(&format!("{} must be an object", section.key()))
+    }
+
+    /// A section that is not absent. One that seems to have a misspelt name is a problem: it was not left out on
+    /// purpose.
+    fn present<'a>(&mut self, secret: &'a Value, section: Section) -> Option<&'a Value> {
+        let key = section.key();
+        let value = secret.get(key).filter(|value| !value.is_null());
+        if value.is_none() {
+            let unknown = unknown_fields(secret);
+            let misspelt = unknown.iter().find(|field| {
+                field.part.is_empty() && !field.value.is_null() && field.meant() == Some(key)
+            });
+            if let Some(field) = misspelt {
+                return self.problem(&format!("{key} is missing, and {} resembles it", field.name));
+            }
+        }
+        value
     }
 
     fn key(&mut self, section: &Value, path: &str) -> Option<SecretString> {
@@ -144,9 +174,23 @@ impl Reader {
         match section.get("events") {
             None | Some(Value::Null) => None,
             Some(Value::String(list)) => {
-                let mut names = names(list).peekable();
-                names.peek()?;
-                Some(names.filter_map(MessageEvent::parse).collect())
+                let names: Vec<&str> = names(list).collect();
+                let known: Vec<MessageEvent> =
+                    names.iter().filter_map(|name| MessageEvent::parse(name)).collect();
+                if names.is_empty() {
+                    return None;
+                }
+                if known.is_empty() {
+                    let known: Vec<&str> =
+                        MessageEvent::ALL.iter().map(|event| event.name()).collect();
+                    return self.problem(&format!(
+                        "segment.events names no known event: {}; expected some of {}",
+                        names.join(", "),
+                        known.join(", ")
+                    ));
+                }
+                self.ignores |= known.len() < names.len();
+                Some(known)
             }
             Some(_) => self
                 .problem("segment.events must be a string: a comma-separated list of event names"),
@@ -157,4 +201,114 @@ impl Reader {
 /// The value at the last name of a dotted path.
 fn leaf<'a>(section: &'a Value, path: &str) -> Option<&'a Value> {
     section.get(path.rsplit('.').next()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn good() -> Application {
+        let secret = json!({
+            "pushwoosh": {"api_token": "t"}, "segment": {"write_key": "k", "events": "Push Sent"},
+        });
+        Application::read("A", &secret).unwrap()
+    }
+
+    /// Last good values where there are any; what needs the section waits where there are none.
+    fn is_unusable(section: Section, secret: &Value) -> bool {
+        let over = Application::read_over("A", secret, Some(&good())).unwrap();
+        let cold = Application::read_over("A", secret, None).unwrap();
+        let others = Section::ALL.into_iter().filter(|other| *other != section);
+        assert!(others.into_iter().all(|other| over.is_current(other) && cold.is_current(other)));
+        assert_eq!(over.is_current(section), cold.is_current(section), "{secret}");
+        assert_eq!(cold.is_disabled(section), !cold.is_current(section), "{secret}");
+        assert!(!over.is_disabled(section), "{secret}");
+        !over.is_current(section)
+    }
+
+    fn mapping(field: &str, value: &Value) -> Value {
+        let mut entry =
+            json!({"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": {}});
+        entry[field] = value.clone();
+        entry
+    }
+
+    #[test]
+    fn a_list_of_mappings_in_which_none_is_usable_is_unusable() {
+        let good = mapping("enabled", &json!(true));
+        let wrong = [
+            mapping("action", &json!("updateUserProfil")),
+            mapping("subscribe", &json!("type = \"track")),
+            mapping("mapping", &json!({"name": {"@nope": 1}})),
+        ];
+        let secret = |mappings: &[&Value]| json!({"pushwoosh": {"api_token": "t"}, "segment": {"write_key": "k"}, "mappings": mappings});
+        for one in &wrong {
+            assert!(is_unusable(Section::Mappings, &secret(&[one])), "{one}");
+            let off = mapping("enabled", &json!(false));
+            assert!(is_unusable(Section::Mappings, &secret(&[&off, one])), "{one}");
+            assert!(!is_unusable(Section::Mappings, &secret(&[&good, one])), "{one}");
+            assert!(
+                !is_unusable(Section::Mappings, &secret(&[&off])),
+                "nothing is mapped on purpose"
+            );
+        }
+        assert!(is_unusable(Section::Mappings, &secret(&wrong.each_ref())));
+        assert!(!is_unusable(Section::Mappings, &secret(&[])));
+    }
+
+    #[test]
+    fn a_list_of_events_in_which_none_is_known_is_unusable() {
+        for (events, expected) in [
+            ("Push-Snt", true),
+            ("Push-Snt, Email", true),
+            ("Push-Snt, Email Sent", false),
+            (" , ", false),
+        ] {
+            let secret = json!({"segment": {"write_key": "k", "events": events}});
+            assert_eq!(is_unusable(Section::Segment, &secret), expected, "{events}");
+            let last = Application::read_over("A", &secret, Some(&good())).unwrap();
+            let exported = last.segment.unwrap().events;
+            assert_eq!(expected, exported == Some(vec![MessageEvent::PushSent]), "{events}");
+        }
+    }
+
+    #[test]
+    fn a_section_under_a_misspelt_name_is_unusable() {
+        for (section, secret) in [
+            (
+                Section::Segment,
+                json!({"pushwoosh": {"api_token": "t"}, "sgment": {"write_key": "k"}}),
+            ),
+            (Section::Segment, json!({"sgment": {"write_key": "k"}})),
+            (
+                Section::Pushwoosh,
+                json!({"Push_Woosh": {"api_token": "t"}, "segment": {"write_key": "k"}}),
+            ),
+            (Section::Mappings, json!({"pushwoosh": {"api_token": "t"}, "mapping": []})),
+        ] {
+            assert!(is_unusable(section, &secret), "{secret}");
+            assert!(Application::read("A", &secret).is_err(), "{secret}");
+        }
+        // One that resembles none is a note of somebody's, and null is absent.
+        for name in ["comment", "team", "owner"] {
+            let secret = json!({"pushwoosh": {"api_token": "t"}, name: {}, "sgment": null});
+            assert!(!is_unusable(Section::Segment, &secret), "{name}");
+        }
+        let both = json!({"segment": {"write_key": "new"}, "sgment": {"write_key": "k"}});
+        assert!(!is_unusable(Section::Segment, &both));
+    }
+
+    #[test]
+    fn what_is_null_is_absent() {
+        let secret = json!({
+            "pushwoosh": {"api_token": "t", "base_url": null},
+            "segment": {"write_key": "k", "region": null, "base_url": null, "events": null},
+            "webhook": {"shared_secret": null, "signed": null, "max_age_s": null},
+            "mappings": null,
+        });
+        let segment = Application::read("A", &secret).unwrap().segment.unwrap();
+        assert_eq!((segment.base_url.as_str(), segment.events), (SEGMENT_US_URL, None));
+    }
 }

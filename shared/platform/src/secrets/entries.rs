@@ -13,26 +13,26 @@ pub(super) fn of(
     is_new: bool,
 ) -> Result<Vec<(String, Value)>, Problems> {
     let value = serde_json::from_str(text).unwrap_or(Value::Null);
-    let is_map = place.is_some_and(Place::is_map);
-    let entries: Vec<(String, Value)> = match value {
-        value if !is_map => vec![(code.to_owned(), value)],
-        Value::Object(applications) => applications.into_iter().collect(),
-        _ => {
-            let problem = "the secret must be a JSON object of applications by their codes";
-            if is_new {
-                tracing::error!(
-                    app.code = code,
-                    error = problem,
-                    "the secret of several applications cannot be used: correct it"
-                );
-            }
-            return Err(Problems(vec![problem.to_owned()]));
+    let Some(place) = place.filter(|place| place.is_map()) else {
+        if is_new {
+            report(code, &value);
         }
+        return Ok(vec![(code.to_owned(), value)]);
     };
+    let entries = applications(place, value).map_err(|problem| {
+        if is_new {
+            tracing::error!(
+                app.code = code,
+                error = problem,
+                "the secret of several applications cannot be used: correct it"
+            );
+        }
+        Problems(vec![problem.to_owned()])
+    })?;
     if is_new {
         for (entry, secret) in &entries {
             report(entry, secret);
-            if !place.is_some_and(|place| place.is_same(entry, code)) {
+            if !place.is_same(entry, code) {
                 tracing::warn!(
                     app.code = entry,
                     "the application is in a secret where nobody looks for it: move it to that of its first characters"
@@ -41,6 +41,25 @@ pub(super) fn of(
         }
     }
     Ok(entries)
+}
+
+/// The entries of a map of applications, or what is wrong with it as a whole.
+fn applications(place: &Place, map: Value) -> Result<Vec<(String, Value)>, &'static str> {
+    let Value::Object(map) = map else {
+        return Err("the secret must be a JSON object of applications by their codes");
+    };
+    if map.is_empty() && !place.may_be_empty() {
+        return Err("the secret must hold an application: delete it to remove the last one");
+    }
+    let reads = |(code, secret): (&String, &Value)| {
+        Application::read_over(code, secret, None).is_ok_and(|read| read.has_usable())
+    };
+    if !map.is_empty() && !map.iter().any(reads) {
+        return Err(
+            "no entry of the secret is an application: it must be a JSON object of applications by their codes",
+        );
+    }
+    Ok(map.into_iter().collect())
 }
 
 /// Logs what is wrong with a secret.

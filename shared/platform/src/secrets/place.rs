@@ -12,6 +12,16 @@ const CLOSE: char = '}';
 /// Characters of a code that may name a shard: a Pushwoosh code has five before its dash.
 const LONGEST_SHARD: usize = 5;
 
+/// Longest application code; Pushwoosh's have eleven characters.
+pub const MAX_CODE_CHARS: usize = 64;
+
+/// Whether this may be an application's code. It becomes part of a secret's id: it must not be able to name another
+/// secret. Pushwoosh's are like `XXXXX-XXXXX`.
+pub fn is_code(code: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !code.is_empty() && code.len() <= MAX_CODE_CHARS && code.bytes().all(allowed)
+}
+
 /// Where secrets are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -81,6 +91,12 @@ impl Place {
     /// Whether a secret holds a map of applications by their codes.
     pub fn is_map(&self) -> bool {
         self.whose != Whose::One
+    }
+
+    /// Whether a secret may hold no application: a shard whose last one was removed. A secret for all applications
+    /// that is empty is a mistake.
+    pub(super) fn may_be_empty(&self) -> bool {
+        matches!(self.whose, Whose::Shard(_))
     }
 
     /// The code of the application that a secret of its own is for.

@@ -31,6 +31,13 @@ pub(super) enum Reading {
     },
 }
 
+impl Reading {
+    /// Whether the caller's policy allowed the call.
+    pub(super) fn was_allowed(&self) -> bool {
+        matches!(self, Self::Text(..) | Self::Missing | Self::Gone)
+    }
+}
+
 /// Reads the current version of a secret, or the one before.
 pub(super) async fn read(client: &Client, id: &str, previous: bool) -> Reading {
     let request = client.get_secret_value().secret_id(id);

@@ -72,6 +72,8 @@ pub(super) struct State {
     read_at: Option<Timestamp>,
     /// When the last call ended, where it failed.
     failed_at: Option<Timestamp>,
+    /// Whether the last call that failed was denied.
+    was_denied: bool,
     /// When the newest version was written.
     created: Option<Timestamp>,
     /// Calls that have ended: who waited for one need not make another.
@@ -86,6 +88,11 @@ impl State {
         self.snapshot.is_some() || self.malformed.is_some()
     }
 
+    /// Whether there are, or were a moment ago, settings of an application, usable or not.
+    pub(super) fn has(&self, code: &str) -> bool {
+        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.has(code))
+    }
+
     pub(super) fn calls(&self) -> u64 {
         self.calls
     }
@@ -97,6 +104,11 @@ impl State {
     /// Whether the last call told nothing.
     pub(super) fn has_failed(&self) -> bool {
         self.failed_at.is_some()
+    }
+
+    /// Whether the last call was denied, and told nothing.
+    pub(super) fn is_denied(&self) -> bool {
+        self.was_denied && self.has_failed()
     }
 
     /// Whether the last call that told something began before this moment.
@@ -170,17 +182,19 @@ impl State {
     }
 
     /// A call that began at `asked` ended with applications, or with a text that is unusable as a whole.
+    /// Returns the applications that are kept although the text does not have them.
     pub(super) fn learn(
         &mut self,
         entries: Result<Vec<(String, Value)>, Problems>,
         created: Option<Timestamp>,
         ttl: Duration,
         asked: Timestamp,
-    ) {
+    ) -> Vec<String> {
+        let mut kept = Vec::new();
         match (entries, &mut self.snapshot) {
             (Ok(entries), last) => {
-                let last = last.take();
-                self.snapshot = Some(Snapshot::over(last, entries, ttl, asked));
+                let (snapshot, missing) = Snapshot::over(last.take(), entries, ttl, asked);
+                (self.snapshot, kept) = (Some(snapshot), missing);
                 self.malformed = None;
             }
             (Err(_), Some(snapshot)) => snapshot.keep_whole(),
@@ -189,6 +203,7 @@ impl State {
         self.absent_since = None;
         self.created = created;
         self.ended(asked);
+        kept
     }
 
     /// The secret does not exist. What was served a moment ago is served for one TTL more: it may be a
@@ -218,8 +233,9 @@ impl State {
     }
 
     /// A call told nothing.
-    pub(super) fn fail(&mut self, now: Timestamp) {
+    pub(super) fn fail(&mut self, was_denied: bool, now: Timestamp) {
         self.failed_at = Some(now);
+        self.was_denied = was_denied;
         self.calls += 1;
     }
 }

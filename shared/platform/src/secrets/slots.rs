@@ -44,6 +44,11 @@ impl Slots {
         Arc::clone(self.by_key.entry(key.clone()).or_default())
     }
 
+    /// What is remembered of a secret, if anything is.
+    pub(super) fn known(&self, key: &Key) -> Option<Arc<Slot>> {
+        self.by_key.get(key).cloned()
+    }
+
     /// How many are remembered.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -32,13 +32,14 @@ pub(super) struct Found {
 }
 
 impl Snapshot {
-    /// What a newer text makes of the last snapshot.
+    /// What a newer text makes of the last snapshot, and the applications that are kept although the
+    /// text does not have them: while another of its entries cannot be read, they may be inside of that.
     pub(super) fn over(
         last: Option<Self>,
         entries: Vec<(String, Value)>,
         ttl: Duration,
         now: Timestamp,
-    ) -> Self {
+    ) -> (Self, Vec<String>) {
         let mut missing = last.unwrap_or_default().0;
         let newer = entries.into_iter().map(|(code, secret)| {
             let last = missing.remove(&code).and_then(|held| held.application.ok());
@@ -46,10 +47,24 @@ impl Snapshot {
             (code, Held { application, missing_since: None })
         });
         let mut snapshot = Self(newer.collect());
+        let is_readable = |held: &Held| {
+            held.application.as_ref().is_ok_and(|application| application.has_usable())
+        };
+        let mut kept = Self::default();
+        if !snapshot.0.values().all(is_readable) {
+            let served = |_: &String, held: &mut Held| {
+                held.missing_since.is_none() && held.application.is_ok()
+            };
+            kept = Self(missing.extract_if(served).collect());
+            kept.keep_whole();
+        }
+        let mut codes: Vec<String> = kept.0.keys().cloned().collect();
+        codes.sort_unstable();
         let mut missing = Self(missing);
         missing.miss(ttl, now);
         snapshot.0.extend(missing.0);
-        snapshot
+        snapshot.0.extend(kept.0);
+        (snapshot, codes)
     }
 
     /// The secret is missing, and with it every application. Those that were so for a TTL are gone.
@@ -67,6 +82,10 @@ impl Snapshot {
                 *application = Arc::new(application.kept_whole());
             }
         }
+    }
+
+    pub(super) fn has(&self, code: &str) -> bool {
+        self.0.contains_key(code)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -44,6 +44,14 @@ counts! {
     SecretsUnusable, "Count", "Invocations that looked up a secret of which the newest version is unusable, in whole or in part.";
 }
 
+/// Stands for the applications that have no name of their own in metrics. It is no code of Pushwoosh's.
+pub const OTHER: &str = "other";
+
+/// Most applications that have a name of their own in the metrics of an invocation. `retry` tries ten messages at once,
+/// of one application each; more would come of a larger batch, and each name costs 0.60 USD a month, by the hour.
+/// <https://aws.amazon.com/cloudwatch/pricing/>
+pub const MOST_NAMED: usize = 20;
+
 /// A way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Door {
@@ -142,6 +150,32 @@ impl Tally {
         let waiting = totals.waiting.entry(code.to_owned()).or_default();
         waiting.items += items;
         waiting.oldest = waiting.oldest.max(age);
+    }
+
+    /// Counts together, as [`OTHER`], what waits of applications that are not known, and of all but the
+    /// [`MOST_NAMED`] that wait longest.
+    pub fn name_waiting(&self, is_known: impl Fn(&str) -> bool) {
+        let mut totals = self.lock();
+        let mut known: Vec<(String, Waiting)> = Vec::new();
+        let mut other: Option<Waiting> = None;
+        let mut unnamed = |waiting: Waiting| {
+            let other = other.get_or_insert_default();
+            other.items += waiting.items;
+            other.oldest = other.oldest.max(waiting.oldest);
+        };
+        for (code, waiting) in std::mem::take(&mut totals.waiting) {
+            if is_known(&code) {
+                known.push((code, waiting));
+            } else {
+                unnamed(waiting);
+            }
+        }
+        known.sort_by_key(|(_, waiting)| std::cmp::Reverse(waiting.oldest));
+        for (_, waiting) in known.drain(MOST_NAMED.min(known.len())..) {
+            unnamed(waiting);
+        }
+        totals.waiting = known.into_iter().collect();
+        totals.waiting.extend(other.map(|other| (OTHER.to_owned(), other)));
     }
 
     /// What waits on, by application.

@@ -14,6 +14,8 @@ pub struct SubscriptionList {
     pub subscriptions: Vec<Subscription>,
     /// What is wrong with the others, and what the authors of these may not expect.
     pub problems: Vec<String>,
+    /// How many others there are.
+    pub unusable: usize,
 }
 
 /// Reads entries: `{"subscribe", "action", "mapping"}`, or `partnerAction` as in Segment's metadata;
@@ -31,7 +33,10 @@ pub fn read(entries: &[Value]) -> SubscriptionList {
                 read.problems.extend(lints.map(|lint| format!("{place}.subscribe: {lint}")));
                 read.subscriptions.push(subscription);
             }
-            Err(problems) => read.problems.extend(problems),
+            Err(problems) => {
+                read.unusable += 1;
+                read.problems.extend(problems);
+            }
         }
     }
     read
@@ -56,11 +61,12 @@ pub fn read_any(value: &Value) -> SubscriptionList {
     match Mapping::compile(value) {
         Ok(mapping) => SubscriptionList {
             subscriptions: vec![Subscription::unconditional(action, mapping)],
-            problems: Vec::new(),
+            ..SubscriptionList::default()
         },
         Err(faults) => SubscriptionList {
             subscriptions: Vec::new(),
             problems: faults.iter().map(ToString::to_string).collect(),
+            unusable: 1,
         },
     }
 }
@@ -81,7 +87,7 @@ mod tests {
             json!({"subscribe": "type = \"track\"", "action": "trackEvent"}),
             json!({"enabled": false}),
         ]);
-        assert_eq!(read.subscriptions.len(), 2);
+        assert_eq!((read.subscriptions.len(), read.unusable), (2, 2));
         let places: Vec<&str> =
             read.problems.iter().filter_map(|problem| problem.split([' ', ':']).next()).collect();
         assert_eq!(
