@@ -130,9 +130,10 @@ impl Destination {
             .collect();
         let end = invocation.deadlines.end;
         let unsettled = !items.is_empty() && self.ledger.is_unsettled(code, end).await;
-        let delivered = if unsettled && items.len() > 1 {
+        let settled = if unsettled && items.len() > 1 {
             let deadline = end.min(self.clock.now() + LIVE_WAIT);
-            self.ledger.delivered_before(code, body, deadline).await.unwrap_or_default()
+            // Where it is not told in time, all of the request is sent.
+            self.ledger.take_settled(code, body, deadline).await.unwrap_or_default()
         } else {
             BTreeSet::new()
         };
@@ -141,10 +142,9 @@ impl Destination {
         let mut pending: Vec<Option<Pending>> = claims
             .iter()
             .enumerate()
-            .map(|(index, claimed)| match (delivered.contains(&index), claimed) {
-                (true, _) => Some(Outcome::Delivered.into()),
-                (_, false) => Some(Outcome::from(Reason::Duplicate).into()),
-                _ => None,
+            .map(|(index, claimed)| {
+                let is_repeated = settled.contains(&index) || !claimed;
+                is_repeated.then(|| Outcome::from(Reason::Duplicate).into())
             })
             .collect();
         let left: Vec<usize> = (0..items.len())
@@ -179,7 +179,7 @@ impl Destination {
             let done = results.iter().enumerate();
             let done = done.filter(|(_, result)| !result.outcome.is_failed());
             let done: BTreeSet<usize> = done.map(|(index, _)| index).collect();
-            // Best effort: without the ledger, what was delivered is sent again with the request.
+            // Best effort: without the ledger, what need not be sent again is sent again with the request.
             self.ledger.unsettle(code, end).await.ok();
             self.ledger.request_failed(code, body, &done, end).await.ok();
         }

@@ -73,8 +73,8 @@ reasons! {
         "The event is not one of those that Segment receives.",
         "None, unless it is wanted: then add it to `segment.events` of the application's secret.";
     Duplicate, "duplicate", Disregard,
-        "It was seen before: the same record in the batch, or the same raw event, known by its `messageId` and bytes.",
-        "None: it was sent once.";
+        "It was seen before: the same record in the batch, the same raw event, known by its `messageId` and bytes, or an item of a failed request that came again.",
+        "None: it was sent once, or what became of it the first time stands.";
     NotForPushwoosh, "not_for_pushwoosh", Disregard,
         "The event's `integrations` withhold it from Pushwoosh.",
         "None, unless it is wanted: then its sender must set `Pushwoosh` in `integrations` to true. Track calls that `source` sent to Segment always withhold themselves.";

@@ -150,12 +150,15 @@ async fn a_failed_request_is_known_by_its_bytes() {
     let ledger = &world.platform.ledger;
     let delivered = BTreeSet::from([0, 2, 11]);
     ledger.request_failed("A", b"body", &delivered, deadline(&world)).await.unwrap();
-    let before = async |application: &str, body: &[u8]| {
-        ledger.delivered_before(application, body, deadline(&world)).await.unwrap()
+    let taken = async |application: &str, body: &[u8]| {
+        ledger.take_settled(application, body, deadline(&world)).await.unwrap()
     };
-    assert_eq!(before("A", b"body").await, delivered);
-    assert_eq!(before("A", b"other").await, BTreeSet::new());
-    assert_eq!(before("B", b"body").await, BTreeSet::new());
+    assert_eq!(taken("A", b"other").await, BTreeSet::new());
+    assert_eq!(taken("B", b"body").await, BTreeSet::new());
+    assert_eq!(taken("A", b"body").await, delivered);
+    assert_eq!(taken("A", b"body").await, BTreeSet::new(), "it was taken");
+    ledger.request_failed("A", b"body", &delivered, deadline(&world)).await.unwrap();
+    assert_eq!(taken("A", b"body").await, delivered, "the repetition failed too");
 }
 
 #[tokio::test(start_paused = true)]
