@@ -15,12 +15,12 @@ use mapping::{
     About, Cause, Disposition, Item, ItemKind, Origin, Outcome, Parked, Plan, Planned, Reason,
     Refusal, Rules, Work,
 };
-use platform::Invocation;
 use platform::clock;
 use platform::gate::Undelivered;
 use platform::ledger::LIVE_WAIT;
 use platform::message::{Message, Reject};
 use platform::telemetry::ItemLine;
+use platform::{Deadlines, Invocation};
 use pushwoosh::delivery::{PlanOutcome, Refused, Unsent};
 use pushwoosh::order;
 use tokio::sync::Semaphore;
@@ -350,11 +350,13 @@ impl Destination {
             places.extend(std::iter::repeat_n(index, one.messages.len()));
             messages.append(&mut one.messages);
         }
-        let end = invocation.deadlines.end;
-        let soon = end.min(self.clock.now() + LIVE_WAIT);
+        let Deadlines { answer, end, .. } = invocation.deadlines;
+        // The time for parking is the ledger's, the queues', and the ledger's again, should the request fail. Where
+        // it is short, each has a third of it.
+        let share = LIVE_WAIT.min(end.since(answer) / 3);
+        let soon = (self.clock.now() + LIVE_WAIT).min(end.before(2 * share));
         self.delivery.before_keeping(&messages, soon).await;
-        // The rest is for the ledger, should the request fail.
-        let kept = self.queues.keep(&messages, end.before(LIVE_WAIT)).await;
+        let kept = self.queues.keep(&messages, end.before(share)).await;
         for ((index, message), result) in places.into_iter().zip(messages).zip(kept) {
             let Some(one) = pending.get_mut(index) else { continue };
             if let Err(error) = result {

@@ -217,6 +217,20 @@ async fn the_answer_comes_within_the_budget_whatever_pushwoosh_does() {
 }
 
 fn with_key(key: &str) -> Value {
+/// All of the time before the answers' deadline may be gone by then, also of the smallest budget.
+#[tokio::test(start_paused = true)]
+async fn what_pushwoosh_leaves_unanswered_is_parked_within_the_smallest_budget() {
+    let world = World::new(&[("PWSEG_TIME_BUDGET_MS", "1000")]);
+    let destination = Destination::new(world.platform.clone());
+    world.upstream(|_| Reply::Hang);
+    world.sqs(Reply::Late(Duration::from_millis(30), Box::new(Reply::Status(200, json!({})))));
+    let before = world.now();
+    let body = json!({"events": [posted("u1"), posted("u2")]});
+    let answered = invoke(&destination, &world, call("post-events", &body)).await;
+    assert_eq!((answered.response.status_code, answered.outcomes()), (200, vec![("parked", 2)]));
+    assert!(world.now().since(before) < Duration::from_secs(1));
+}
+
     let headers = json!({"x-pw-appcode": "A", "authorization": format!("Token {key}")});
     let body = json!({"user_id": "u", "attributes": {"a": 1}}).to_string();
     event("/integration-segment/v1/track-user", &headers, &body)
