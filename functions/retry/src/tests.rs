@@ -1,4 +1,5 @@
 mod lines;
+mod refused;
 
 use mapping::{Cause, Outcome, Parked, Reason, Work, deletion, event, profile};
 use platform::message;

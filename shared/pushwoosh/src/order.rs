@@ -157,6 +157,12 @@ impl Delivery {
                 // What came after it waits until the ledger knows: it can be repeated safely.
                 outcome = unsent(plan, Cause::LedgerUnavailable);
             }
+        } else if let (Some(user), true) = (plan.deletes(), outcome.unsent.is_none()) {
+            // It was refused for good: what came after it would wait for ever.
+            let told = self.ledger.deletion_is_covered(code, user, accepted, deadline).await;
+            if told.is_err() {
+                outcome = unsent(plan, Cause::LedgerUnavailable);
+            }
         }
         Ok(Waited::Tried(outcome))
     }

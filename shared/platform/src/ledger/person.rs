@@ -185,7 +185,8 @@ impl Ledger {
         self.note(application, id, change, deadline).await
     }
 
-    /// Nothing waits behind this deletion any more: a later one covers it, or no queue took it.
+    /// Nothing waits behind this deletion any more: a later one covers it, no queue took it, or Pushwoosh
+    /// refused it.
     pub async fn deletion_is_covered(
         &self,
         application: &str,
