@@ -1,5 +1,6 @@
 mod doors;
 mod lines;
+mod rejects;
 mod repeats;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -216,7 +217,6 @@ async fn the_answer_comes_within_the_budget_whatever_pushwoosh_does() {
     assert_eq!(world.messages().len(), 200);
 }
 
-fn with_key(key: &str) -> Value {
 /// All of the time before the answers' deadline may be gone by then, also of the smallest budget.
 #[tokio::test(start_paused = true)]
 async fn what_pushwoosh_leaves_unanswered_is_parked_within_the_smallest_budget() {
@@ -231,6 +231,7 @@ async fn what_pushwoosh_leaves_unanswered_is_parked_within_the_smallest_budget()
     assert!(world.now().since(before) < Duration::from_secs(1));
 }
 
+fn with_key(key: &str) -> Value {
     let headers = json!({"x-pw-appcode": "A", "authorization": format!("Token {key}")});
     let body = json!({"user_id": "u", "attributes": {"a": 1}}).to_string();
     event("/integration-segment/v1/track-user", &headers, &body)

@@ -166,6 +166,15 @@ impl Retry {
         }
         let released = claim.clone().map(|(item, _)| (item, false));
         let (code, accepted) = (parked.application.clone(), parked.first_seen);
+        if let (Some(user), Some(_)) = (plan.deletes(), parked.redriven) {
+            // It was rejected, so that nobody waited behind it.
+            let end = invocation.deadlines.end;
+            match self.pushwoosh.has_returned(&code, user, accepted, end).await {
+                Ok(false) => {}
+                Ok(true) => return Tried::ended(Reason::UserReturned, settled(parked)),
+                Err(_) => return self.again(parked, Cause::LedgerUnavailable.into(), invocation),
+            }
+        }
         let waited = self.pushwoosh.deliver_waited(&code, plan.clone(), accepted, invocation).await;
         let outcome = match waited {
             Ok(Waited::Tried(outcome)) => outcome,

@@ -114,6 +114,9 @@ reasons! {
     Overtaken, "overtaken", Disregard,
         "While the item waited, newer values of all its tags came.",
         "None: the newer values are delivered.";
+    UserReturned, "user_returned", Disregard,
+        "It is a rejected deletion that was sent again, and newer values of its user were accepted since.",
+        "None, if the user is to stay. Otherwise delete the user once more, through Segment or with `delete-user`.";
     TooLarge, "too_large", Reject,
         "The item is larger than the upstream takes.",
         "Shorten the item. Segment takes calls of up to 32 KB.";
