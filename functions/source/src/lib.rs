@@ -118,6 +118,7 @@ impl Function for Source {
 #[cfg(test)]
 mod tests {
     mod lines;
+    mod section;
 
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
