@@ -117,6 +117,7 @@ impl Function for Source {
 
 #[cfg(test)]
 mod tests {
+    mod large;
     mod lines;
     mod section;
 
