@@ -3,7 +3,7 @@
 //!
 //! Invariants: nothing that was accepted before a deletion is delivered after it, and what was accepted after
 //! it waits behind it; an older value never overwrites a newer one that was accepted. What requests do to
-//! the same person within a few seconds of each other is open.
+//! the same person within 30 seconds of each other is open.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -106,6 +106,24 @@ async fn an_erasure_ends_what_came_before_but_no_deletion() {
     assert!(known.pending.is_some() && known.erased.is_some());
 }
 
+/// A receipt is asked for long after the deletion, and counts from its last change.
+#[tokio::test(start_paused = true)]
+async fn a_receipt_is_kept_for_400_days() {
+    let world = World::new(&[]);
+    let (ledger, began) = (&world.platform.ledger, world.platform.clock.wall());
+    let expires = async || {
+        let row = ledger.get(&format!("deletion#A#{}", hashed(&[b"u"])), deadline(&world)).await;
+        let expires = row.unwrap().unwrap()["expires_at"].as_n().unwrap().parse::<i64>().unwrap();
+        expires - began.as_second()
+    };
+    let days = 400 * 24 * 60 * 60;
+    ledger.deleted("A", "u", began, deadline(&world)).await.unwrap();
+    assert_eq!(expires().await, days);
+    tokio::time::advance(60 * SECOND).await;
+    ledger.deletion_is_delivered("A", "u", began, deadline(&world)).await.unwrap();
+    assert_eq!(expires().await, days + 60);
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_every_value_the_newest_time_is_kept() {
     let world = World::new(&[]);
