@@ -166,11 +166,11 @@ impl Destination {
         }
         let mut pending: Vec<Pending> = pending.into_iter().flatten().collect();
         self.keep(&mut pending, invocation).await;
-        for ((item, claimed), one) in items.iter().zip(&claims).zip(&pending) {
+        for (index, ((item, claimed), one)) in items.iter().zip(&claims).zip(&pending).enumerate() {
             one.report(item, invocation);
             // An item that was not sent may be sent again once it is corrected.
             let sent = matches!(one.result.outcome, Outcome::Delivered | Outcome::Parked(_));
-            if *claimed && !sent {
+            if *claimed && !sent && !settled.contains(&index) {
                 self.seen.release(code, item);
             }
         }

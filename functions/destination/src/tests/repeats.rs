@@ -94,3 +94,27 @@ async fn a_repetition_that_fails_in_part_keeps_what_was_delivered_before() {
         tokio::time::advance(Duration::from_mins(2)).await;
     }
 }
+
+/// Raw events are known by their ids: what is equal is the same event, however often it comes.
+#[tokio::test(start_paused = true)]
+async fn a_raw_event_that_was_delivered_with_a_failed_request_stays_known() {
+    let (world, destination) = setup();
+    let track = |user: &str| {
+        json!({"type": "track", "userId": user, "event": "E", "messageId": user,
+            "timestamp": "2026-01-02T03:04:05Z", "context": {"device": {"id": user, "type": "ios"}}})
+    };
+    let list = json!([track("u1"), track("u2")]);
+    world.upstream(|request| {
+        let down = String::from_utf8_lossy(request.body()).contains("u2");
+        Reply::Status(if down { 503 } else { 200 }, json!({"status_code": 200}))
+    });
+    world.sqs(Reply::Status(500, json!({})));
+    assert_eq!(invoke(&destination, &world, webhook(&list)).await.response.status_code, 503);
+    world.upstream(|_| Reply::Status(200, json!({"status_code": 200})));
+    let other = Destination::new(world.platform.clone());
+    for calls in [1, 0] {
+        let before = world.requests().len();
+        assert_eq!(invoke(&other, &world, webhook(&list)).await.response.status_code, 200);
+        assert_eq!(world.requests().len() - before, calls);
+    }
+}
