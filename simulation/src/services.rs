@@ -277,12 +277,12 @@ impl State {
         self.expire(now);
         let faults = self.faults.entry(request.service).or_default();
         let (body, operation, rng) = (&request.body, request.path.as_str(), &mut self.rng);
-        let refuses = match self.sabotage {
+        let is_closed = match self.sabotage {
             Some(Sabotage::RefusedParking) => true,
             Some(Sabotage::LastingRequests) => rng.u8(0..5) > 0,
             _ => false,
         };
-        if refuses && parks(operation, body) {
+        if is_closed && parks(operation, body) {
             let refused = Fault { status: Some(503), ..Fault::default() };
             return refused.exchange(Reply::json(503, &serde_json::json!({})));
         }

@@ -96,7 +96,7 @@ async fn a_batch_loses_only_the_persons_calls_and_is_put_back() {
             .body(body.to_string());
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
-        response.json::<Value>().await.unwrap()
+        serde_json::from_str::<Value>(&response.text().await.unwrap()).unwrap()
     };
     sqs("SendMessage", &message).await;
     let (ok, shown) = sandbox.command(&["erase", "--app", "DEMO0-00001", "--user-id", "anna"]);

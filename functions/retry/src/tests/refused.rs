@@ -37,7 +37,7 @@ async fn a_refused_deletion_waits_until_the_ledger_knows() {
         tally
     };
     let fails = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::advance(Duration::from_secs(1)).await;
         world.dynamodb(Some(Reply::Status(500, json!({}))));
     };
     let (tally, ()) = futures::future::join(tried, fails).await;

@@ -7,7 +7,7 @@ const TTL: Duration = Duration::from_mins(5);
 #[tokio::test(start_paused = true)]
 async fn a_section_that_is_gone_is_used_for_one_ttl_more() {
     let (world, source) = setup(&[]);
-    let whole = platform::testing::application("token", "key");
+    let whole = application("token", "key");
     let without = json!({"pushwoosh": whole["pushwoosh"]});
     let send = async |source: &Source, device: &str| {
         let (result, tally) = invoke(source, &world, event(&[record("A", device)])).await;
@@ -28,7 +28,7 @@ async fn a_section_that_is_gone_is_used_for_one_ttl_more() {
             .await;
     assert_eq!(outcomes(&tally), [("disregarded", 1)]);
     // It is back in time, and away once more.
-    world.secret("A", &platform::testing::application("token", "new"));
+    world.secret("A", &application("token", "new"));
     tokio::time::advance(TTL).await;
     assert_eq!(send(&source, "h5").await, [("delivered", 1)]);
     assert_eq!(sent(&world).last().unwrap().0, "new");
