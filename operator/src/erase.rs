@@ -149,7 +149,9 @@ impl Search<'_> {
             Some(Some(rest)) => {
                 let request =
                     self.queues.client.send_message().queue_url(self.queues.url(self.queue)?);
-                let sent = request.message_body(rest).send().await;
+                let group = self.queue.group(self.erased.application);
+                let request = request.message_body(rest).set_message_group_id(group);
+                let sent = request.send().await;
                 let sent = sent.map_err(|error| failed(self.queue, &error, "SendMessage"))?;
                 Ok(Fate::Replaced(sent.message_id.unwrap_or_default()))
             }

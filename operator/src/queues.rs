@@ -54,6 +54,15 @@ impl QueueName {
         }
     }
 
+    /// The message group of an application's messages: the retry queue is a fair queue, and a redrive from the
+    /// dead-letter queue keeps the group.
+    pub(crate) fn group(self, application: &str) -> Option<String> {
+        match self {
+            Self::Retry | Self::Dead => Some(application.to_owned()),
+            Self::Rejects => None,
+        }
+    }
+
     /// The stack's output with its URL.
     fn output(self) -> &'static str {
         match self {

@@ -24,6 +24,9 @@ pub(crate) struct Item {
     pub(crate) created: Duration,
     /// When its sender was told that it is taken.
     pub(crate) accepted: Option<Duration>,
+    /// In how many equal requests it is, and how many of them were taken.
+    pub(crate) copies: usize,
+    pub(crate) taken: usize,
     /// It can never be delivered and must be kept with a reason.
     pub(crate) bad: bool,
 }

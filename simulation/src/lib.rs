@@ -10,7 +10,7 @@
 //! * `senders`: Segment as a caller, and the event source mappings.
 //! * `fleet`: a function's environments; `time`: their clocks.
 //! * `services`: the models; `network`: the in-memory transport to them.
-//! * `items`: what was sent and what its senders were told.
+//! * `items`: what was sent and what its senders were told; `waiting`: what is on the queues in the end.
 //! * [`shorten`]: leaves out of a story what a breach does not need.
 //! * `guarantee`: what is promised; [`oracle`]: the judge; [`sabotage`]: what it must notice.
 //! * `history`: what the stories found before it was mended; [`tables`]: all of it for the documentation.
@@ -30,6 +30,7 @@ mod story;
 pub mod tables;
 mod time;
 mod trouble;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use crate::items::{Attempt, Item, Key, What, markers};
 use crate::services::{Service, State, UpstreamCall};
 use crate::time::{show, wall};
 use crate::trouble::{Concerns, Trouble};
+use crate::waiting::{Waiting, names};
 
 /// Requests within so little time of each other have no order.
 const CONCURRENT: Duration = Duration::from_secs(30);
@@ -48,10 +49,11 @@ pub(crate) fn judge(state: &mut State, now: Duration) -> (Vec<Verdict>, Vec<Dura
         let mut found = Vec::new();
         end.accounted(marker, item, &mut found);
         match item.what {
-            What::Event => end.event_once(marker, &mut found),
+            // What equal requests have together comes as often, and more often if both fail at the same time.
+            What::Event if item.copies == 1 => end.event_once(marker, &mut found),
             What::Record => end.record(marker, item, &mut found),
             What::Deletion => end.nothing_after(item, &mut found),
-            What::Profile => {}
+            What::Event | What::Profile => {}
         }
         end.delays(marker, item, &mut found);
         verdicts.extend(found.into_iter().map(|(guarantee, at, what)| Verdict {
@@ -79,10 +81,7 @@ struct End<'a> {
     deletions: BTreeMap<&'a str, Vec<&'a UpstreamCall>>,
     /// Calls that took effect, by user.
     of_user: BTreeMap<&'a str, Vec<&'a UpstreamCall>>,
-    /// What is on a queue or was given up to the on-failure destination.
-    waiting: BTreeSet<u64>,
-    /// Messages on queues that hold no marker: deletions.
-    unmarked: Vec<String>,
+    waiting: Waiting,
     in_segment: BTreeMap<u64, usize>,
     /// What was in a request whose invocation died.
     died: BTreeSet<u64>,
@@ -106,17 +105,7 @@ impl<'a> End<'a> {
                 }
             }
         }
-        let mut waiting = BTreeSet::new();
-        let mut unmarked = Vec::new();
-        let messages = state.sqs.queues().flat_map(world::sqs::Queue::messages);
-        let messages = messages.map(|(_, message)| &message.body).chain(&state.given_up);
-        for body in messages {
-            let found = markers(body);
-            if found.is_empty() {
-                unmarked.push(body.clone());
-            }
-            waiting.extend(found);
-        }
+        let waiting = Waiting::of(state);
         let mut in_segment: BTreeMap<u64, usize> = BTreeMap::new();
         for record in state.segment.records() {
             for marker in markers(campaign(&record.event)) {
@@ -131,7 +120,7 @@ impl<'a> End<'a> {
                 people.entry((&item.application, &item.user)).or_default().push((at, item.what));
             }
         }
-        Self { state, effects, deletions, of_user, waiting, unmarked, in_segment, died, people }
+        Self { state, effects, deletions, of_user, waiting, in_segment, died, people }
     }
 
     fn first_effect(&self, marker: u64, item: &Item) -> Option<Duration> {
@@ -143,8 +132,8 @@ impl<'a> End<'a> {
     }
 
     fn waits(&self, marker: u64, item: &Item) -> bool {
-        self.waiting.contains(&marker)
-            || (item.what == What::Deletion && names(&self.unmarked, &item.user))
+        self.waiting.anywhere.contains(&marker)
+            || (item.what == What::Deletion && self.waiting.has_deletion(&item.user))
     }
 
     fn expired(&self, marker: u64, item: &Item) -> bool {
@@ -178,14 +167,24 @@ impl<'a> End<'a> {
         let Some(accepted) = item.accepted else { return };
         let delivered = self.first_effect(marker, item);
         if item.bad {
-            let kept = self.waiting.contains(&marker) || self.state.expired.contains(&marker);
+            let kept =
+                self.waiting.anywhere.contains(&marker) || self.state.expired.contains(&marker);
             if !kept || delivered.is_some() {
                 let what = format!("{:?} {marker} cannot be read and is not kept", item.what);
                 found.push((Guarantee::Accounted, accepted, what));
             }
             return;
         }
-        if delivered.is_some() || self.waits(marker, item) || self.is_covered(item, accepted) {
+        if self.waits(marker, item) || self.is_covered(item, accepted) {
+            return;
+        }
+        let times = self.effects.get(&marker).map_or(0, Vec::len);
+        if delivered.is_some() && item.copies > 1 && times < item.taken {
+            let taken = item.taken;
+            let what = format!("event {marker} of {taken} equal requests came {times} times");
+            found.push((Guarantee::Accounted, accepted, what));
+        }
+        if delivered.is_some() {
             return;
         }
         let what = format!("{:?} {marker}, accepted {}", item.what, show(accepted));
@@ -295,7 +294,8 @@ impl<'a> End<'a> {
             for marker in &call.markers {
                 let other = usize::try_from(*marker).ok();
                 let other = other.and_then(|index| self.state.items.0.get(index));
-                let before = other.and_then(|other| other.accepted);
+                // The second of two equal requests may have come after the deletion.
+                let before = other.filter(|other| other.copies == 1).and_then(|one| one.accepted);
                 if before.is_some_and(|before| before + CONCURRENT < accepted) {
                     let what = format!(
                         "item {marker}, accepted {}, came after the deletion of {}",
@@ -312,8 +312,16 @@ impl<'a> End<'a> {
         if item.bad || item.accepted.is_none() {
             return;
         }
-        let Some(delivered) = self.first_effect(marker, item) else { return };
         let application = item.application.as_str();
+        if self.waiting.undelivered.contains(&marker) {
+            let what = format!("{:?} {marker} still waits at the end", item.what);
+            found.push((Guarantee::Recovery, self.calm(item), what));
+            return;
+        }
+        // The deletion that took effect may be a later one.
+        let refused = item.what == What::Deletion && self.waiting.has_refused(&item.user);
+        let delivered = self.first_effect(marker, item).filter(|_| !refused);
+        let Some(delivered) = delivered else { return };
         let overlaps = |before| {
             let from = item.created.saturating_sub(before);
             self.troubles(application).any(|trouble| trouble.overlaps(from, delivered))
@@ -465,12 +473,6 @@ impl<'a> End<'a> {
         });
         verdicts.collect()
     }
-}
-
-/// Whether one of the messages names the user.
-fn names(bodies: &[String], user: &str) -> bool {
-    let quoted = format!("\"{user}\"");
-    bodies.iter().any(|body| body.contains(&quoted))
 }
 
 fn campaign(event: &Value) -> &str {

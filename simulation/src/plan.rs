@@ -8,7 +8,9 @@ use fastrand::Rng;
 use world::faults::Fault;
 
 use crate::services::Service;
-use crate::trouble::{Concerns, Trouble, of_dynamodb, of_secrets, of_sqs, of_upstream};
+use crate::trouble::{
+    Concerns, Trouble, of_dynamodb, of_secrets, of_sqs, of_upstream, refused_deletions,
+};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -38,6 +40,8 @@ pub(crate) enum Action {
     Profile(usize, usize),
     Events(usize, usize, usize),
     Deletion(usize, usize),
+    /// Events in two equal requests, the second some minutes after the first.
+    Twins(usize, usize),
     /// Records of these applications, and of so many foreign codes.
     Records(Vec<(usize, usize)>, usize),
     Begin(usize),
@@ -164,7 +168,8 @@ impl Planner {
             for _ in 0..self.rng.usize(2..=5) {
                 let action = match self.rng.u8(0..10) {
                     0..5 => Action::Profile(application, user),
-                    5..7 => Action::Events(application, user, self.rng.usize(1..=3)),
+                    5 => Action::Events(application, user, self.rng.usize(1..=3)),
+                    6 => Action::Twins(application, user),
                     _ => Action::Deletion(application, user),
                 };
                 if at < to + 30 * MINUTE {
@@ -182,9 +187,16 @@ impl Planner {
         let application = Some(code(number));
         match self.rng.u8(0..100) {
             0..35 => {
-                let (label, fault) = of_upstream(self.rng.u8(0..=6));
+                let (label, faults) = match self.rng.u8(0..=7) {
+                    7 => refused_deletions(),
+                    kind => {
+                        let (label, fault) = of_upstream(kind);
+                        (label, vec![fault])
+                    }
+                };
                 let concerns = Concerns::Service(Service::Pushwoosh);
-                let faults = vec![Fault { application: application.clone(), ..fault }];
+                let own = |fault| Fault { application: application.clone(), ..fault };
+                let faults = faults.into_iter().map(own).collect();
                 self.trouble(Trouble { from, to, concerns, application, label, faults });
                 self.drama(number, from, to);
                 if label.contains("slow") {

@@ -55,12 +55,16 @@ sabotages! {
         "The ledger forgets what it is told of deletions.";
     ForgottenPending, "forgotten-pending", ReturnedStay,
         "The ledger forgets which deletions are pending.";
+    LastingPending, "lasting-pending", Recovery,
+        "The ledger forgets that nothing waits behind a deletion any more that Pushwoosh refused.";
     ForgottenValues, "forgotten-values", NewestValue,
         "The ledger forgets the times of values.";
     ForgottenClaims, "forgotten-claims", OncePerMessage,
         "The ledger forgets which items were worked on, and SQS hands out one message of a hundred twice.";
     ForgottenRequests, "forgotten-requests", OncePerRequest,
-        "The ledger forgets what was delivered of failed requests, and SQS fails half of the time.";
+        "The ledger forgets what was delivered of failed requests.";
+    LastingRequests, "lasting-requests", Accounted,
+        "The ledger keeps what was delivered of a failed request although an equal one came, and SQS refuses four of five batches of the retry queue.";
     HastyNetwork, "hasty-network", EventOnce,
         "The network gives up answers of Pushwoosh after 0.1 s.";
     ShortRetention, "short-retention", NotExpired,

@@ -56,6 +56,7 @@ pub(crate) async fn send(world: Arc<World>, fleet: Arc<Fleet<Destination>>, requ
                 for marker in &request.markers {
                     if let Some(item) = state.items.get_mut(*marker) {
                         item.accepted.get_or_insert(now);
+                        item.taken += 1;
                     }
                 }
             }

@@ -277,7 +277,12 @@ impl State {
         self.expire(now);
         let faults = self.faults.entry(request.service).or_default();
         let (body, operation, rng) = (&request.body, request.path.as_str(), &mut self.rng);
-        if self.sabotage == Some(Sabotage::RefusedParking) && parks(operation, body) {
+        let is_closed = match self.sabotage {
+            Some(Sabotage::RefusedParking) => true,
+            Some(Sabotage::LastingRequests) => rng.u8(0..5) > 0,
+            _ => false,
+        };
+        if is_closed && parks(operation, body) {
             let refused = Fault { status: Some(503), ..Fault::default() };
             return refused.exchange(Reply::json(503, &serde_json::json!({})));
         }
@@ -382,9 +387,14 @@ fn forgets(sabotage: Sabotage, operation: &str, body: &[u8]) -> bool {
     match sabotage {
         Sabotage::ForgottenDeletions => about("deletion"),
         Sabotage::ForgottenPending => about("deletion") && text.contains("SET #pending"),
+        // A deletion that was delivered has its time too.
+        Sabotage::LastingPending => {
+            about("deletion") && text.contains("REMOVE #pending") && !text.contains("#delivered")
+        }
         Sabotage::ForgottenValues => about("values"),
         Sabotage::ForgottenClaims => about("claim"),
         Sabotage::ForgottenRequests => about("request"),
+        Sabotage::LastingRequests => about("request") && text.contains("REMOVE #items"),
         _ => false,
     }
 }

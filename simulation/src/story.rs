@@ -19,6 +19,10 @@ use crate::services::{Service, World, secret};
 use crate::time::sleep;
 use crate::trouble::{Concerns, Trouble};
 
+/// Events of an equal request, and the time until it comes.
+const TWINS: usize = 2;
+const BETWEEN_TWINS: Duration = Duration::from_mins(10);
+
 impl Plan {
     /// Tells the story, until its last action.
     pub(crate) async fn tell(self, world: &Arc<World>, destination: &Arc<Fleet<Destination>>) {
@@ -68,6 +72,30 @@ fn act(world: &Arc<World>, destination: &Arc<Fleet<Destination>>, action: Action
             let path = "/integration-segment/v1/post-events";
             let body = json!({ "events": events });
             request(world, destination, application, &id, path, &body, markers);
+        }
+        Action::Twins(application, user) => {
+            let twins: Vec<(u64, String)> =
+                (0..TWINS).map(|_| item(world, What::Event, application, user, false)).collect();
+            for (marker, _) in &twins {
+                if let Some(item) = world.state().items.get_mut(*marker) {
+                    item.copies = 2;
+                }
+            }
+            // Without a time of their own, what users do twice is equal.
+            let event = |(marker, user): &(u64, String)| {
+                json!({"user_id": user, "device_platform": "ios", "name": "Order",
+                    "attributes": {"order": mark(*marker)}})
+            };
+            let body = json!({ "events": twins.iter().map(event).collect::<Vec<_>>() });
+            let path = "/integration-segment/v1/post-events";
+            let markers: Vec<u64> = twins.iter().map(|(marker, _)| *marker).collect();
+            let user = user_id(application, user);
+            let (world, destination) = (Arc::clone(world), Arc::clone(destination));
+            tokio::spawn(async move {
+                request(&world, &destination, application, &user, path, &body, markers.clone());
+                sleep(BETWEEN_TWINS).await;
+                request(&world, &destination, application, &user, path, &body, markers);
+            });
         }
         Action::Deletion(application, user) => {
             let (marker, user) = item(world, What::Deletion, application, user, false);
@@ -130,6 +158,8 @@ fn item(world: &World, what: What, application: usize, user: usize, bad: bool) -
         user: user.clone(),
         created,
         accepted: None,
+        copies: 1,
+        taken: 0,
         bad,
     };
     (world.state().items.add(item), user)

@@ -76,6 +76,16 @@ pub(crate) fn of_upstream(kind: u8) -> (&'static str, Fault) {
     }
 }
 
+/// Pushwoosh takes no deletions: it answers 503, or refuses them for good.
+pub(crate) fn refused_deletions() -> (&'static str, Vec<Fault>) {
+    let path = Some("/api/v2/device-api/deleteUser".to_owned());
+    let down =
+        Fault { path: path.clone(), status: Some(503), probability: Some(0.5), ..Fault::default() };
+    let body = Some(serde_json::json!({"status_code": 210, "status_message": "refused"}));
+    let refused = Fault { path, status: Some(400), body, ..Fault::default() };
+    ("refuses deletions, or answers them with 503", vec![down, refused])
+}
+
 /// The ways in which Secrets Manager fails.
 pub(crate) fn of_secrets(kind: u8) -> (&'static str, Fault) {
     let fault = Fault { path: Some("GetSecretValue".to_owned()), ..Fault::default() };

@@ -89,11 +89,16 @@ async fn a_batch_loses_only_the_persons_calls_and_is_put_back() {
                         "first_seen": "2026-01-31T12:00:00Z", "cause": "timeout"});
     let endpoint = sandbox.get("state").await["aws"]["endpoint"].as_str().unwrap().to_owned();
     let message = json!({"QueueUrl": format!("{endpoint}/123456789012/dead"), "MessageBody": parked.to_string()});
-    let sent = reqwest::Client::new()
-        .post(endpoint)
-        .header("x-amz-target", "AmazonSQS.SendMessage")
-        .body(message.to_string());
-    assert_eq!(sent.send().await.unwrap().status(), 200);
+    let sqs = async |operation: &str, body: &Value| {
+        let request = reqwest::Client::new()
+            .post(&endpoint)
+            .header("x-amz-target", format!("AmazonSQS.{operation}"))
+            .body(body.to_string());
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        serde_json::from_str::<Value>(&response.text().await.unwrap()).unwrap()
+    };
+    sqs("SendMessage", &message).await;
     let (ok, shown) = sandbox.command(&["erase", "--app", "DEMO0-00001", "--user-id", "anna"]);
     assert!(ok && shown.contains("dead: 1 looked at, 0 removed, 1 shortened"), "{shown}");
     let dead = sandbox.queue("dead").await;
@@ -101,4 +106,8 @@ async fn a_batch_loses_only_the_persons_calls_and_is_put_back() {
     let expected = json!([{"userId": "bert", "n": 1.50}]);
     assert_eq!(dead[0]["body"]["work"]["segment"], expected);
     assert_eq!(dead[0]["body"]["first_seen"], parked["first_seen"]);
+    // A redrive takes the group along to the retry queue, which is a fair one.
+    let receive = json!({"QueueUrl": message["QueueUrl"], "MessageSystemAttributeNames": ["All"]});
+    let received = sqs("ReceiveMessage", &receive).await;
+    assert_eq!(received["Messages"][0]["Attributes"]["MessageGroupId"], "DEMO0-00001");
 }

@@ -15,12 +15,12 @@ use mapping::{
     About, Cause, Disposition, Item, ItemKind, Origin, Outcome, Parked, Plan, Planned, Reason,
     Refusal, Rules, Work,
 };
-use platform::Invocation;
 use platform::clock;
 use platform::gate::Undelivered;
 use platform::ledger::LIVE_WAIT;
 use platform::message::{Message, Reject};
 use platform::telemetry::ItemLine;
+use platform::{Deadlines, Invocation};
 use pushwoosh::delivery::{PlanOutcome, Refused, Unsent};
 use pushwoosh::order;
 use tokio::sync::Semaphore;
@@ -130,9 +130,10 @@ impl Destination {
             .collect();
         let end = invocation.deadlines.end;
         let unsettled = !items.is_empty() && self.ledger.is_unsettled(code, end).await;
-        let delivered = if unsettled && items.len() > 1 {
+        let settled = if unsettled && items.len() > 1 {
             let deadline = end.min(self.clock.now() + LIVE_WAIT);
-            self.ledger.delivered_before(code, body, deadline).await.unwrap_or_default()
+            // Where it is not told in time, all of the request is sent.
+            self.ledger.take_settled(code, body, deadline).await.unwrap_or_default()
         } else {
             BTreeSet::new()
         };
@@ -141,10 +142,9 @@ impl Destination {
         let mut pending: Vec<Option<Pending>> = claims
             .iter()
             .enumerate()
-            .map(|(index, claimed)| match (delivered.contains(&index), claimed) {
-                (true, _) => Some(Outcome::Delivered.into()),
-                (_, false) => Some(Outcome::from(Reason::Duplicate).into()),
-                _ => None,
+            .map(|(index, claimed)| {
+                let is_repeated = settled.contains(&index) || !claimed;
+                is_repeated.then(|| Outcome::from(Reason::Duplicate).into())
             })
             .collect();
         let left: Vec<usize> = (0..items.len())
@@ -166,11 +166,11 @@ impl Destination {
         }
         let mut pending: Vec<Pending> = pending.into_iter().flatten().collect();
         self.keep(&mut pending, invocation).await;
-        for ((item, claimed), one) in items.iter().zip(&claims).zip(&pending) {
+        for (index, ((item, claimed), one)) in items.iter().zip(&claims).zip(&pending).enumerate() {
             one.report(item, invocation);
             // An item that was not sent may be sent again once it is corrected.
             let sent = matches!(one.result.outcome, Outcome::Delivered | Outcome::Parked(_));
-            if *claimed && !sent {
+            if *claimed && !sent && !settled.contains(&index) {
                 self.seen.release(code, item);
             }
         }
@@ -179,7 +179,7 @@ impl Destination {
             let done = results.iter().enumerate();
             let done = done.filter(|(_, result)| !result.outcome.is_failed());
             let done: BTreeSet<usize> = done.map(|(index, _)| index).collect();
-            // Best effort: without the ledger, what was delivered is sent again with the request.
+            // Best effort: without the ledger, what need not be sent again is sent again with the request.
             self.ledger.unsettle(code, end).await.ok();
             self.ledger.request_failed(code, body, &done, end).await.ok();
         }
@@ -350,11 +350,13 @@ impl Destination {
             places.extend(std::iter::repeat_n(index, one.messages.len()));
             messages.append(&mut one.messages);
         }
-        let end = invocation.deadlines.end;
-        let soon = end.min(self.clock.now() + LIVE_WAIT);
+        let Deadlines { answer, end, .. } = invocation.deadlines;
+        // The time for parking is the ledger's, the queues', and the ledger's again, should the request fail. Where
+        // it is short, each has a third of it.
+        let share = LIVE_WAIT.min(end.since(answer) / 3);
+        let soon = (self.clock.now() + LIVE_WAIT).min(end.before(2 * share));
         self.delivery.before_keeping(&messages, soon).await;
-        // The rest is for the ledger, should the request fail.
-        let kept = self.queues.keep(&messages, end.before(LIVE_WAIT)).await;
+        let kept = self.queues.keep(&messages, end.before(share)).await;
         for ((index, message), result) in places.into_iter().zip(messages).zip(kept) {
             let Some(one) = pending.get_mut(index) else { continue };
             if let Err(error) = result {

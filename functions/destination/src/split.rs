@@ -93,8 +93,9 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
 
     fn visit_map<A: MapAccess<'a>>(self, mut object: A) -> Result<Self::Value, A::Error> {
         let (mut list, mut items) = (None, Some(self.items));
-        while let Some(name) = object.next_key::<String>()? {
-            if name == self.name {
+        // As raw text: half a surrogate pair is no text, and another field's name is of no interest.
+        while let Some(name) = object.next_key::<&RawValue>()? {
+            if serde_json::from_str(name.get()).is_ok_and(|name: String| name == self.name) {
                 let items = items.take().ok_or_else(|| A::Error::duplicate_field(self.name))?;
                 list = Some(object.next_value_seed(items)?);
             } else {
@@ -151,5 +152,19 @@ mod tests {
         }
         let items = list_in_object(br#"{"e": [ {"a": 1} ,5]}"#, "e", MAX_ITEMS).unwrap();
         assert_eq!(items.items(), [br#"{"a": 1}"#.as_slice(), b"5"]);
+    }
+
+    /// Nothing is read of other fields, and a name that was cut within an emoji costs no item.
+    #[test]
+    fn a_list_is_found_by_its_name_whatever_the_others_are() {
+        for text in [
+            r#"{"a\ud83d":1,"e":[5]}"#,
+            r#"{"e":[5],"a\ud83d":{"\udc00":"\ud83d"}}"#,
+            r#"{"\u0065":[5]}"#,
+        ] {
+            let items = list_in_object(text.as_bytes(), "e", MAX_ITEMS);
+            assert_eq!(items.unwrap().items(), [b"5"], "{text}");
+        }
+        assert_eq!(list_in_object(br#"{"e\ud83d":[5]}"#, "e", MAX_ITEMS), None);
     }
 }

@@ -1,5 +1,7 @@
 mod doors;
 mod lines;
+mod rejects;
+mod repeats;
 
 use hmac::{Hmac, KeyInit, Mac};
 use mapping::{Outcome, Reason};
@@ -215,6 +217,20 @@ async fn the_answer_comes_within_the_budget_whatever_pushwoosh_does() {
     assert_eq!(world.messages().len(), 200);
 }
 
+/// All of the time before the answers' deadline may be gone by then, also of the smallest budget.
+#[tokio::test(start_paused = true)]
+async fn what_pushwoosh_leaves_unanswered_is_parked_within_the_smallest_budget() {
+    let world = World::new(&[("PWSEG_TIME_BUDGET_MS", "1000")]);
+    let destination = Destination::new(world.platform.clone());
+    world.upstream(|_| Reply::Hang);
+    world.sqs(Reply::Late(Duration::from_millis(30), Box::new(Reply::Status(200, json!({})))));
+    let before = world.now();
+    let body = json!({"events": [posted("u1"), posted("u2")]});
+    let answered = invoke(&destination, &world, call("post-events", &body)).await;
+    assert_eq!((answered.response.status_code, answered.outcomes()), (200, vec![("parked", 2)]));
+    assert!(world.now().since(before) < Duration::from_secs(1));
+}
+
 fn with_key(key: &str) -> Value {
     let headers = json!({"x-pw-appcode": "A", "authorization": format!("Token {key}")});
     let body = json!({"user_id": "u", "attributes": {"a": 1}}).to_string();
@@ -356,32 +372,6 @@ async fn behind_a_parked_deletion_everything_waits_and_behind_a_profile_what_has
             parked(&world).iter().map(|parked| parked["first_seen"].to_string()).collect();
         assert!(times.is_sorted() && times.len() == 4 - sent, "{times:?}");
     }
-}
-
-/// A failed request comes again, and rarely to the same process.
-#[tokio::test(start_paused = true)]
-async fn what_was_delivered_of_a_failed_request_is_not_sent_again_by_any_process() {
-    let (world, destination) = setup();
-    world.upstream(|request| {
-        let down = String::from_utf8_lossy(request.body()).contains("u2");
-        Reply::Status(if down { 503 } else { 200 }, json!({"status_code": 200}))
-    });
-    world.sqs(Reply::Status(500, json!({})));
-    let body = json!({"events": [posted("u1"), posted("u2")]});
-    let answered = invoke(&destination, &world, call("post-events", &body)).await;
-    assert_eq!(answered.response.status_code, 503);
-    assert_eq!(answered.outcomes(), [("delivered", 1), ("failed", 1)]);
-    world.upstream(|_| Reply::Status(200, json!({"status_code": 200})));
-    let before = world.requests().len();
-    let other = Destination::new(world.platform.clone());
-    let answered = invoke(&other, &world, call("post-events", &body)).await;
-    assert_eq!((answered.response.status_code, answered.outcomes()), (200, vec![("delivered", 2)]));
-    assert_eq!(world.requests().len() - before, 1);
-    // An equal event of another request is another event.
-    let alone = json!({"events": [posted("u1")]});
-    let before = world.requests().len();
-    invoke(&other, &world, call("post-events", &alone)).await;
-    assert_eq!(world.requests().len() - before, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,8 +25,8 @@ use crate::Retry;
 use crate::backoff::delay;
 use crate::event::Received;
 
-/// An application whose secret has been missing for so long is gone, and its Track calls with it: they have no
-/// Segment source any more. Long enough for a secret that was deleted by mistake.
+/// An application whose secret, or the section `segment` of it, has been missing for so long is gone, and its Track
+/// calls with it: they have no Segment source any more. Long enough for what was deleted by mistake.
 const GONE_AFTER: Duration = Duration::from_hours(1);
 
 /// A claim outlasts the end of its invocation by this.
@@ -124,14 +124,13 @@ impl Retry {
             {
                 return self.again(parked, Cause::SettingsUnavailable.into(), invocation);
             }
-            Ok(application) => application,
-            Err(SecretError::Unknown) => {
-                let since = *parked.unknown_since.get_or_insert(now);
-                if matches!(parked.work, Work::Segment(_)) && between(since, now) >= GONE_AFTER {
-                    return Tried::ended(Reason::NotConfigured, parked);
-                }
-                return self.again(parked, Cause::SettingsUnavailable.into(), invocation);
+            Ok(application)
+                if matches!(parked.work, Work::Segment(_)) && application.segment.is_none() =>
+            {
+                return self.without_settings(parked, invocation);
             }
+            Ok(application) => application,
+            Err(SecretError::Unknown) => return self.without_settings(parked, invocation),
             // What is wrong with them is logged where they are read.
             Err(SecretError::Malformed(_) | SecretError::Unavailable(_)) => {
                 return self.again(parked, Cause::SettingsUnavailable.into(), invocation);
@@ -149,6 +148,16 @@ impl Retry {
         };
         tried.ended.push((Reason::EventNotExported.into(), others));
         tried
+    }
+
+    /// An item whose application is missing, or the part of its secret that the item needs.
+    fn without_settings(&self, mut parked: Parked, invocation: &Invocation) -> Tried {
+        let now = invocation.received;
+        let since = *parked.unknown_since.get_or_insert(now);
+        if matches!(parked.work, Work::Segment(_)) && between(since, now) >= GONE_AFTER {
+            return Tried::ended(Reason::NotConfigured, parked);
+        }
+        self.again(parked, Cause::SettingsUnavailable.into(), invocation)
     }
 
     async fn send_plan(&self, parked: Parked, plan: Plan, invocation: &Invocation) -> Tried {
@@ -171,6 +180,15 @@ impl Retry {
         }
         let released = claim.clone().map(|(item, _)| (item, false));
         let (code, accepted) = (parked.application.clone(), parked.first_seen);
+        if let (Some(user), Some(_)) = (plan.deletes(), parked.redriven) {
+            // It was rejected, so that nobody waited behind it.
+            let end = invocation.deadlines.end;
+            match self.pushwoosh.has_returned(&code, user, accepted, end).await {
+                Ok(false) => {}
+                Ok(true) => return Tried::ended(Reason::UserReturned, settled(parked)),
+                Err(_) => return self.again(parked, Cause::LedgerUnavailable.into(), invocation),
+            }
+        }
         let waited = self.pushwoosh.deliver_waited(&code, plan, accepted, invocation).await;
         let outcome = match waited {
             Ok(Waited::Tried(outcome)) => outcome,

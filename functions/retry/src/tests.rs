@@ -1,5 +1,6 @@
 mod claims;
 mod lines;
+mod refused;
 
 use mapping::{Cause, Outcome, Parked, Reason, Work, deletion, event, profile};
 use platform::message;
@@ -302,24 +303,38 @@ async fn without_settings_items_wait() {
     let message = parked(&world, "D", tracks(&["a"]));
     assert_eq!(outcomes(&invoke(&retry, &world, &message).await.1), [("parked", 1)]);
     assert_eq!(world.requests().len(), 0);
-    world.secret("C", &json!({"pushwoosh": {"api_token": "t"}}));
-    let message = parked(&world, "C", tracks(&["a"]));
-    assert_eq!(outcomes(&invoke(&retry, &world, &message).await.1), [("disregarded", 1)]);
 }
 
-/// A secret that was deleted by mistake is back soon; one that stays away has no Segment source any more.
+/// A secret that was deleted by mistake is back soon, and so is its section `segment`; what stays away has no
+/// Segment source any more.
 #[tokio::test(start_paused = true)]
 async fn track_calls_of_an_application_that_is_gone_for_an_hour_are_dropped() {
-    let (world, retry) = setup(&[]);
-    let mut message = parked(&world, "X", tracks(&["a", "b"]));
-    for minutes in [0, 59] {
-        tokio::time::advance(Duration::from_mins(minutes)).await;
-        let (_, tally) = invoke(&retry, &world, &message).await;
-        assert_eq!(outcomes(&tally), [("parked", 2)]);
-        message = world.messages().pop().unwrap().1["MessageBody"].as_str().unwrap().to_owned();
+    for code in ["X", "C"] {
+        let (world, retry) = setup(&[]);
+        world.secret("C", &json!({"pushwoosh": {"api_token": "t"}}));
+        let mut message = parked(&world, code, tracks(&["a", "b"]));
+        for minutes in [0, 59] {
+            tokio::time::advance(Duration::from_mins(minutes)).await;
+            let (_, tally) = invoke(&retry, &world, &message).await;
+            assert_eq!(outcomes(&tally), [("parked", 2)], "{code}");
+            message = world.messages().pop().unwrap().1["MessageBody"].as_str().unwrap().to_owned();
+        }
+        tokio::time::advance(Duration::from_mins(1)).await;
+        assert_eq!(outcomes(&invoke(&retry, &world, &message).await.1), [("disregarded", 2)]);
     }
-    tokio::time::advance(Duration::from_mins(1)).await;
-    assert_eq!(outcomes(&invoke(&retry, &world, &message).await.1), [("disregarded", 2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn track_calls_survive_that_their_section_of_the_secret_is_away_for_a_moment() {
+    let (world, retry) = setup(&[]);
+    let whole = platform::testing::application("token", "key");
+    world.secret("C", &json!({"pushwoosh": whole["pushwoosh"]}));
+    let message = parked(&world, "C", tracks(&["a"]));
+    assert_eq!(outcomes(&invoke(&retry, &world, &message).await.1), [("parked", 1)]);
+    let again = world.messages().pop().unwrap().1["MessageBody"].as_str().unwrap().to_owned();
+    world.secret("C", &whole);
+    tokio::time::advance(Duration::from_mins(15)).await;
+    assert_eq!(outcomes(&invoke(&retry, &world, &again).await.1), [("delivered", 1)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -168,7 +168,8 @@ fn bytes(record: Placed<'_>) -> Result<&[u8], Reason> {
     record.value.ok_or(Reason::Tombstone)?.map_err(|_| Reason::NotBase64)
 }
 
-fn item(record: Placed<'_>) -> Item<'_> {
+/// A record as an item, whose application is not known yet.
+pub(crate) fn item(record: Placed<'_>) -> Item<'_> {
     Item {
         kind: ItemKind::Record,
         application: None,

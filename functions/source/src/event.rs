@@ -103,6 +103,14 @@ mod tests {
             assert_eq!(event.records["t-0"], [bytes(5, "{}")], "{records}");
             assert_eq!(event.records.len(), 1, "{records}");
         }
+        // An object of records, in the order of their offsets; of which one is odd, it is a record alone.
+        let [ninth, tenth] =
+            [9, 10].map(|offset| format!(r#"{{"offset":{offset},"value":"e30="}}"#));
+        let event = read(&format!(r#"{{"records":{{"t-0":{{"1":{tenth},"0":{ninth}}}}}}}"#));
+        assert_eq!(event.records["t-0"], [bytes(9, "{}"), bytes(10, "{}")]);
+        let odd = format!(r#"{{"0":{ninth},"hwid":"H"}}"#);
+        let event = read(&format!(r#"{{"records":{{"t-0":{odd}}}}}"#));
+        assert_eq!(event.records["t-0"], [bytes(UNKNOWN_OFFSET, &odd)]);
         for none in ["{}", r#"{"records":null}"#, r#"{"records":{"t-0":null}}"#] {
             assert!(read(none).records.values().all(Vec::is_empty), "{none}");
         }

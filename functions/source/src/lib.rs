@@ -117,7 +117,9 @@ impl Function for Source {
 
 #[cfg(test)]
 mod tests {
+    mod large;
     mod lines;
+    mod section;
 
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;

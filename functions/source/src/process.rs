@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use mapping::{About, Cause, ItemKind, Origin, Outcome, Parked, Reason, Work};
+use mapping::{About, Cause, Item, ItemKind, Origin, Outcome, Parked, Reason, Work};
 use platform::Invocation;
 use platform::gate::Undelivered;
 use platform::message::{MAX_BYTES, Message, Reject};
@@ -17,7 +17,7 @@ use segment::delivery::TrackOutcome;
 use serde_json::value::RawValue;
 
 use crate::Source;
-use crate::classify::{Classified, classify};
+use crate::classify::{Classified, classify, item};
 use crate::event::{Batch, ItemIdentifier};
 use crate::group::Group;
 use crate::kept::Kept;
@@ -88,12 +88,21 @@ async fn send(
         match outcome {
             TrackOutcome::Delivered => {}
             TrackOutcome::Refused { message, answer, too_large } => {
-                let reason = if too_large { Reason::TooLarge } else { Reason::RefusedBySegment };
-                let (work, now) = (Work::Segment(vec![call]), invocation.received);
-                let parked = Parked::new(&code, work, Cause::Refused, now);
-                let parked = Parked { origins: vec![origin(&place)], ..parked };
-                let reject = Reject::of_work(parked, reason, message).answered(&answer);
-                let (message, outcome) = (Message::Reject(reject), reason.into());
+                let now = invocation.received;
+                let (reason, reject) = if too_large {
+                    // The record itself: it is what somebody shortens, and finds again by its hash.
+                    let record = group.record(index).and_then(|record| batch.get(record));
+                    let item =
+                        Item { application: Some(&code), ..item(record.unwrap_or_default()) };
+                    (Reason::TooLarge, Reject::new(item, Reason::TooLarge, message, now))
+                } else {
+                    let parked = Parked::new(&code, Work::Segment(vec![call]), Cause::Refused, now);
+                    let parked = Parked { origins: vec![origin(&place)], ..parked };
+                    let reason = Reason::RefusedBySegment;
+                    (reason, Reject::of_work(parked, reason, message))
+                };
+                let message = Message::Reject(reject.answered(&answer));
+                let outcome = reason.into();
                 kept.push(Kept { message, outcome, places: vec![place] });
             }
             TrackOutcome::Undelivered(why) => {

@@ -186,7 +186,8 @@ pub(super) fn dropped(code: &str, message: String) -> Finding {
             | Reason::Duplicate
             | Reason::Tombstone
             | Reason::UserDeleted
-            | Reason::Overtaken,
+            | Reason::Overtaken
+            | Reason::UserReturned,
         ) => Finding::note(code, message),
         _ => Finding::wrong(code, message),
     }

@@ -73,8 +73,8 @@ reasons! {
         "The event is not one of those that Segment receives.",
         "None, unless it is wanted: then add it to `segment.events` of the application's secret.";
     Duplicate, "duplicate", Disregard,
-        "It was seen before: the same record in the batch, or the same raw event, known by its `messageId` and bytes.",
-        "None: it was sent once.";
+        "It was seen before: the same record in the batch, the same raw event, known by its `messageId` and bytes, or an item of a failed request that came again.",
+        "None: it was sent once, or what became of it the first time stands.";
     NotForPushwoosh, "not_for_pushwoosh", Disregard,
         "The event's `integrations` withhold it from Pushwoosh.",
         "None, unless it is wanted: then its sender must set `Pushwoosh` in `integrations` to true. Track calls that `source` sent to Segment always withhold themselves.";
@@ -114,6 +114,9 @@ reasons! {
     Overtaken, "overtaken", Disregard,
         "While the item waited, newer values of all its tags came.",
         "None: the newer values are delivered.";
+    UserReturned, "user_returned", Disregard,
+        "It is a rejected deletion that was sent again, and newer values of its user were accepted since.",
+        "None, if the user is to stay. Otherwise delete the user once more, through Segment or with `delete-user`.";
     TooLarge, "too_large", Reject,
         "The item is larger than the upstream takes.",
         "Shorten the item. Segment takes calls of up to 32 KB.";

@@ -4,10 +4,10 @@
 //! Per application it holds until when something is *unsettled* (parked, dead, or rejected and able to come
 //! again); per person when they were deleted or erased, which deletion is still pending, and of each thing that a
 //! profile sets the time of the newest value that was accepted; per item of the retry queue whether it
-//! is worked on or done; per request that failed which of its items were delivered.
+//! is worked on or done; per request that failed which of its items need not be sent again.
 //!
 //! Invariants: every write only raises a time or repeats what is there, so that repeating and reordering
-//! writes changes nothing. Nothing in it names a person: ids are hashed. Live traffic never waits for it
+//! writes changes nothing; only the list of a failed request is removed, by its first repetition. Nothing in it names a person: ids are hashed. Live traffic never waits for it
 //! longer than [`LIVE_WAIT`]; while it cannot be reached live traffic goes on, and what waits on the
 //! retry queue keeps waiting.
 //!

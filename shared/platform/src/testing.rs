@@ -189,7 +189,7 @@ impl World {
         *lock(&self.time.frozen) += duration;
     }
 
-    /// What SQS does; with status 200 it takes everything.
+    /// What SQS does; with status 200 it takes everything, also where it says so late.
     pub fn sqs(&self, reply: Reply) {
         *lock(&self.transport.sqs) = reply;
     }
@@ -335,6 +335,9 @@ impl InMemory {
             let reply = lock(&self.sqs).clone();
             return match reply {
                 Reply::Status(200, _) => self.take(&body),
+                Reply::Late(delay, then) if matches!(*then, Reply::Status(200, _)) => {
+                    Reply::Late(delay, Box::new(self.take(&body)))
+                }
                 reply => reply,
             };
         }

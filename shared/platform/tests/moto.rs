@@ -169,8 +169,8 @@ async fn the_ledger_keeps_marks_claims_and_requests() {
 
     let delivered = BTreeSet::from([0, 7]);
     here.ledger.request_failed("B", b"body", &delivered, deadline).await.unwrap();
-    let before = elsewhere.ledger.delivered_before("B", b"body", deadline).await.unwrap();
-    assert_eq!(before, delivered);
-    let other = elsewhere.ledger.delivered_before("B", b"other", deadline).await.unwrap();
-    assert!(other.is_empty());
+    let taken =
+        async |body: &[u8]| elsewhere.ledger.take_settled("B", body, deadline).await.unwrap();
+    assert_eq!(taken(b"body").await, delivered);
+    assert!(taken(b"body").await.is_empty() && taken(b"other").await.is_empty());
 }

@@ -3,15 +3,16 @@
 //!
 //! Invariants: nothing that was accepted before a deletion is delivered after it, and what was accepted after
 //! it waits behind it; an older value never overwrites a newer one that was accepted. What requests do to
-//! the same person within a few seconds of each other is open.
+//! the same person within 30 seconds of each other is open.
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mapping::{Cause, Method, Parked, Plan, Reason, Work};
+use mapping::{Cause, ItemKind, Method, Parked, Plan, Reason, Work};
 use platform::clock::Instant;
 use platform::invocation::Invocation;
 use platform::ledger::{LIVE_WAIT, Unavailable};
@@ -132,6 +133,23 @@ impl Delivery {
         }
     }
 
+    /// Whether a user has returned since a deletion was accepted that was rejected and is sent again: newer values
+    /// of theirs were accepted. Then nothing waits behind the deletion any more.
+    pub async fn has_returned(
+        &self,
+        code: &str,
+        user: &str,
+        accepted: Timestamp,
+        deadline: Instant,
+    ) -> Result<bool, Unavailable> {
+        let people = self.ledger.people(code, &BTreeSet::from([user]), deadline).await?;
+        let returned = people.get(user).is_some_and(|person| person.has_values_after(accepted));
+        if returned {
+            self.ledger.deletion_is_covered(code, user, accepted, deadline).await?;
+        }
+        Ok(returned)
+    }
+
     /// Delivers an item that waited, as far as what came since leaves something of it. Without the ledger it
     /// goes on waiting.
     pub async fn deliver_waited(
@@ -158,6 +176,12 @@ impl Delivery {
             let told = self.ledger.deletion_is_delivered(code, user, accepted, deadline).await;
             if told.is_err() {
                 // What came after it waits until the ledger knows: it can be repeated safely.
+                outcome = unsent(plan, Cause::LedgerUnavailable);
+            }
+        } else if let (Some(user), true) = (plan.deletes(), outcome.unsent.is_none()) {
+            // It was refused for good: what came after it would wait for ever.
+            let told = self.ledger.deletion_is_covered(code, user, accepted, deadline).await;
+            if told.is_err() {
                 outcome = unsent(plan, Cause::LedgerUnavailable);
             }
         }
@@ -230,11 +254,14 @@ fn unsent(plan: Plan, cause: Cause) -> PlanOutcome {
     PlanOutcome { unsent: Some(Unsent { plan, why: cause.into() }), ..PlanOutcome::default() }
 }
 
-/// Whether an operator can send it again to Pushwoosh, once something outside of it is corrected.
+/// Whether an operator can send it again to Pushwoosh, corrected or not, so that it must not undo what came since.
+/// Events carry their own time, and Track calls set nothing.
 fn may_come_again(reject: &Reject) -> bool {
-    [Reason::RefusedByPushwoosh, Reason::MappingFailed]
-        .iter()
-        .any(|reason| reject.reason == reason.code())
+    match reject.kind {
+        ItemKind::Profile | ItemKind::Deletion | ItemKind::RawEvent => true,
+        ItemKind::Parked => reject.reason == Reason::RefusedByPushwoosh.code(),
+        ItemKind::Event | ItemKind::Record => false,
+    }
 }
 
 /// Whether the plan's calls must keep their place among those of the same person. Events carry their own time.

@@ -242,6 +242,7 @@ mod tests {
         for records in [
             r#"[{"offset":1,"value":"e30="}]"#,
             r#"{"t-0":{"offset":1,"value":"e30="}}"#,
+            r#"{"t-0":{"0":{"offset":1,"value":"e30="}}}"#,
             r#"{"t\u002d0":[]}"#,
             r#"{"t-0":[null]}"#,
             r#"{"t-0":[{"value":"e30="}]}"#,

@@ -1,8 +1,8 @@
 //! Reading the records of an event, in whatever form they stand there.
 //!
 //! Lambda documents one form: lists of objects by `topic-partition`, with a base64 value each. Events also come
-//! from people, from replays and from other tools: a list in place of the map, an object in place of a
-//! list, a JSON value that nobody encoded. Each record is read by itself, so that an odd one cannot fail
+//! from people, from replays and from other tools: a list in place of the map, a record or an object of
+//! records in place of a list, a JSON value that nobody encoded. Each record is read by itself, so that an odd one cannot fail
 //! the event.
 
 use std::collections::BTreeMap;
@@ -97,14 +97,27 @@ impl MskRecord {
         (partition, Self { offset: offset.unwrap_or(UNKNOWN_OFFSET), value })
     }
 
-    /// The records of one partition: a list, or one alone.
+    /// The records of one partition: a list, an object, or one alone.
     fn read_all(json: &str) -> Vec<Self> {
         let list: Option<Vec<&RawValue>> = serde_json::from_str(json).ok();
         match list {
             Some(list) => list.into_iter().map(|one| Self::read(one.get()).1).collect(),
             None if json == "null" => Vec::new(),
-            None => vec![Self::read(json).1],
+            None => Self::read_object(json).unwrap_or_else(|| vec![Self::read(json).1]),
         }
+    }
+
+    /// The records of an object that holds nothing else, in the order of their offsets.
+    fn read_object(json: &str) -> Option<Vec<Self>> {
+        let records: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+        let all = records.values().all(|one| Wire::read(one.get()).is_some());
+        if records.is_empty() || !all {
+            return None;
+        }
+        let mut records: Vec<Self> =
+            records.into_values().map(|one| Self::read(one.get()).1).collect();
+        records.sort_by_key(|record| record.offset);
+        Some(records)
     }
 }
 

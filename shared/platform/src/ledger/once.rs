@@ -19,7 +19,7 @@ const REQUESTS: Duration = Duration::from_hours(5);
 
 const UNTIL: &str = "until";
 const DONE: &str = "done";
-const DELIVERED: &str = "items";
+const SETTLED: &str = "items";
 
 /// Who works on an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,34 +65,40 @@ impl Ledger {
         self.change(&claim_key(item), change, CLAIMS, deadline).await.map(drop)
     }
 
-    /// Notes which items of a request were delivered, although it is answered with an error. `request` is
-    /// the whole body.
+    /// Notes which items of a request need not be sent again, although it is answered with an error.
+    /// `request` is the whole body.
     pub async fn request_failed(
         &self,
         application: &str,
         request: &[u8],
-        delivered: &BTreeSet<usize>,
+        settled: &BTreeSet<usize>,
         deadline: Instant,
     ) -> Result<(), Unavailable> {
-        let list: Vec<String> = delivered.iter().map(usize::to_string).collect();
-        let change = Change::default().set(DELIVERED, AttributeValue::S(list.join(",")));
+        let list: Vec<String> = settled.iter().map(usize::to_string).collect();
+        let change = Change::default().set(SETTLED, AttributeValue::S(list.join(",")));
         self.change(&request_key(application, request), change, REQUESTS, deadline).await.map(drop)
     }
 
-    /// The items of a request that were delivered when it came before.
-    pub async fn delivered_before(
+    /// The items of a request that need not be sent again, where an equal one failed before. The list is taken
+    /// away, so that one request is the repetition and the next equal one is new: what a caller sends twice is
+    /// not lost. Should the repetition fail too, it leaves a list of its own.
+    pub async fn take_settled(
         &self,
         application: &str,
         request: &[u8],
         deadline: Instant,
     ) -> Result<BTreeSet<usize>, Unavailable> {
-        let row = self.get(&request_key(application, request), deadline).await?.unwrap_or_default();
-        let list = row.get(DELIVERED).and_then(|items| items.as_s().ok());
-        Ok(list
-            .into_iter()
-            .flat_map(|list| list.split(','))
-            .filter_map(|n| n.parse().ok())
-            .collect())
+        let key = request_key(application, request);
+        let row = self.get(&key, deadline).await?.unwrap_or_default();
+        let Some(list) = row.get(SETTLED) else { return Ok(BTreeSet::new()) };
+        let change =
+            Change::default().remove(SETTLED).value(":own", list.clone()).only_if("#items = :own");
+        if self.change(&key, change, REQUESTS, deadline).await?.is_err() {
+            // Another process has taken it.
+            return Ok(BTreeSet::new());
+        }
+        let numbers = list.as_s().map(String::as_str).unwrap_or_default().split(',');
+        Ok(numbers.filter_map(|number| number.parse().ok()).collect())
     }
 }
 

@@ -68,6 +68,11 @@ impl Person {
         self.newest.get(&value_name(value)).is_some_and(|newest| is_after(*newest, accepted))
     }
 
+    /// Whether a value was accepted after this time.
+    pub fn has_values_after(&self, accepted: Timestamp) -> bool {
+        self.newest.values().any(|newest| is_after(*newest, accepted))
+    }
+
     fn read(deletion: Option<&Row>, values: Option<Row>) -> Self {
         let of = |name: &str| deletion.and_then(|row| moment_of(row, name));
         let values = values.unwrap_or_default();
@@ -185,7 +190,8 @@ impl Ledger {
         self.note(application, id, change, deadline).await
     }
 
-    /// Nothing waits behind this deletion any more: a later one covers it, or no queue took it.
+    /// Nothing waits behind this deletion any more: a later one covers it, no queue took it, or Pushwoosh
+    /// refused it.
     pub async fn deletion_is_covered(
         &self,
         application: &str,

@@ -106,6 +106,24 @@ async fn an_erasure_ends_what_came_before_but_no_deletion() {
     assert!(known.pending.is_some() && known.erased.is_some());
 }
 
+/// A receipt is asked for long after the deletion, and counts from its last change.
+#[tokio::test(start_paused = true)]
+async fn a_receipt_is_kept_for_400_days() {
+    let world = World::new(&[]);
+    let (ledger, began) = (&world.platform.ledger, world.platform.clock.wall());
+    let expires = async || {
+        let row = ledger.get(&format!("deletion#A#{}", hashed(&[b"u"])), deadline(&world)).await;
+        let expires = row.unwrap().unwrap()["expires_at"].as_n().unwrap().parse::<i64>().unwrap();
+        expires - began.as_second()
+    };
+    let days = 400 * 24 * 60 * 60;
+    ledger.deleted("A", "u", began, deadline(&world)).await.unwrap();
+    assert_eq!(expires().await, days);
+    tokio::time::advance(60 * SECOND).await;
+    ledger.deletion_is_delivered("A", "u", began, deadline(&world)).await.unwrap();
+    assert_eq!(expires().await, days + 60);
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_every_value_the_newest_time_is_kept() {
     let world = World::new(&[]);
@@ -150,12 +168,15 @@ async fn a_failed_request_is_known_by_its_bytes() {
     let ledger = &world.platform.ledger;
     let delivered = BTreeSet::from([0, 2, 11]);
     ledger.request_failed("A", b"body", &delivered, deadline(&world)).await.unwrap();
-    let before = async |application: &str, body: &[u8]| {
-        ledger.delivered_before(application, body, deadline(&world)).await.unwrap()
+    let taken = async |application: &str, body: &[u8]| {
+        ledger.take_settled(application, body, deadline(&world)).await.unwrap()
     };
-    assert_eq!(before("A", b"body").await, delivered);
-    assert_eq!(before("A", b"other").await, BTreeSet::new());
-    assert_eq!(before("B", b"body").await, BTreeSet::new());
+    assert_eq!(taken("A", b"other").await, BTreeSet::new());
+    assert_eq!(taken("B", b"body").await, BTreeSet::new());
+    assert_eq!(taken("A", b"body").await, delivered);
+    assert_eq!(taken("A", b"body").await, BTreeSet::new(), "it was taken");
+    ledger.request_failed("A", b"body", &delivered, deadline(&world)).await.unwrap();
+    assert_eq!(taken("A", b"body").await, delivered, "the repetition failed too");
 }
 
 #[tokio::test(start_paused = true)]

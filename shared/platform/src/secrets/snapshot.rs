@@ -21,6 +21,9 @@ struct Held {
     application: Result<Arc<Application>, Problems>,
     /// Since when it is missing from the secret, or the secret itself is.
     missing_since: Option<Timestamp>,
+    /// Since when its section `segment` is missing. It is used for one TTL more too: without it, records are
+    /// disregarded.
+    segment_missing_since: Option<Timestamp>,
 }
 
 /// An application's settings.
@@ -42,9 +45,20 @@ impl Snapshot {
     ) -> (Self, Vec<String>) {
         let mut missing = last.unwrap_or_default().0;
         let newer = entries.into_iter().map(|(code, secret)| {
-            let last = missing.remove(&code).and_then(|held| held.application.ok());
-            let application = Application::read_over(&code, &secret, last.as_deref()).map(Arc::new);
-            (code, Held { application, missing_since: None })
+            let last = missing.remove(&code);
+            let since = last.as_ref().and_then(|held| held.segment_missing_since);
+            let last = last.and_then(|held| held.application.ok());
+            let mut application = Application::read_over(&code, &secret, last.as_deref());
+            let mut segment_missing_since = None;
+            if let (Ok(application), Some(last)) = (&mut application, last)
+                && application.segment.is_none()
+                && passed(since.unwrap_or(now), now) < ttl
+            {
+                application.segment.clone_from(&last.segment);
+                segment_missing_since = last.segment.as_ref().map(|_| since.unwrap_or(now));
+            }
+            let application = application.map(Arc::new);
+            (code, Held { application, missing_since: None, segment_missing_since })
         });
         let mut snapshot = Self(newer.collect());
         let is_readable = |held: &Held| {
