@@ -7,6 +7,7 @@ use platform::application::{PushwooshAccount, SegmentAccount};
 use platform::gate::Upstream as _;
 use platform::upstream::{CallError, Verdict};
 use pushwoosh::key_check::KeyCheck;
+use segment::calls::Part;
 use segment::client::Batch;
 use serde::Serialize;
 
@@ -50,7 +51,7 @@ pub(crate) async fn pushwoosh_takes(
 pub(crate) async fn segment_takes(connection: &Connection, account: &SegmentAccount) -> KeyAnswer {
     let clock = connection.clock.clone();
     let client = segment::Client::new(Arc::clone(&connection.transport), clock.clone(), false);
-    let call = client.send(account, Batch { calls: &[], attempts: 0 });
+    let call = client.send(account, Batch { calls: Part::default(), attempts: 0 });
     judged(clock.timeout_at(clock.now() + WAIT, call).await.ok())
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Once};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -114,6 +114,7 @@ impl World {
     /// # Panics
     /// Where a setting cannot be used.
     pub fn new(settings: &[(&str, &str)]) -> Self {
+        log_from_the_start();
         let queues = [
             ("PWSEG_RETRY_QUEUE_URL", "https://sqs.example.com/1/retry"),
             ("PWSEG_REJECTS_QUEUE_URL", "https://sqs.example.com/1/rejects"),
@@ -245,6 +246,16 @@ impl World {
     }
 }
 
+/// Lets every thread log, to nowhere: a line that is first met where nobody logs, while another thread begins to, may be
+/// left out for good.
+fn log_from_the_start() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let nowhere = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
+        tracing::subscriber::set_global_default(nowhere).ok();
+    });
+}
+
 /// What this thread logs, as the functions write it. It ends with the guard.
 #[derive(Debug, Clone, Default)]
 pub struct Logs(Arc<Mutex<Vec<u8>>>);
@@ -252,6 +263,7 @@ pub struct Logs(Arc<Mutex<Vec<u8>>>);
 impl Logs {
     /// Captures log lines of level INFO and above from now on.
     pub fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+        log_from_the_start();
         let logs = Self::default();
         let writer = logs.clone();
         let subscriber = tracing_subscriber::fmt()

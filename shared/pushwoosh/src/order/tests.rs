@@ -207,18 +207,25 @@ async fn what_an_operator_may_send_again_leaves_its_application_unsettled_for_da
     let bury = |work| Message::Bury(Parked::new("A", work, Cause::Timeout, Timestamp::UNIX_EPOCH));
     assert!(may_come_again_for_days(bury(Work::Pushwoosh(profile()))).await);
     assert!(!may_come_again_for_days(bury(Work::Segment(Vec::new()))).await);
-    let reject = |application, reason| {
-        let (kind, origin) = (ItemKind::Profile, Origin::Message("m"));
-        let item = Item { kind, application, origin, bytes: b"{}" };
+    let reject = |application, kind, reason| {
+        let item = Item { kind, application, origin: Origin::Message("m"), bytes: b"{}" };
         Message::Reject(Reject::new(item, reason, "", Timestamp::UNIX_EPOCH))
     };
-    for reason in [Reason::RefusedByPushwoosh, Reason::MappingFailed] {
-        assert!(may_come_again_for_days(reject(Some("A"), reason)).await, "{reason:?}");
-        assert!(!may_come_again_for_days(reject(None, reason)).await, "{reason:?}");
-    }
-    // Sent again as it is, the first is no better, and the second does not go to Pushwoosh.
-    for reason in [Reason::NotJson, Reason::RefusedBySegment] {
-        assert!(!may_come_again_for_days(reject(Some("A"), reason)).await, "{reason:?}");
+    let (refused, invalid) = (Reason::RefusedByPushwoosh, Reason::BadField);
+    for (kind, reason, expected) in [
+        (ItemKind::Profile, invalid, true),
+        (ItemKind::Profile, refused, true),
+        (ItemKind::Deletion, refused, true),
+        (ItemKind::RawEvent, Reason::MappingFailed, true),
+        (ItemKind::Parked, refused, true),
+        // What changes no tag and deletes nobody has no place among others.
+        (ItemKind::Parked, Reason::RefusedBySegment, false),
+        (ItemKind::Event, invalid, false),
+        (ItemKind::Record, invalid, false),
+    ] {
+        let found = may_come_again_for_days(reject(Some("A"), kind, reason)).await;
+        assert_eq!(found, expected, "{kind:?} {reason:?}");
+        assert!(!may_come_again_for_days(reject(None, kind, reason)).await, "{kind:?}");
     }
 }
 
