@@ -19,7 +19,7 @@ use mapping::tracking_log::OptionalProperty;
 use mapping::{ItemKind, Rules};
 use platform::Application;
 use platform::clock::Clock;
-use segment_language::subscription;
+use segment_language::subscription::{self, SubscriptionList};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -187,13 +187,23 @@ pub fn of_json(value: Value, question: &Question<'_>) -> Result<Explained, BadIn
     all(input::of_json(value, question.kind)?, question)
 }
 
-fn all(input: Input, question: &Question<'_>) -> Result<Explained, BadInput> {
-    let Question { code, settings, mapping, track_properties, stack, .. } = *question;
-    let read = mapping.map(subscription::read_any);
-    if let Some(read) = read.as_ref().filter(|read| read.subscriptions.is_empty()) {
+/// Whether something of a mapping can be used.
+pub fn check_mapping(mapping: &Value) -> Result<(), BadInput> {
+    usable(mapping).map(drop)
+}
+
+fn usable(mapping: &Value) -> Result<SubscriptionList, BadInput> {
+    let read = subscription::read_any(mapping);
+    if read.subscriptions.is_empty() {
         let problems = read.problems.join("; ");
         return Err(BadInput(format!("no mapping can be used: {problems}")));
     }
+    Ok(read)
+}
+
+fn all(input: Input, question: &Question<'_>) -> Result<Explained, BadInput> {
+    let Question { code, settings, mapping, track_properties, stack, .. } = *question;
+    let read = mapping.map(usable).transpose()?;
     let code = code.or(input.application.as_deref()).unwrap_or(DEMO_APPLICATION);
     let application = settings(code);
     let now = Clock::system().wall();

@@ -6,6 +6,7 @@
 //! * [`check_secret`]: what is wrong with an application's secret; `unsafe_secret`: what it must not hold in production.
 //! * [`check_stack`]: whether a deployed stack works.
 //! * [`connect`]: connects an application: tries its keys, and writes its secret.
+//! * [`content`]: what a message of a queue holds.
 //! * [`doctor`]: finds what Pushwoosh would skip, and the calls that mend it.
 //! * [`erase`]: removes what the queues keep of a person.
 //! * [`explain`]: what an event, a request body or a record would do.
@@ -24,6 +25,7 @@ pub mod check_secret;
 pub mod check_stack;
 pub mod connect;
 mod connection;
+pub mod content;
 pub mod doctor;
 pub mod erase;
 pub mod explain;

@@ -138,6 +138,15 @@ impl Items {
         });
     }
 
+    /// Items were discarded from a queue: nobody sends them any more.
+    pub(crate) fn discarded(&self, origins: &[&str], queue: &str) {
+        self.change(|inner| {
+            for origin in origins {
+                inner.store.discard(origin, queue);
+            }
+        });
+    }
+
     /// The newest rows that a filter lets through, newest first, as a JSON list.
     pub(crate) fn list(&self, filter: &Filter) -> String {
         self.lock().store.list(filter)

@@ -34,6 +34,7 @@ fn numbers(control: &Control, now: Timestamp) -> Value {
         "lag": topic.get("lag"),
         "oldest_s": oldest(counts.oldest_undelivered.as_deref(), now),
         "queues": control.standins.aws.queues.lengths(),
+        "faults": control.standins.number_of_faults(),
     })
 }
 

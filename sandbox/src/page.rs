@@ -24,6 +24,7 @@ const FILES: &[File] = &[
     ("/page/item.js", JS, include_str!("page/item.js")),
     ("/page/explanation.js", JS, include_str!("page/explanation.js")),
     ("/page/playground.js", JS, include_str!("page/playground.js")),
+    ("/page/as_test.js", JS, include_str!("page/as_test.js")),
     ("/page/examples.js", JS, include_str!("page/examples.js")),
     ("/page/send.js", JS, include_str!("page/send.js")),
     ("/page/queues.js", JS, include_str!("page/queues.js")),

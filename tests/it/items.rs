@@ -118,11 +118,20 @@ async fn what_lies_on_a_queue_is_sent_again_or_discarded_by_its_id() {
     assert_eq!(moved, json!({"moved": 1, "stay": []}));
     // It is the same item: its row becomes delivered.
     rows(&sandbox, "outcome=delivered", 1).await;
-    assert_eq!(act(Method::DELETE, format!("rejects?id={}", id(1))).await, json!({"discarded": 1}));
-    assert_eq!(act(Method::DELETE, format!("rejects?id={}", id(1))).await, json!({"discarded": 0}));
+    let discarded = act(Method::DELETE, format!("rejects?id={}", id(1))).await;
+    assert_eq!(discarded, json!({"discarded": 1, "stay": []}));
+    for act in [
+        act(Method::DELETE, format!("rejects?id={}", id(1))).await,
+        act(Method::POST, format!("rejects/redrive?id={}", id(1))).await,
+    ] {
+        assert_eq!(act["stay"][0]["message_id"], rejects[1]["message_id"]);
+        assert!(act["stay"][0]["why"].as_str().unwrap().contains("it has a new message"), "{act}");
+    }
     let left = sandbox.queue("rejects").await;
     assert_eq!((left.len(), &left[0]["message_id"]), (1, &rejects[2]["message_id"]));
-    assert_eq!(act(Method::DELETE, "rejects".to_owned()).await, json!({"discarded": 1}));
+    let discarded = act(Method::DELETE, "rejects".to_owned()).await;
+    assert_eq!(discarded, json!({"discarded": 1, "stay": []}));
+    rows(&sandbox, "outcome=discarded", 2).await;
 
     // What still cannot be sent stays, and says why.
     sandbox
@@ -142,4 +151,68 @@ async fn a_record_over_several_lines_is_one_record() {
         "application_code": "DEMO0-00001", "hwid": "h1", "platform": 1});
     sandbox.produce_raw(format!("{record:#}\n")).await;
     assert_eq!(rows(&sandbox, "kind=record", 1).await[0]["outcome"], "delivered");
+}
+
+#[tokio::test]
+async fn what_is_discarded_ends_and_a_deletion_stays() {
+    let sandbox = Sandbox::start();
+    sandbox.faults("pushwoosh", &json!([{"status": 503}])).await;
+    let event = |user: &str| json!({"user_id": user, "device_platform": "ios", "name": "E"});
+    sandbox.post("post-events", &json!({"events": [event("u1"), event("u2")]})).await;
+    sandbox.post("delete-user", &json!({"external_id": "u3"})).await;
+    rows(&sandbox, "outcome=parked", 3).await;
+    let answer = sandbox.send(Method::DELETE, "/_sandbox/queues/retry", "").await.body;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["discarded"], 2, "{answer}");
+    assert!(answer["stay"][0]["why"].as_str().unwrap().contains("deletion"), "{answer}");
+    let discarded = rows(&sandbox, "outcome=discarded", 2).await;
+    assert_eq!(discarded[0]["cause"], "http_503", "{discarded:?}");
+    let metrics = sandbox.send(Method::GET, "/_sandbox/metrics", "").await.body;
+    for line in [r#"pwseg_items{outcome="parked"} 1"#, r#"pwseg_items{outcome="discarded"} 2"#] {
+        assert!(metrics.contains(&format!("{line}\n")), "{metrics}");
+    }
+    sandbox.faults("pushwoosh", &json!([])).await;
+    rows(&sandbox, "user=u3&outcome=delivered", 1).await;
+    let metrics = sandbox.send(Method::GET, "/_sandbox/metrics", "").await.body;
+    assert!(metrics.contains("pwseg_oldest_undelivered_seconds 0\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_profile_without_some_of_its_tags_says_which_and_what_to_do() {
+    let secret =
+        json!({"pushwoosh": {"api_token": "demo-token"}, "sandbox": {"tags": {"age": "integer"}}});
+    let sandbox = Sandbox::with_apps("skipped-tags", &json!({"DEMO0-00001": secret}));
+    let attributes = json!({"age": "old", "nosuch": "x"});
+    sandbox.post("track-user", &json!({"user_id": "u1", "attributes": attributes})).await;
+    let row = &rows(&sandbox, "reason=skipped_tag", 1).await[0];
+    assert_eq!(row["outcome"], "delivered");
+    let item = sandbox.get(&format!("items/{}", row["id"])).await;
+    let text = |name: &str| item[name].as_str().unwrap().to_owned();
+    assert!(text("happened").starts_with("Delivered, but without these tags: "), "{item:#}");
+    for tag in ["age (Wrong type)", "nosuch (Not found)"] {
+        assert!(text("happened").contains(tag), "{item:#}");
+    }
+    for part in ["create the tag in Pushwoosh", "send a value of that type"] {
+        assert!(text("remedy").contains(part), "{item:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_or_a_filter_that_would_fit_nothing_is_refused() {
+    let sandbox = Sandbox::start();
+    for (service, path, word) in [
+        ("pushwoosh", "json/1.3/setTags", "begin with /"),
+        ("segment", "", "begin with /"),
+        ("sqs", "/SendMessageBatch", "name of an operation"),
+    ] {
+        let faults = json!([{"path": path, "status": 503}]).to_string();
+        let route = format!("/_sandbox/upstream/{service}/faults");
+        let answer = sandbox.send(Method::PUT, &route, faults).await;
+        assert!(answer.status == 400 && answer.body.contains(word), "{answer:?}");
+        assert_eq!(sandbox.get(&format!("upstream/{service}/faults")).await, json!([]));
+    }
+    for query in ["outcome=nope", "kind=nope"] {
+        let answer = sandbox.send(Method::GET, &format!("/_sandbox/items?{query}"), "").await;
+        assert!(answer.status == 400 && answer.body.contains("expected one of"), "{answer:?}");
+    }
 }

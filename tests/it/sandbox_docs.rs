@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use reqwest::Method;
+
 use crate::sandbox::{Sandbox, root};
 
 /// Where the page says that the sandbox is.
@@ -149,4 +151,23 @@ async fn every_command_on_the_page_prints_what_the_page_says() {
     }
     assert_eq!(not_run, NOT_RUN.len(), "what is excused is on the page");
     assert!(ran > 20, "{ran}");
+}
+
+/// What a fault may have is what its refusal lists.
+#[tokio::test]
+async fn every_field_of_a_fault_is_on_the_page() {
+    let page = std::fs::read_to_string(root().join("docs/SANDBOX.md")).unwrap();
+    let sandbox = Sandbox::start();
+    let route = "/_sandbox/upstream/pushwoosh/faults";
+    let answer = sandbox.send(Method::PUT, route, r#"[{"colour":"red"}]"#).await;
+    let (_, fields) = answer.body.split_once("expected one of").unwrap();
+    let fields: Vec<&str> = fields.split('`').skip(1).step_by(2).collect();
+    assert!(fields.len() > 10, "{answer:?}");
+    for field in fields {
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        let is_named = rows
+            .filter_map(|row| row.split('|').nth(1))
+            .any(|names| names.contains(&format!("`{field}`")));
+        assert!(is_named, "{field} is in no table of the page");
+    }
 }

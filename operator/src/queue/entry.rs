@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use aws_sdk_sqs::types::Message;
 use jiff::Timestamp;
-use mapping::{About, Cause, Item, ItemKind, Origin, Parked, Reason, Work};
-use platform::message::{self, Reject};
+use mapping::{About, Cause, Item, ItemKind, Origin, Parked, Reason};
+use platform::message::Reject;
 use serde_json::{Value, json};
 
+use crate::content::Content;
 use crate::queues::QueueName;
 use crate::terminal;
 
@@ -19,47 +20,20 @@ pub(super) struct Entry {
     pub(super) content: Content,
 }
 
-/// What a message holds.
-pub(super) enum Content {
-    /// Something that waits, or is dead.
-    Parked(Box<Parked>),
-    /// Something that cannot be delivered as it is; where it is work, that work.
-    Reject(Box<Reject>, Option<Box<Parked>>),
-    /// Nothing that this version can read.
-    Unreadable(String),
-}
-
 impl Entry {
     /// Reads a message.
     pub(super) fn read(queue: QueueName, message: &Message) -> Self {
-        let body = message.body().unwrap_or_default();
-        let content = if let Some(parked) = message::decode::<Parked>(body) {
-            Content::Parked(Box::new(parked))
-        } else if let Some(reject) = message::decode::<Reject>(body) {
-            let work = (reject.kind == ItemKind::Parked)
-                .then(|| Parked::read(&reject.raw()).ok().map(Box::new))
-                .flatten();
-            Content::Reject(Box::new(reject), work)
-        } else {
-            Content::Unreadable(body.to_owned())
-        };
+        let content = Content::read(message.body().unwrap_or_default());
         Self { queue, id: message.message_id().unwrap_or_default().to_owned(), content }
     }
 
     /// The work that waits in it.
     fn work(&self) -> Option<&Parked> {
-        match &self.content {
-            Content::Parked(parked) => Some(parked),
-            Content::Reject(_, work) => work.as_deref(),
-            Content::Unreadable(_) => None,
-        }
+        self.content.work()
     }
 
     pub(super) fn reject(&self) -> Option<&Reject> {
-        match &self.content {
-            Content::Reject(reject, _) => Some(reject),
-            Content::Parked(_) | Content::Unreadable(_) => None,
-        }
+        self.content.reject()
     }
 
     pub(super) fn application(&self) -> Option<Cow<'_, str>> {
@@ -160,10 +134,7 @@ impl Entry {
 
     /// Whether it is a deletion that has to reach Pushwoosh.
     pub(super) fn deletes(&self) -> bool {
-        let of_work = self.work().is_some_and(
-            |parked| matches!(&parked.work, Work::Pushwoosh(plan) if plan.deletes().is_some()),
-        );
-        of_work || self.reject().is_some_and(|reject| reject.kind == ItemKind::Deletion)
+        self.content.deletes()
     }
 
     /// What a person does about it.

@@ -10,11 +10,12 @@ use platform::message;
 use serde_json::{Value, json};
 
 use super::edit::edit;
-use super::entry::{Content, Entry};
+use super::entry::Entry;
 use super::filter::Filter;
 use super::list::find;
 use super::plan::{Planner, calls};
 use super::{batch, preview};
+use crate::content::Content;
 use crate::queues::browse::Fate;
 use crate::queues::{Place, QueueName, Queues, failed};
 use crate::terminal::{bad, print, say};

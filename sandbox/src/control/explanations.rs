@@ -17,14 +17,19 @@ impl Control {
     }
 
     /// `{"input", "mapping", "application"}`: the input is JSON, or the text of anything that `explain`
-    /// knows; the mapping and the application may be missing.
+    /// knows; the mapping and the application may be missing. The answer names the stack and the optional
+    /// properties too, so that `explain` gives the same; a refusal names the `part` that is wrong.
     pub(super) fn explain(&self, body: &[u8]) -> Response {
         let mut asked: Value = mapping::json::read(body).unwrap_or_default();
         let input = asked.get_mut("input").map(Value::take);
+        let mapping = asked.get("mapping").filter(|mapping| !mapping.is_null());
+        if let Some(Err(BadInput(message))) = mapping.map(explain::check_mapping) {
+            return http::json(400, &json!({ "message": message, "part": "mapping" }));
+        }
         let explained = self.with_question(|question| {
             let question = Question {
                 code: asked.get("application").and_then(Value::as_str),
-                mapping: asked.get("mapping").filter(|mapping| !mapping.is_null()),
+                mapping,
                 ..*question
             };
             match input {
@@ -34,8 +39,19 @@ impl Control {
             }
         });
         match explained {
-            Ok(explained) => http::json(200, &json!(explained)),
-            Err(BadInput(message)) => http::json(400, &json!({ "message": message })),
+            Ok(explained) => {
+                let track_properties: Vec<&str> =
+                    self.track_properties().iter().map(|property| property.name()).collect();
+                let mut answer = json!(explained);
+                if let Some(answer) = answer.as_object_mut() {
+                    answer.insert("stack_name".to_owned(), self.stack_name().into());
+                    answer.insert("track_properties".to_owned(), track_properties.into());
+                }
+                http::json(200, &answer)
+            }
+            Err(BadInput(message)) => {
+                http::json(400, &json!({ "message": message, "part": "input" }))
+            }
         }
     }
 

@@ -12,6 +12,12 @@ use super::{Control, not_found};
 use crate::http::{self, Request, Response};
 use crate::items::pairs;
 
+/// Why a deletion is not discarded.
+const IS_DELETION: &str = "it is the deletion of a person, which has to reach Pushwoosh";
+
+/// Why nothing is done with a message that is not on the queue, or that a function has.
+const IS_MISSING: &str = "it was being tried: it has a new message, or has left the queue";
+
 impl Control {
     pub(super) fn queues(&self, method: &Method, parts: &[&str], request: &Request) -> Response {
         let queues = &self.standins.aws.queues;
@@ -20,10 +26,7 @@ impl Control {
             (&Method::GET, [queue]) => {
                 queues.list(queue).map_or_else(not_found, |list| http::json(200, &list))
             }
-            (&Method::DELETE, [queue]) => match queues.discard(queue, ids.as_deref()) {
-                Some(discarded) => http::json(200, &json!({ "discarded": discarded })),
-                None => not_found(),
-            },
+            (&Method::DELETE, [queue]) => self.discard(queue, ids.as_deref()),
             (&Method::POST, ["dead", "redrive"]) if ids.is_none() => match queues.redrive() {
                 Ok(moved) => http::json(200, &json!({ "moved": moved, "stay": [] })),
                 Err(message) => http::json(400, &json!({ "message": message })),
@@ -33,10 +36,24 @@ impl Control {
         }
     }
 
+    /// Discards messages, and tells the items. Deletions stay, and so does what is named and is not there.
+    fn discard(&self, queue: &str, ids: Option<&[String]>) -> Response {
+        let Some(discarded) = self.standins.aws.queues.discard(queue, ids) else {
+            return not_found();
+        };
+        for content in &discarded.gone {
+            self.items.discarded(&content.origins(), queue);
+        }
+        let deletions = discarded.deletions.iter().map(|id| stays(id, IS_DELETION));
+        let missing = discarded.missing.iter().map(|id| stays(id, IS_MISSING));
+        let stay: Vec<Value> = deletions.chain(missing).collect();
+        http::json(200, &json!({ "discarded": discarded.gone.len(), "stay": stay }))
+    }
+
     /// Sends messages again: they become messages of the retry queue that are due now.
     fn send_again(&self, queue: &str, ids: Option<&[String]>) -> Response {
         let queues = &self.standins.aws.queues;
-        let (mut moved, mut stay) = (0_usize, Vec::new());
+        let (mut moved, mut tried, mut stay) = (0_usize, Vec::new(), Vec::new());
         let Some(messages) = queues.waiting(queue, ids) else { return not_found() };
         for message in messages {
             let again = match queue {
@@ -45,11 +62,12 @@ impl Control {
             };
             match again.and_then(|body| queues.move_to_retry(queue, &message, body)) {
                 Ok(()) => moved += 1,
-                Err(why) => {
-                    stay.push(json!({ "message_id": message.id, "why": format!("{why:#}") }));
-                }
+                Err(why) => stay.push(stays(&message.id, &format!("{why:#}"))),
             }
+            tried.push(message.id);
         }
+        let missing = ids.unwrap_or_default().iter().filter(|id| !tried.contains(id));
+        stay.extend(missing.map(|id| stays(id, IS_MISSING)));
         http::json(200, &json!({ "moved": moved, "stay": stay }))
     }
 
@@ -82,6 +100,11 @@ impl Control {
         message::encode(&parked)
             .ok_or_else(|| anyhow::anyhow!("it is larger than a message may be"))
     }
+}
+
+/// A message that stays as it is, and why.
+fn stays(id: &str, why: &str) -> Value {
+    json!({ "message_id": id, "why": why })
 }
 
 /// The messages that a request names; nothing where it names none.

@@ -17,6 +17,9 @@ use source::event::{MskEvent, RecordValue};
 use super::row::{Refused, Row, short, shown};
 use crate::lambda::FunctionError;
 
+/// Users of a refused request that it is found by.
+const MAX_USERS: usize = 100;
+
 /// What an invocation brings.
 #[derive(Debug)]
 pub(super) struct Arrivals {
@@ -167,8 +170,23 @@ impl Arrivals {
             reason: self.reason_of_refusal.clone().unwrap_or_else(|| reason.to_owned()),
             detail: format!("{}: {message}", answer.status),
             origin: self.invocation.clone(),
+            users: self.users(),
             body: body.clone(),
         })
+    }
+
+    /// The users that the items name, each once; at most [`MAX_USERS`].
+    fn users(&self) -> Vec<String> {
+        let mut users: Vec<String> = Vec::new();
+        for user in self.items.iter().filter_map(|item| item.row.user.as_ref()) {
+            if users.len() == MAX_USERS {
+                break;
+            }
+            if !users.contains(user) {
+                users.push(user.clone());
+            }
+        }
+        users
     }
 }
 

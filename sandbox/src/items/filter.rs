@@ -1,9 +1,10 @@
 //! Which rows are asked for: `?app=&user=&outcome=&reason=&kind=&since=`, and `q` for a search.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
+use mapping::ItemKind;
 
-use super::row::{Row, shown};
+use super::row::{OUTCOMES, REQUEST, Row, shown};
 
 /// Rows of an answer unless it is said otherwise.
 const LIMIT: usize = 500;
@@ -46,9 +47,16 @@ impl Filter {
                 "app" => filter.app = Some(value),
                 "user" => filter.user = Some(value),
                 "device" => filter.device = Some(value),
-                "outcome" => filter.outcome = Some(value),
+                "outcome" => {
+                    known("outcome", &value, &OUTCOMES)?;
+                    filter.outcome = Some(value);
+                }
                 "reason" => filter.reason = Some(value),
-                "kind" => filter.kind = Some(value),
+                "kind" => {
+                    let kinds: Vec<&str> = ItemKind::ALL.map(ItemKind::name).into();
+                    known("kind", &value, &[&kinds, [REQUEST].as_slice()].concat())?;
+                    filter.kind = Some(value);
+                }
                 "q" => filter.search = Some(value.to_lowercase()),
                 "since" => {
                     let since: Timestamp = value.parse().with_context(|| {
@@ -75,7 +83,9 @@ impl Filter {
             wanted.is_none_or(|wanted| found == Some(wanted.as_str()))
         }
         same(self.app.as_ref(), row.app.as_deref())
-            && same(self.user.as_ref(), row.user.as_deref())
+            && self.user.as_ref().is_none_or(|user| {
+                row.user.as_ref() == Some(user) || row.other_users.contains(user)
+            })
             && same(self.device.as_ref(), row.device.as_deref())
             && same(self.outcome.as_ref(), Some(&row.outcome))
             && same(self.reason.as_ref(), row.why())
@@ -85,11 +95,18 @@ impl Filter {
     }
 }
 
+/// A value that no row has would find nothing without a word.
+fn known(name: &str, value: &str, known: &[&str]) -> Result<()> {
+    ensure!(known.contains(&value), "{name}={value}: expected one of {}", known.join(", "));
+    Ok(())
+}
+
 fn finds(row: &Row, part: &str) -> bool {
     [&row.user, &row.device, &row.app, &row.name, &row.message_id]
         .into_iter()
         .flatten()
         .chain([&row.origin])
+        .chain(&row.other_users)
         .any(|text| text.to_lowercase().contains(part))
 }
 

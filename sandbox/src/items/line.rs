@@ -3,13 +3,16 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::row::{short, shown};
+use super::row::{SKIPPED_TAG, short, shown};
 
 /// `message` of such a line.
 const MESSAGE: &str = "item";
 
 /// `message` of the line of a request that was not worked on. It says why, where the answer must not.
 const REFUSED: &str = "refused";
+
+/// How the detail of a delivered profile begins of which Pushwoosh did not save a tag; the tags follow.
+pub(super) const NOT_SAVED: &str = "Pushwoosh did not save: ";
 
 /// A line, read. Ids in it are hashed: they are not used here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,6 +56,9 @@ impl ItemLine {
             Value::String(text) => text.parse().ok(),
             number => number.as_u64(),
         };
+        let words = text("words").or_else(|| text("detail"));
+        let skipped = words.as_ref().is_some_and(|words| words.starts_with(NOT_SAVED));
+        let skipped = skipped.then(|| SKIPPED_TAG.to_owned());
         Some(Self {
             origin: text("origin")?,
             kind: text("kind"),
@@ -63,10 +69,10 @@ impl ItemLine {
                 at: text("timestamp")?.parse().map(shown).ok()?,
                 function: function.to_owned(),
                 outcome: text("outcome")?,
-                reason: text("reason"),
+                reason: text("reason").or(skipped),
                 cause: text("cause"),
                 status: number("status").filter(|status| *status > 0),
-                words: text("words").or_else(|| text("detail")),
+                words,
                 attempts: number("attempts").and_then(|number| u32::try_from(number).ok()),
             },
         })

@@ -2,7 +2,14 @@
 
 use mapping::Reason;
 
-use super::row::{PENDING, REFUSED, Row};
+use super::line::NOT_SAVED;
+use super::row::{DISCARDED, PENDING, REFUSED, Row, SKIPPED_TAG};
+
+/// Cause of an item that was given up.
+const EXPIRED: &str = "expired";
+
+/// What Pushwoosh says of a tag that does not exist.
+const NO_TAG: &str = "(Not found)";
 
 /// What to do about causes of parking and failure.
 const CAUSES: &[(&str, &str)] = &[
@@ -46,8 +53,8 @@ const CAUSES: &[(&str, &str)] = &[
     ),
     ("redrive", "Nothing: somebody sent it again, and it is on its way."),
     (
-        "expired",
-        "It was undelivered for longer than the age limit and lies on the dead-letter queue. Remove what held it up, then send it again from there.",
+        EXPIRED,
+        "It was undelivered for longer than the age limit. Remove what held it up, then send it again from the dead-letter queue.",
     ),
     (
         "queue_unavailable",
@@ -105,6 +112,12 @@ const DENIALS: &[(&str, &str)] = &[
 pub(super) fn of(row: &Row) -> (String, String) {
     let cause = row.cause.as_deref().unwrap_or_default();
     let reason = row.reason.as_deref().unwrap_or_default();
+    if row.outcome == DISCARDED {
+        return (
+            "It was discarded from a queue: it is not sent any more.".to_owned(),
+            String::new(),
+        );
+    }
     if let Some(known) = Reason::ALL.iter().find(|known| known.code() == reason) {
         return (known.cause().to_owned(), known.remedy().to_owned());
     }
@@ -112,6 +125,7 @@ pub(super) fn of(row: &Row) -> (String, String) {
         table.iter().find(|(known, _)| *known == code).map(|(_, remedy)| (*remedy).to_owned())
     };
     match row.outcome.as_str() {
+        "delivered" if reason == SKIPPED_TAG => without_tags(row.detail.as_deref()),
         "delivered" => ("The upstream has it.".to_owned(), String::new()),
         PENDING => {
             ("A function works on it, or has not said yet how it ended.".to_owned(), String::new())
@@ -124,11 +138,31 @@ pub(super) fn of(row: &Row) -> (String, String) {
             let remedy = find(CAUSES, cause).unwrap_or_else(|| of_status(cause));
             ("It could not be delivered yet. It is sent again by itself.".to_owned(), remedy)
         }
+        _ if cause == EXPIRED => (
+            "It was given up: it is on the dead-letter queue.".to_owned(),
+            find(CAUSES, cause).unwrap_or_default(),
+        ),
         _ => {
             let remedy = find(CAUSES, cause).unwrap_or_else(|| of_status(cause));
             ("It was neither delivered nor kept for later.".to_owned(), remedy)
         }
     }
+}
+
+/// For a delivered profile: the tags that Pushwoosh did not save.
+fn without_tags(detail: Option<&str>) -> (String, String) {
+    let tags = detail.and_then(|detail| detail.strip_prefix(NOT_SAVED)).unwrap_or_default();
+    let mut remedies = Vec::new();
+    if tags.contains(NO_TAG) {
+        remedies.push("Not found: create the tag in Pushwoosh, with the type of its values.");
+    }
+    if tags.split(", ").any(|tag| !tag.ends_with(NO_TAG)) {
+        remedies.push("Otherwise the tag has another type in Pushwoosh: send a value of that type, or map it to another tag.");
+    }
+    remedies.push(
+        "Then send the profile again: the tags that were skipped are not sent by themselves.",
+    );
+    (format!("Delivered, but without these tags: {tags}."), remedies.join(" "))
 }
 
 /// For `http_503` and `status_code_500`.

@@ -9,6 +9,16 @@ pub(super) const PENDING: &str = "pending";
 /// Outcome of a request that was not worked on.
 pub(super) const REFUSED: &str = "refused";
 
+/// Outcome of an item that was discarded from a queue.
+pub(super) const DISCARDED: &str = "discarded";
+
+/// Every outcome that a row may have.
+pub(super) const OUTCOMES: [&str; 8] =
+    [PENDING, "delivered", "disregarded", "parked", "rejected", "failed", REFUSED, DISCARDED];
+
+/// Reason of a delivered item of which Pushwoosh did not save a tag.
+pub(super) const SKIPPED_TAG: &str = "skipped_tag";
+
 /// `kind` of a request that was not worked on: it may have held any number of items.
 pub(super) const REQUEST: &str = "request";
 
@@ -25,6 +35,9 @@ pub(crate) struct Row {
     pub(super) kind: String,
     pub(super) app: Option<String>,
     pub(super) user: Option<String>,
+    /// Of a refused request: the other users that it names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) other_users: Vec<String>,
     pub(super) device: Option<String>,
     pub(super) name: Option<String>,
     /// Of raw events and records.
@@ -60,6 +73,8 @@ pub(super) struct Refused {
     pub(super) detail: String,
     /// The invocation.
     pub(super) origin: String,
+    /// The users that the body names.
+    pub(super) users: Vec<String>,
     pub(super) body: Vec<u8>,
 }
 
@@ -77,6 +92,7 @@ impl Refused {
             reason: reason.to_owned(),
             detail: format!("{status}: {detail}"),
             origin: String::new(),
+            users: Vec::new(),
             body: Vec::new(),
         }
     }
@@ -87,6 +103,8 @@ impl Refused {
             at: shown(self.at),
             kind: REQUEST.to_owned(),
             app: short(&self.app),
+            user: self.users.first().cloned(),
+            other_users: self.users.get(1..).unwrap_or_default().to_vec(),
             name: short(&self.path),
             outcome: REFUSED.to_owned(),
             reason: Some(self.reason.clone()),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::arrival::{Arrival, Arrivals};
 use super::filter::Filter;
 use super::line::{ItemLine, Step};
-use super::row::{Refused, Row};
+use super::row::{DISCARDED, Refused, Row};
 use crate::recent::text;
 
 /// Rows that are kept. With what is kept of their inputs they take about 30 MB.
@@ -114,6 +114,25 @@ impl Store {
                 self.step(id, &step);
             }
         }
+    }
+
+    /// An item was discarded from a queue. One of which only a part was there has ended otherwise, and stays so.
+    pub(super) fn discard(&mut self, origin: &str, queue: &str) {
+        let Some(id) = self.by_origin.get(origin).copied() else { return };
+        let Some(Entry { row, .. }) = self.entry(id) else { return };
+        if !row.is_undelivered() && !["rejected", "failed"].contains(&row.outcome.as_str()) {
+            return;
+        }
+        let step = Step {
+            at: super::row::shown(jiff::Timestamp::now()),
+            function: "a person".to_owned(),
+            outcome: DISCARDED.to_owned(),
+            reason: row.reason.clone(),
+            cause: row.cause.clone(),
+            words: Some(format!("discarded from the queue {queue}")),
+            ..Step::default()
+        };
+        self.step(id, &step);
     }
 
     /// An item ended in some way.

@@ -90,7 +90,12 @@ fn rows_are_found_by_whom_they_concern_and_how_they_ended() {
     ] {
         assert_eq!(number(query), expected, "{query}");
     }
-    for (query, word) in [("who=u1", "who is no filter"), ("since=now", "a time such as")] {
+    for (query, word) in [
+        ("who=u1", "who is no filter"),
+        ("since=now", "a time such as"),
+        ("outcome=nope", "parked, rejected, failed, refused, discarded"),
+        ("kind=nope", "expected one of event"),
+    ] {
         let error = format!("{:#}", Filter::read(query).unwrap_err());
         assert!(error.contains(word), "{error}");
     }
@@ -112,6 +117,8 @@ fn a_refused_request_is_one_row_whatever_it_held() {
         let found = rows(&items, &format!("reason={reason}"));
         assert_eq!(found.len(), 1, "{reason}");
         assert_eq!(found[0]["outcome"], "refused");
+        assert_eq!(rows(&items, &format!("user=u2&q={id}")).len(), 1, "it names two users");
+        assert_eq!(rows(&items, &format!("user=u1&q={id}")).len(), 1);
         assert_eq!(found[0]["detail"], format!("{status}: {message}"));
     }
     items.line(
@@ -279,4 +286,27 @@ fn every_cause_and_refusal_has_a_remedy() {
         let row = row::Row { outcome: "parked".to_owned(), cause, ..row::Row::default() };
         assert!(remedy::of(&row).1.ends_with('.'), "{row:?}");
     }
+}
+
+#[test]
+fn what_was_given_up_lies_on_the_dead_letter_queue() {
+    let of = |outcome: &str, cause: &str| {
+        let (outcome, cause) = (outcome.to_owned(), Some(cause.to_owned()));
+        remedy::of(&row::Row { outcome, cause, ..row::Row::default() })
+    };
+    let (happened, remedy) = of("failed", "expired");
+    assert_eq!(happened, "It was given up: it is on the dead-letter queue.");
+    assert!(remedy.contains("from the dead-letter queue"), "{remedy}");
+    assert!(of("failed", "queue_unavailable").0.contains("neither delivered nor kept"));
+}
+
+/// A part of the item was delivered, and another part discarded: it stays what it is.
+#[test]
+fn a_delivered_item_is_not_discarded() {
+    let items = two_events();
+    items.discarded(&["r-1 0", "r-1 1", "of another run"], "rejects");
+    let outcomes: Vec<Value> = rows(&items, "").iter().map(|row| row["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["discarded", "delivered"]);
+    let step = items.find(2).unwrap().steps.pop().unwrap();
+    assert_eq!(step.words.as_deref(), Some("discarded from the queue rejects"));
 }

@@ -1,17 +1,19 @@
 // Calls of the sandbox, and the same as curl.
 
+/** Why a call failed; `part` names what of it was wrong, where the sandbox says that. */
 const failed = async (response) => {
   const text = await response.text()
   try {
-    return JSON.parse(text).message ?? text
+    const { message, part } = JSON.parse(text)
+    return Object.assign(new Error(message ?? text), { part })
   } catch {
-    return text || `HTTP ${response.status}`
+    return new Error(text || `HTTP ${response.status}`)
   }
 }
 
 const call = async (method, path, body) => {
   const response = await fetch(`/_sandbox/${path}`, { method, body: body === undefined ? undefined : JSON.stringify(body) })
-  if (!response.ok) throw new Error(await failed(response))
+  if (!response.ok) throw await failed(response)
   const text = await response.text()
   return text ? JSON.parse(text) : undefined
 }

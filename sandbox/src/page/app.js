@@ -11,14 +11,15 @@ import { showSend, startSend } from './send.js'
 /** A link may name what `/_sandbox/items` knows: `#/items?user=u1&outcome=parked`. */
 const filterOf = (asked) => {
   const [outcome, kind, reason] = ['outcome', 'kind', 'reason'].map((name) => asked.get(name) ?? '')
-  const search = ['q', 'user', 'device', 'app'].map((name) => asked.get(name)).find(Boolean) ?? ''
-  return { outcome, kind, reason, q: search.toLowerCase() }
+  const [user, device, app] = ['user', 'device', 'app'].map((name) => asked.get(name) ?? '')
+  return { outcome, kind, reason, user, device, app, q: (asked.get('q') ?? '').trim().toLowerCase() }
 }
 
 const VIEWS = {
   items: async (rest) => {
+    byId('no-item').hidden = true
     if (rest.startsWith('?')) setFilter(filterOf(new URLSearchParams(rest)))
-    else if (rest) await openItem(Number(rest))
+    else if (rest) await openItem(rest)
   },
   send: showSend,
   playground: showPlayground,

@@ -26,6 +26,9 @@ export const svg = (name, attributes = {}, ...children) => {
 
 export const badge = (tone, text = tone) => el('span', { class: 'badge', 'data-tone': tone }, text)
 
+/** Text in which names between backticks are code. */
+export const prose = (text) => text.split('`').map((part, index) => index % 2 ? el('code', {}, part) : part)
+
 /** One part of JSON text: a key, a text, another value. */
 const TOKEN = /("(?:\\.|[^"\\])*")(\s*:)?|\b(?:true|false|null)\b|-?\d[\d.eE+-]*/g
 

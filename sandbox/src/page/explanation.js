@@ -1,6 +1,6 @@
 // What `explain` says of one item, as elements: for the playground, and for an open row.
 
-import { badge, el, json, table } from './dom.js'
+import { badge, el, json, prose, table } from './dom.js'
 import { KINDS } from './words.js'
 
 const absent = (text = 'absent') => el('span', { class: 'absent' }, text)
@@ -34,12 +34,12 @@ const trigger = (mapping) => {
 }
 
 const dropped = (drop) => el('div', { class: 'note', 'data-tone': drop.outcome },
-  el('p', {}, el('b', {}, `${drop.outcome}: ${drop.reason}`), ` — ${drop.message}`), el('p', {}, drop.remedy))
+  el('p', {}, el('b', {}, `${drop.outcome}: ${drop.reason}`), ` — `, prose(drop.message)), el('p', {}, prose(drop.remedy)))
 
 const unknown = (flag) => el('p', { class: 'note', 'data-tone': 'rejected' },
   el('b', {}, flag.field), flag.nearest ? [' is not known. Did you mean ', el('b', {}, flag.nearest), '?'] : ' is not known: nobody reads it.')
 
-const note = (one) => el('p', { class: 'note', 'data-tone': 'parked' }, one.field && el('b', {}, `${one.field}: `), one.message)
+const note = (one) => el('p', { class: 'note', 'data-tone': 'parked' }, one.field && el('b', {}, `${one.field}: `), prose(one.message))
 
 const mapping = (one) => el('div', { class: `mapping${one.selected ? '' : ' off'}` },
   el('h3', {}, one.selected ? badge('delivered', 'selected') : badge('disregarded', 'not selected'), one.name || one.action, el('span', { class: 'soft' }, one.action)),

@@ -2,6 +2,7 @@
 
 import { curl, get, put } from './api.js'
 import { badge, byId, copyButton, el, json, toast } from './dom.js'
+import { onChange, samples } from './live.js'
 
 const SERVICES = { pushwoosh: 'Pushwoosh', segment: 'Segment', sqs: 'SQS', secretsmanager: 'Secrets Manager', dynamodb: 'DynamoDB' }
 
@@ -35,14 +36,12 @@ let timer
 let own
 
 const set = async (service, list) => {
-  try {
-    await put(`upstream/${service}/faults`, list)
-    toast(list.length > 0 ? `${SERVICES[service]}: the fault is set` : `${SERVICES[service]} is well again`)
-  } catch (error) {
-    toast(error.message)
-  }
+  await put(`upstream/${service}/faults`, list)
+  toast(list.length > 0 ? `${SERVICES[service]}: the fault is set` : `${SERVICES[service]} is well again`)
   await read()
 }
+
+const attempt = async (service, list) => set(service, list).catch((error) => toast(error.message))
 
 /** A fault as it was given: without what is nothing, and with `times` only as far as there is a limit. */
 const plain = (fault) => Object.entries(fault)
@@ -59,7 +58,7 @@ const curlOf = (service, list) => {
 }
 
 const card = ([service, title, text, list]) => {
-  const button = el('button', { type: 'button', class: 'small', onclick: () => set(service, isOn(service, list) ? [] : list) }, 'Break it')
+  const button = el('button', { type: 'button', class: 'small', onclick: () => attempt(service, isOn(service, list) ? [] : list) }, 'Break it')
   const left = el('span', { class: 'soft' })
   const made = el('section', { class: 'card fault', 'data-service': service, 'aria-label': `${SERVICES[service]}: ${title}` }, el('header', {}, el('h3', {}, title), button),
     el('p', { class: 'soft' }, text, ' ', left), el('details', {}, el('summary', {}, 'curl'), curlOf(service, list)))
@@ -76,14 +75,20 @@ const card = ([service, title, text, list]) => {
   return made
 }
 
+/** In the header. The samples say it too, whoever set a fault and whatever view is open. */
+const drawNumber = (number) => {
+  const faulty = byId('faulty')
+  faulty.hidden = number === 0
+  if (faulty.textContent !== String(number)) faulty.textContent = String(number)
+}
+
 const draw = () => {
   for (const redraw of cards) redraw()
   const broken = Object.entries(active).filter(([, list]) => list.length > 0)
-  byId('faulty').hidden = broken.length === 0
-  byId('faulty').textContent = String(broken.length)
+  drawNumber(broken.reduce((number, [, list]) => number + list.length, 0))
   own.state.replaceChildren(...(broken.length > 0
     ? broken.map(([service, list]) => el('div', { class: 'row-of' }, badge('rejected', SERVICES[service]), el('code', { class: 'grow' }, JSON.stringify(list.map((fault) => Object.fromEntries(Object.entries(fault).filter(([, value]) => value !== false && value !== 0))))),
-      el('button', { type: 'button', class: 'quiet small', onclick: () => set(service, []) }, `Clear ${SERVICES[service]}`)))
+      el('button', { type: 'button', class: 'quiet small', onclick: () => attempt(service, []) }, `Clear ${SERVICES[service]}`)))
     : [el('p', { class: 'soft' }, 'Every service is well.')]))
 }
 
@@ -107,21 +112,28 @@ export const startFaults = () => {
   }
   own.list.value = '[{"path": "/json/1.3/postEvent", "application": "DEMO0-00001", "status": 503, "times": 3}]'
   const problem = el('p', { class: 'problem', role: 'status' })
-  const apply = () => {
+  const apply = async () => {
     try {
       problem.textContent = ''
-      set(own.service.value, JSON.parse(own.list.value))
+      await set(own.service.value, JSON.parse(own.list.value))
     } catch (error) {
-      problem.textContent = `It is not JSON: ${error.message}`
+      problem.textContent = error instanceof SyntaxError ? `It is not JSON: ${error.message}` : error.message
     }
   }
   byId('faults').append(
-    el('section', { class: 'card queue', 'aria-label': 'Faults in force' }, el('div', { class: 'row-of' }, el('h3', { class: 'grow' }, 'In force'), el('button', { type: 'button', class: 'quiet small', onclick: async () => { for (const service of Object.keys(SERVICES)) if (active[service]?.length) await set(service, []) } }, 'Clear all')), own.state),
+    el('section', { class: 'card queue', 'aria-label': 'Faults in force' }, el('div', { class: 'row-of' }, el('h3', { class: 'grow' }, 'In force'), el('button', { type: 'button', class: 'quiet small', onclick: async () => { for (const service of Object.keys(SERVICES)) if (active[service]?.length) await attempt(service, []) } }, 'Clear all')), own.state),
     ...Object.entries(SERVICES).flatMap(([service, name]) => [el('h3', { class: 'service' }, name), el('div', { class: 'cards' }, FAULTS.filter(([own]) => own === service).map(card))]),
     el('section', { class: 'card queue', 'aria-label': 'A fault of your own' }, el('h3', {}, 'A fault of your own'),
       el('label', { class: 'field', for: 'fault-service' }, 'Service'), own.service,
       el('label', { class: 'field', for: 'fault-list' }, 'List of faults: the first whose path and application match, and that has times left, applies'), own.list, problem,
       el('div', { class: 'row-of' }, el('button', { type: 'button', onclick: apply }, 'Set'),
         copyButton('Copy as curl', () => curl('PUT', path(own.service.value), { body: own.list.value }), 'curl'))))
+  let last
+  onChange(() => {
+    const newest = samples.at(-1)
+    if (newest === last || !newest) return
+    last = newest
+    drawNumber(newest.faults)
+  })
   read()
 }

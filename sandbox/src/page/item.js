@@ -1,24 +1,25 @@
 // An open row: what happened and what to do, the input, the mapping field by field, the calls with the upstream's
 // answers, and the attempts.
 
-import { badge, clock, copyButton, el, json } from './dom.js'
+import { badge, clock, copyButton, el, json, prose } from './dom.js'
 import { explanationParts } from './explanation.js'
 import { playgroundLink } from './playground.js'
 import { sendThis } from './send.js'
-import { KINDS, why } from './words.js'
+import { KINDS, tone, why } from './words.js'
 
 /** What was asked for last, per row: an older answer is not shown over a newer one. */
 const asked = new WeakMap()
 
 const facts = (row) => {
-  const pairs = [['user', row.user], ['device', row.device], ['messageId', row.message_id], ['origin', row.origin], ['attempts', String(row.attempts)]]
+  const pairs = [['application', row.app], ['kind', KINDS[row.kind] ?? row.kind], ['user', [row.user, ...(row.other_users ?? [])].filter(Boolean).join(', ')], ['device', row.device], ['messageId', row.message_id], ['origin', row.origin], ['attempts', String(row.attempts)]]
   return el('dl', { class: 'facts wide' }, pairs.filter(([, value]) => value).map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))))
 }
 
-const whatToDo = (item) => el('div', { class: 'note wide what-to-do', 'data-tone': item.outcome },
-  el('p', {}, el('b', {}, why(item) ? `${item.outcome}: ${why(item)}` : item.outcome), ` — ${item.happened}`),
-  item.detail && el('p', {}, item.detail),
-  item.remedy && el('p', {}, el('strong', {}, 'What to do: '), item.remedy))
+const whatToDo = (item) => el('div', { class: 'note wide what-to-do', 'data-tone': tone(item) },
+  el('p', {}, el('b', {}, why(item) ? `${item.outcome}: ${why(item)}` : item.outcome), ` — `, prose(item.happened)),
+  // What happened names the tags already.
+  item.detail && item.reason !== 'skipped_tag' && el('p', {}, item.detail),
+  item.remedy && el('p', {}, el('strong', {}, 'What to do: '), prose(item.remedy)))
 
 const call = (one) => {
   const good = one.status >= 200 && one.status < 300
@@ -34,12 +35,15 @@ const steps = (item) => el('ol', { class: 'steps' },
     el('span', {}, badge(step.outcome), ' ', el('span', { class: 'soft' }, `by ${step.function}`)),
     el('span', {}, [step.reason ?? step.cause, step.status && `status ${step.status}`, step.words].filter(Boolean).join(' · ')))))
 
+/** Whether it lies on a queue. */
+const isQueued = (item) => ['parked', 'rejected'].includes(item.outcome) || (item.outcome === 'failed' && item.cause === 'expired')
+
 const actions = (item) => {
   const text = typeof item.input === 'string' ? item.input : JSON.stringify(item.input, null, 2)
   return el('div', { class: 'actions wide' },
     item.explanation && el('button', { type: 'button', class: 'quiet small', onclick: async () => { location.hash = await playgroundLink({ input: text, app: item.app ?? '', mapping: '' }) } }, 'Open in the playground'),
     item.kind !== 'request' && item.kind !== 'parked' && el('button', { type: 'button', class: 'quiet small', onclick: () => sendThis(item.kind, item.input, item.app) }, 'Edit and send again'),
-    ['parked', 'rejected'].includes(item.outcome) && el('a', { class: 'button', href: '#/queues' }, 'See the queues'),
+    isQueued(item) && el('a', { class: 'button', href: '#/queues' }, 'See the queues'),
     copyButton('Copy the input', () => text, 'Input'),
     copyButton('Copy a link', () => `${location.origin}/#/items/${item.id}`, 'Link'))
 }

@@ -5,7 +5,7 @@ import { byId, clock, el, settled } from './dom.js'
 import { fillDetail } from './item.js'
 import { fetchRows, onChange, onRestart, pinned, rows, schedule } from './live.js'
 import { drawTiles, makeTiles, pressTile } from './plots.js'
-import { KINDS, OUTCOMES, person, why } from './words.js'
+import { KINDS, OUTCOMES, person, tone, why } from './words.js'
 
 /** Rows in the document at a time. */
 const SHOWN = 200
@@ -13,16 +13,27 @@ const SHOWN = 200
 /** Rows that are made in one frame; the others follow with the next ones, so that no frame takes long. */
 const MADE = 30
 
-const filter = { q: '', outcome: '', kind: '', reason: '' }
+/** No filter. */
+export const EVERYTHING = { q: '', user: '', device: '', app: '', outcome: '', kind: '', reason: '' }
+
+const filter = { ...EVERYTHING }
 const nodes = new Map()
 const reasons = new Set()
 let paused = false
 let more = 0
 
+/** What only a link says: compared whole. */
+const LINKED = {
+  user: (row) => [row.user, ...(row.other_users ?? [])],
+  device: (row) => [row.device],
+  app: (row) => [row.app]
+}
+
 const lets = (row) => (!filter.outcome || row.outcome === filter.outcome) &&
   (!filter.kind || row.kind === filter.kind) &&
   (!filter.reason || why(row) === filter.reason) &&
-  (!filter.q || [row.user, row.device, row.app, row.name, row.message_id, row.origin].some((text) => text?.toLowerCase().includes(filter.q)))
+  Object.entries(LINKED).every(([name, of]) => !filter[name] || of(row).includes(filter[name])) &&
+  (!filter.q || [row.user, ...(row.other_users ?? []), row.device, row.app, row.name, row.message_id, row.origin].some((text) => text?.toLowerCase().includes(filter.q)))
 
 const isFiltered = () => Object.values(filter).some(Boolean)
 
@@ -44,7 +55,7 @@ const cell = (style, text) => el('span', { class: style, title: text || undefine
 
 const write = (node, row) => {
   node.row = row
-  node.item.dataset.tone = row.outcome
+  node.item.dataset.tone = tone(row)
   const { outcome, reason } = node.parts
   outcome.textContent = row.outcome
   outcome.dataset.tone = row.outcome
@@ -183,6 +194,10 @@ export const setFilter = (changes) => {
   if (filter.reason) remember({ reason: filter.reason })
   byId('by-reason').value = filter.reason
   byId('unfilter').hidden = !isFiltered()
+  byId('linked').replaceChildren(...Object.keys(LINKED).filter((name) => filter[name]).map((name) => el('button', {
+    type: 'button', class: 'quiet small', 'aria-label': `Do not filter by ${name}: ${filter[name]}`, onclick: () => setFilter({ [name]: '' })
+  }, `${name}: ${filter[name]} ✕`)))
+  for (const id of [...pinned]) if (!lets(rows.get(id) ?? nodes.get(id)?.row ?? {})) toggle(id, false)
   pressTile(filter.outcome)
   if (heldFrom !== Infinity) heldFrom = newest()
   if (isFiltered()) look()
@@ -228,7 +243,7 @@ export const startItems = () => {
     }
   })
   byId('unfilter').addEventListener('click', () => {
-    setFilter({ q: '', outcome: '', kind: '', reason: '' })
+    setFilter(EVERYTHING)
     byId('search').focus()
   })
   byId('pause').addEventListener('click', () => {
@@ -250,12 +265,17 @@ export const startItems = () => {
   schedule()
 }
 
-/** Shows one item, from a link. */
+/** Shows one item, from a link; says so where there is none. */
 export const openItem = async (id) => {
-  const response = await fetch(`/_sandbox/items/${id}`)
-  if (!response.ok) return
+  const response = await fetch(`/_sandbox/items/${encodeURIComponent(id)}`)
+  if (!response.ok) {
+    byId('no-item').textContent = `The sandbox does not keep item ${id}. It keeps the newest 10,000, and none of an earlier start.`
+    byId('no-item').hidden = false
+    return
+  }
   const { input, explanation, calls, steps, ...row } = await response.json()
   rows.set(row.id, row)
+  if (!lets(row)) setFilter(EVERYTHING)
   if (!nodes.has(row.id)) {
     const node = make(row)
     nodes.set(row.id, node)

@@ -2,10 +2,11 @@
 // all of it, so that a link shows another person the same.
 
 import { choose, get, post, put } from './api.js'
-import { byId, confirmed, copy, copyButton, el, settled, toast } from './dom.js'
+import { byId, confirmed, copy, el, prose, settled, toast } from './dom.js'
 import { EXAMPLES, filled, text } from './examples.js'
 import { explanationParts } from './explanation.js'
-import { optionsOf } from './send.js'
+import { notHere, optionsOf } from './send.js'
+import { asTest } from './as_test.js'
 
 /** Pause after a keystroke before the sandbox is asked, in ms. */
 const PAUSE = 60
@@ -15,8 +16,10 @@ const ADDRESS_PAUSE = 400
 
 const VIEW = '#/playground'
 let parts
-let result
 let asking
+
+/** What was explained last, with the input and the mapping of it; nothing while these are wrong. */
+let result
 
 /* State and address */
 
@@ -46,7 +49,12 @@ const keepAddress = settled(async () => {
 
 const mapping = () => {
   const own = parts.mapping.value.trim()
-  return own ? JSON.parse(own) : undefined
+  if (!own) return undefined
+  try {
+    return JSON.parse(own)
+  } catch (error) {
+    throw Object.assign(new Error(`The mapping is not JSON: ${error.message}`), { part: 'mapping' })
+  }
 }
 
 const complain = (input, place, message) => {
@@ -54,41 +62,56 @@ const complain = (input, place, message) => {
   place.textContent = message
 }
 
+/** Shows a problem beside the part that has it. */
+const blame = ({ part, message } = {}) => {
+  complain(parts.mapping, parts.mappingProblem, part === 'mapping' ? message : '')
+  complain(parts.input, parts.inputProblem, message && part !== 'mapping' ? message : '')
+  parts.test.disabled = !result
+}
+
+/** An old result stays in sight, dimmed, while something is typed that cannot be explained. */
+const outdate = () => {
+  result = undefined
+  if (parts.result.classList.contains('stale') || parts.result.children.length === 0) return
+  parts.result.classList.add('stale')
+  parts.result.prepend(el('p', { class: 'note stale-note', 'data-tone': 'rejected' }, 'This is the result of what was typed before.'))
+}
+
 const explain = async () => {
   const question = Symbol('question')
   asking = question
   const { input, app } = state()
   if (!input.trim()) {
-    complain(parts.input, parts.inputProblem, '')
-    parts.result.replaceChildren(el('p', { class: 'soft' }, 'Paste a raw event, a request body, or a record.'))
-    return
-  }
-  let own
-  try {
-    own = mapping()
-    complain(parts.mapping, parts.mappingProblem, '')
-  } catch (error) {
-    complain(parts.mapping, parts.mappingProblem, `The mapping is not JSON: ${error.message}`)
+    result = undefined
+    blame()
+    show(el('p', { class: 'soft' }, 'Paste a raw event, a request body, or a record.'))
     return
   }
   try {
+    const own = mapping()
     const answer = await post('explain', { input, mapping: own, application: app || undefined })
     if (asking !== question) return
-    result = answer
-    complain(parts.input, parts.inputProblem, '')
+    result = { ...answer, app, text: input.trim(), mapping: parts.mapping.value.trim() }
+    blame()
     draw(answer)
   } catch (error) {
     if (asking !== question) return
-    complain(parts.input, parts.inputProblem, error.message)
+    outdate()
+    blame(error)
   }
+}
+
+const show = (...shown) => {
+  parts.result.classList.remove('stale')
+  parts.result.replaceChildren(...shown)
 }
 
 const draw = ({ input, explained, warnings }) => {
   const opened = [...parts.result.querySelectorAll('details')].map((details) => details.open)
   const top = parts.result.scrollTop
-  parts.result.replaceChildren(
+  show(
     el('p', { id: 'taken-for' }, 'Taken for ', el('strong', {}, input.text), '.'),
-    ...warnings.map((warning) => el('p', { class: 'note', 'data-tone': 'rejected' }, warning)),
+    ...warnings.map((warning) => el('p', { class: 'note', 'data-tone': 'rejected' }, prose(warning))),
     ...explained.map((one) => el('div', { class: 'explained' }, explanationParts(one))))
   parts.result.querySelectorAll('details').forEach((details, index) => { if (index in opened) details.open = opened[index] })
   parts.result.scrollTop = top
@@ -111,11 +134,18 @@ const setMapping = (value) => {
 
 const secret = () => get(`secrets/${encodeURIComponent(parts.app.value)}`)
 
-/** As a list of entries, whatever form was typed. */
-const entries = () => {
-  const own = mapping()
-  if (own === undefined) return undefined
-  return Array.isArray(own) ? own : own.mappings ?? own.presets ?? [own]
+/** As the list of entries that a secret holds, whatever form was typed. Fails where a function could not use it. */
+const entries = async () => {
+  try {
+    const own = mapping()
+    if (own === undefined) return undefined
+    const list = [own, own?.mappings, own?.presets].find(Array.isArray) ?? [own]
+    await post('explain', { input: [], mapping: list }).catch((error) => { if (error.part === 'mapping') throw error })
+    return list
+  } catch (error) {
+    blame(error)
+    throw new Error(`The mapping cannot be used: ${error.message}`)
+  }
 }
 
 const attempt = (act) => async () => {
@@ -127,7 +157,7 @@ const attempt = (act) => async () => {
 }
 
 const useMapping = attempt(async () => {
-  const own = entries()
+  const own = await entries()
   const app = parts.app.value
   const before = await secret()
   const text = own ? `Use this mapping for ${app}? Raw events that are sent as ${app} go through it.` : `Use the presets for ${app}?`
@@ -137,33 +167,34 @@ const useMapping = attempt(async () => {
   toast(`${app} uses it. The functions read it within 5 seconds.`)
 })
 
-const asSecret = async () => JSON.stringify({ ...await secret().catch(() => ({})), mappings: entries() }, null, 2)
-
-/** A file for a shell, between two marks. */
-const file = (name, content, mark) => `cat > "$dir/${name}" <<'${mark}'\n${content}\n${mark}`
-
-/** A test that fails once the mapping gives other calls for the input. */
-const asTest = () => {
-  const own = parts.mapping.value.trim()
-  const calls = (result?.explained ?? []).flatMap((one) => one.calls.map(({ path, body }) => JSON.stringify({ path, body })))
-  return [
-    '#!/bin/sh', '# Fails if this input becomes other calls than these. Needs segment-pushwoosh and jq.', 'set -eu', 'dir=$(mktemp -d)',
-    file('input.json', parts.input.value.trim(), 'INPUT'), ...(own ? [file('mapping.json', own, 'MAPPING')] : []),
-    file('expected.ndjson', calls.join('\n'), 'EXPECTED'),
-    `segment-pushwoosh explain --json --app '${parts.app.value}'${own ? ' --mapping "$dir/mapping.json"' : ''} "$dir/input.json" |`,
-    '  jq -cS \'.calls[] | {path, body}\' > "$dir/found.ndjson"', 'jq -cS . "$dir/expected.ndjson" | diff - "$dir/found.ndjson" && echo passed', ''
-  ].join('\n')
+/** As AWS needs it: without what leads to this machine. */
+const asSecret = async () => {
+  const own = await entries()
+  const { sandbox, ...known } = await secret().catch(() => ({}))
+  for (const section of [known.pushwoosh, known.segment]) delete section?.base_url
+  return JSON.stringify({ ...known, mappings: own }, null, 2)
 }
+
+/** The test has the mapping in force, so that it is about the same things tomorrow. */
+const copyTest = attempt(async () => {
+  const { mapping: own, ...explained } = result
+  const inForce = own || JSON.stringify((await secret().catch(() => ({}))).mappings ?? await get('presets'), null, 2)
+  await copy(asTest({ ...explained, mapping: inForce }), 'Test')
+})
+
+const copySecret = attempt(async () => copy(await asSecret(), 'Secret'))
 
 /* The view */
 
 export const startPlayground = async () => {
   const problem = (id) => el('p', { class: 'problem', id, role: 'status' })
   parts = {
-    app: el('select', { id: 'play-app' }),
+    app: el('select', { id: 'play-app', 'aria-describedby': 'play-app-problem' }),
+    appProblem: problem('play-app-problem'),
     example: el('select', { id: 'play-example' }, el('option', { value: '' }, 'Choose an example …'), EXAMPLES.filter(({ body }) => typeof body !== 'string').map((example) => el('option', { value: example.name }, example.name))),
     input: el('textarea', { id: 'play-input', spellcheck: 'false', rows: '16', 'aria-describedby': 'play-input-problem' }),
     inputProblem: problem('play-input-problem'),
+    test: el('button', { type: 'button', class: 'quiet small', onclick: copyTest, disabled: true }, 'Copy as test'),
     mapping: el('textarea', { id: 'play-mapping', spellcheck: 'false', rows: '16', 'aria-describedby': 'play-mapping-problem' }),
     mappingProblem: problem('play-mapping-problem'),
     result: el('div', { id: 'play-result', class: 'explained', 'aria-live': 'off' })
@@ -175,13 +206,13 @@ export const startPlayground = async () => {
       el('button', { type: 'button', class: 'quiet small', onclick: () => setMapping() }, 'None')),
     el('label', { class: 'field', for: 'play-mapping' }, 'As in a secret’s mappings, or as copied from Segment'), parts.mapping, parts.mappingProblem,
     el('div', { class: 'row-of' },
-      el('button', { type: 'button', class: 'small', onclick: useMapping }, 'Use for this application'), copyButton('Copy as secret', saidIfNot(asSecret), 'Secret')))
+      el('button', { type: 'button', class: 'small', onclick: useMapping }, 'Use for this application'), el('button', { type: 'button', class: 'quiet small', onclick: copySecret }, 'Copy as secret')))
   byId('playground').append(
     el('div', { class: 'card' },
-      el('label', { class: 'field', for: 'play-app' }, 'Application'), parts.app,
+      el('label', { class: 'field', for: 'play-app' }, 'Application'), parts.app, parts.appProblem,
       el('label', { class: 'field', for: 'play-example' }, 'Example'), parts.example,
       el('label', { class: 'field', for: 'play-input' }, 'Input: a raw event, a request body, a record; one or several'), parts.input, parts.inputProblem,
-      el('div', { class: 'row-of' }, copyButton('Copy as test', asTest, 'Test'),
+      el('div', { class: 'row-of' }, parts.test,
         el('button', { type: 'button', class: 'quiet small', onclick: async () => copy(`${location.origin}/${await playgroundLink(state())}`, 'Link') }, 'Copy a link')),
       el('div', { class: 'row-of' }), parts.own),
     el('div', { class: 'card' }, el('h3', { class: 'hidden' }, 'What it would become'), parts.result))
@@ -189,6 +220,7 @@ export const startPlayground = async () => {
   parts.mapping.addEventListener('input', changed)
   parts.app.addEventListener('change', () => {
     choose(parts.app.value)
+    parts.appProblem.textContent = ''
     changed()
   })
   parts.example.addEventListener('change', () => {
@@ -200,26 +232,21 @@ export const startPlayground = async () => {
   await optionsOf(parts.app)
 }
 
-/** Copying waits for the text; a text that cannot be made says why. */
-const saidIfNot = (make) => async () => {
-  try {
-    return await make()
-  } catch (error) {
-    toast(error.message)
-    throw error
-  }
-}
-
 /** Shows the state that the address holds. */
 export const showPlayground = async (packed) => {
   await optionsOf(parts.app)
+  parts.appProblem.textContent = ''
   if (packed) {
     try {
       const { input = '', mapping: own = '', app } = await readLink(packed)
       parts.input.value = input
       parts.mapping.value = own
       parts.own.open = Boolean(own)
-      if (app && [...parts.app.options].some((option) => option.value === app)) parts.app.value = app
+      if (app && [...parts.app.options].some((option) => option.value === app)) {
+        choose(app)
+        parts.app.value = app
+      }
+      parts.appProblem.textContent = notHere(parts.app, app)
     } catch {
       toast('The link is not whole.')
     }

@@ -23,10 +23,13 @@ let timer
 
 const query = (ids) => ids ? `?${ids.map((id) => `id=${encodeURIComponent(id)}`).join('&')}` : ''
 
+/** What was done, and why not all of it. */
+const done = (text, stay) => stay.length === 0 ? text : `${text}, ${stay.length} ${stay.length === 1 ? 'stays' : 'stay'}: ${stay[0].why}`
+
 const redrive = async (queue, ids) => {
   try {
-    const { moved, stay = [] } = await post(`queues/${queue}/redrive${query(ids)}`)
-    toast(stay.length > 0 ? `${moved} sent again, ${stay.length} stay: ${stay[0].why}` : `${moved} sent again`)
+    const { moved, stay } = await post(`queues/${queue}/redrive${query(ids)}`)
+    toast(done(`${moved} sent again`, stay))
   } catch (error) {
     toast(error.message)
   }
@@ -37,8 +40,8 @@ const discard = async (queue, ids) => {
   const what = ids ? `${ids.length} ${ids.length === 1 ? 'message' : 'messages'}` : `everything on ${queue}`
   if (!await confirmed(`Discard ${what}? It cannot be brought back.`, 'Discard')) return
   try {
-    const { discarded } = await remove(`queues/${queue}${query(ids)}`)
-    toast(`${discarded} discarded`)
+    const { discarded, stay } = await remove(`queues/${queue}${query(ids)}`)
+    toast(done(`${discarded} discarded`, stay))
   } catch (error) {
     toast(error.message)
   }

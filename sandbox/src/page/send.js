@@ -124,7 +124,8 @@ const drawCurl = async () => {
     curlPlace.replaceChildren(el('p', { class: 'problem' }, error.message))
   }
   const missing = way === 'webhook' ? !secret.webhook?.shared_secret && 'webhook.shared_secret' : way !== 'topic' && !secret.pushwoosh?.api_token && 'pushwoosh.api_token'
-  parts.problem.textContent = missing ? `The secret of ${app || 'no application'} has no ${missing}: the request will be refused.` : ''
+  const absent = notHere(parts.app)
+  parts.problem.textContent = absent || (missing ? `The secret of ${app || 'no application'} has no ${missing}: the request will be refused.` : '')
 }
 
 /* The form */
@@ -136,6 +137,9 @@ export const optionsOf = async (select) => {
   if (wanted && codes.includes(wanted)) select.value = wanted
   return codes
 }
+
+/** What to say where the chosen application is not one of the options. */
+export const notHere = (select, wanted = chosen()) => wanted && wanted !== select.value ? `${wanted} is not here: ${select.value || 'no application'} is used.` : ''
 
 const fill = (index) => {
   const { way, key, body } = EXAMPLES[index]
@@ -176,7 +180,10 @@ export const startSend = async () => {
 }
 
 /** The applications may be others than before. */
-export const showSend = () => optionsOf(parts.app)
+export const showSend = async () => {
+  await optionsOf(parts.app)
+  await drawCurl()
+}
 
 const WAY_OF = { event: 'post-events', profile: 'track-user', deletion: 'delete-user', raw_event: 'webhook', record: 'topic' }
 
@@ -185,7 +192,7 @@ export const sendThis = (kind, input, app) => {
   parts.way.value = WAY_OF[kind] ?? 'webhook'
   parts.body.value = text(kind === 'event' ? { events: [input] } : input)
   parts.wrong.checked = false
-  if (app) parts.app.value = app
+  // The view chooses it when it is shown.
+  if (app) choose(app)
   location.hash = '#/send'
-  drawCurl()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::Timestamp;
+use operator::content::Content;
 use platform::message;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
@@ -31,6 +32,17 @@ pub(crate) struct Waiting {
     pub(crate) id: String,
     pub(crate) body: String,
     group: Option<String>,
+}
+
+/// What was discarded, and what was not.
+#[derive(Debug, Default)]
+pub(crate) struct Discarded {
+    /// What is gone for good.
+    pub(crate) gone: Vec<Content>,
+    /// Messages that stay, because they delete a person.
+    pub(crate) deletions: Vec<String>,
+    /// Messages that were named and are not on the queue.
+    pub(crate) missing: Vec<String>,
 }
 
 struct State {
@@ -129,13 +141,26 @@ impl Queues {
         Ok(())
     }
 
-    /// Discards all messages of a queue, or these, and returns how many.
-    pub(crate) fn discard(&self, queue: &str, ids: Option<&[String]>) -> Option<usize> {
+    /// Discards all messages of a queue, or these. Deletions stay: they have to reach Pushwoosh.
+    pub(crate) fn discard(&self, queue: &str, ids: Option<&[String]>) -> Option<Discarded> {
         let mut state = self.lock();
         let queue = state.sqs.queue_mut(queue)?;
-        let all = || queue.messages().map(|(id, _)| id).collect();
-        let ids: Vec<String> = ids.map_or_else(all, <[String]>::to_vec);
-        Some(ids.iter().filter(|id| queue.discard(id)).count())
+        let meant = queue.messages().filter(|(id, _)| ids.is_none_or(|ids| ids.contains(id)));
+        let found: Vec<(String, Content)> =
+            meant.map(|(id, message)| (id, Content::read(&message.body))).collect();
+        let is_found = |id: &String| found.iter().any(|(found, _)| found == id);
+        let mut discarded = Discarded {
+            missing: ids.unwrap_or_default().iter().filter(|id| !is_found(id)).cloned().collect(),
+            ..Discarded::default()
+        };
+        for (id, content) in found {
+            if content.deletes() {
+                discarded.deletions.push(id);
+            } else if queue.discard(&id) {
+                discarded.gone.push(content);
+            }
+        }
+        Some(discarded)
     }
 
     /// The next batch of a mapping.

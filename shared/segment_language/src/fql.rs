@@ -27,4 +27,5 @@ mod trigger;
 
 pub use clause::Clause;
 pub use lint::lint;
+pub(crate) use parser::in_words;
 pub use trigger::Trigger;

@@ -5,7 +5,10 @@ import { open, start } from './browser.mjs'
 import { startSandbox } from './sandbox.mjs'
 import { accessibility } from './stories/accessibility.mjs'
 import { apps } from './stories/apps.mjs'
+import { copies } from './stories/copies.mjs'
+import { endings } from './stories/endings.mjs'
 import { items } from './stories/items.mjs'
+import { links } from './stories/links.mjs'
 import { load } from './stories/load.mjs'
 import { pictures } from './stories/pictures.mjs'
 import { playground } from './stories/playground.mjs'
@@ -13,7 +16,7 @@ import { queues } from './stories/queues.mjs'
 import { restart } from './stories/restart.mjs'
 
 const [binary, images, only] = process.argv.slice(2)
-const STORIES = { items, queues, playground, apps, restart, load, accessibility, pictures }
+const STORIES = { items, queues, playground, copies, apps, links, endings, restart, load, accessibility, pictures }
 
 for (const [name, story] of Object.entries(STORIES)) {
   if (only && name !== only) continue

@@ -2,7 +2,7 @@
 
 use super::lexer::tokens;
 use super::names::{FUNCTIONS, field};
-use super::parser::parse;
+use super::parser::{in_words, parse};
 use super::token::Token;
 
 /// What a trigger does that its author may not expect, in the order in which it is written.
@@ -19,7 +19,7 @@ pub fn lint(text: &str) -> Vec<String> {
         lints.extend(lint_token(rest));
     }
     if let Err(error) = parse(tokens) {
-        lints.push(format!("{text:?} selects nothing: {error}"));
+        lints.push(format!("{text:?} selects nothing: {}", in_words(&error)));
     }
     lints
 }
@@ -155,14 +155,14 @@ mod tests {
                 r#"((type = "a"))"#,
                 vec![
                     NESTED,
-                    "\"((type = \\\"a\\\"))\" selects nothing: Cannot read properties of undefined (reading 'type')",
+                    "\"((type = \\\"a\\\"))\" selects nothing: it has no condition that Segment can read",
                 ],
             ),
             (
                 "type = ?",
                 vec![
                     "it cannot be read: there is a character that the language does not have, or a text without an end",
-                    "\"type = ?\" selects nothing: Cannot read properties of undefined (reading 'type')",
+                    "\"type = ?\" selects nothing: it has no condition that Segment can read",
                 ],
             ),
         ] {

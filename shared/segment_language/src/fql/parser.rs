@@ -11,6 +11,11 @@ use super::token::Token;
 /// JavaScript's error for a trigger without conditions.
 const NOTHING: &str = "Cannot read properties of undefined (reading 'type')";
 
+/// An error of [`parse`] for people: Segment's own words, where these say something.
+pub(crate) fn in_words(error: &str) -> &str {
+    if error == NOTHING { "it has no condition that Segment can read" } else { error }
+}
+
 /// The conditions of a trigger.
 pub(super) fn parse(tokens: Vec<Token>) -> Result<Group, String> {
     match group(tokens.into())? {

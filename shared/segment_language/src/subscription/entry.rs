@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::action::Action;
-use crate::fql::{Clause, Trigger};
+use crate::fql::{Clause, Trigger, in_words};
 use crate::kit::{Mapping, Traced};
 use crate::schema::{Misfit, Mode, Payload, fit};
 
@@ -60,7 +60,10 @@ impl Subscription {
         }
         let trigger = text("subscribe").unwrap_or_default();
         let conditions = Trigger::parse(trigger)
-            .map_err(|error| problems.push(format!("{place}.subscribe selects nothing: {error}")))
+            .map_err(|error| {
+                let error = in_words(&error);
+                problems.push(format!("{place}.subscribe selects nothing: {error}"));
+            })
             .ok();
         let mapping = if let Some(mapping) = entry.get("mapping") {
             let compiled = Mapping::compile(mapping).map_err(|faults| {

@@ -64,6 +64,13 @@ export const accessibility = async ({ page, sandbox, context }) => {
     const outside = await page.evaluate(() => [...document.querySelectorAll('button, select, input, textarea')].filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.id || one.textContent))
     assert.deepEqual(outside, [], `${view} has controls outside of the screen`)
   }
+  // Nor is anything of the header cut, with every count shown.
+  await page.setViewportSize({ width: 375, height: 812 })
+  await page.locator('#faulty:not([hidden])').waitFor()
+  await page.locator('#queued:not([hidden])').evaluate((count) => { count.textContent = '1234' })
+  const cut = await page.evaluate(() => [...document.querySelectorAll('nav a, nav .count')].filter((one) => one.getBoundingClientRect().right > innerWidth - 8 || one.getBoundingClientRect().left < 8).map((one) => one.textContent))
+  assert.deepEqual(cut, [], 'the header is cut')
+  assert.ok(await page.locator('nav').evaluate((nav) => nav.scrollWidth <= nav.clientWidth), 'the header scrolls')
   await page.setViewportSize({ width: 1360, height: 900 })
 
   // By keyboard alone: numbers choose a view, Tab reaches every control of it, and the focus is seen.

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { event, until } from '../sandbox.mjs'
+import { APP, KEY, event, until } from '../sandbox.mjs'
 
 export const queues = async ({ page, sandbox }) => {
   // A fault, at a click.
@@ -64,7 +64,7 @@ export const queues = async ({ page, sandbox }) => {
   await rejects.locator('.message').nth(5).waitFor()
   const number = async (wanted) => rejects.locator('h3 .count', { hasText: String(wanted) }).waitFor()
   await rejects.locator('.message').first().getByRole('button', { name: 'Send again' }).click()
-  await page.getByText(/0 sent again, 1 stay: .*bad_timestamp/).waitFor()
+  await page.getByText(/0 sent again, 1 stays: .*bad_timestamp/).waitFor()
   await rejects.locator('.message').first().getByRole('button', { name: 'Discard' }).click()
   await page.getByRole('button', { name: 'Cancel' }).click()
   await rejects.locator('.message').first().getByRole('button', { name: 'Discard' }).click()
@@ -93,4 +93,29 @@ export const queues = async ({ page, sandbox }) => {
     const calls = await sandbox.get('upstream/pushwoosh')
     return calls.filter(({ body, answer }) => body.request?.userId?.startsWith('user-again') && answer.status_code === 200).length === 3
   })
+
+  // What is discarded is discarded: no count and no age goes on. A deletion stays, and the page says why.
+  await sandbox.faults('pushwoosh', [{ status: 503 }])
+  await sandbox.events([event('discarded')])
+  await sandbox.call('POST', '/integration-segment/v1/delete-user', { external_id: 'user-deleted' }, { authorization: `Token ${KEY}`, 'x-pw-appcode': APP })
+  await retry.locator('.message').nth(1).waitFor()
+  await retry.getByRole('button', { name: 'Discard all' }).click()
+  await page.locator('dialog').getByRole('button', { name: 'Discard' }).click()
+  await page.getByText(/1 discarded, 1 stays: it is the deletion of a person/).waitFor()
+  const outcome = async (user) => (await sandbox.get(`items?user=${user}`))[0]?.outcome
+  assert.deepEqual([await outcome('user-discarded'), await outcome('user-deleted')], ['discarded', 'parked'])
+  await page.getByRole('link', { name: 'Items', exact: true }).click()
+  await page.locator('.item', { hasText: 'user-discarded' }).filter({ hasText: 'discarded' }).locator('.row').click()
+  await page.locator('.item.open').getByText('It was discarded from a queue').waitFor()
+  await sandbox.faults('pushwoosh', [])
+  await page.locator('.tile', { hasText: 'oldest' }).locator('.number', { hasText: '–' }).waitFor()
+  await page.getByRole('link', { name: /Queues/ }).click()
+
+  // A message that left the queue while a person looked at it says so.
+  await sandbox.events([bad('left')])
+  await number(1)
+  await rejects.locator('.message').first().getByRole('button', { name: 'Discard' }).click()
+  await sandbox.call('DELETE', '/_sandbox/queues/rejects')
+  await page.locator('dialog').getByRole('button', { name: 'Discard' }).click()
+  await page.getByText(/0 discarded, 1 stays: it was being tried/).waitFor()
 }
