@@ -18,13 +18,11 @@ mod sample;
 mod tags;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
 use platform::Application;
 use platform::application::PUSHWOOSH_BASE_URL;
-use platform::secrets::{SecretError, Secrets};
 use secrecy::SecretString;
 
 use self::finding::{Finding, Report};
@@ -35,12 +33,6 @@ use crate::explain::{self, Question, read_input};
 use crate::target::{Target, TargetFlags, code};
 use crate::terminal::print;
 use crate::upstreams::{KeyAnswer, pushwoosh_takes};
-
-/// Longer than a look takes.
-const SECRETS_ARE_FRESH: Duration = Duration::from_hours(1);
-
-/// Longest wait for a secret.
-const LOOKUP: Duration = Duration::from_secs(10);
 
 /// Flags of `doctor`.
 #[derive(Debug, Args)]
@@ -73,7 +65,7 @@ pub async fn doctor(flags: Doctor) -> Result<()> {
     // Before anything is asked of others.
     let text = flags.file.as_deref().map(read_input).transpose()?;
     let target = Target::open(&flags.target).await?;
-    let application = application(&target, &code).await?;
+    let application = target.application(&code).await?;
     let mut report = Report::new(&code);
     about_secret(&target, &application, &mut report).await;
     let base_url = target
@@ -118,23 +110,6 @@ async fn tags(
     };
     let listed = tags::list(&target.connection, base_url, token).await;
     listed.map_err(|error| report.add(Finding::wrong("tags_not_listed", format!("{error:#}")))).ok()
-}
-
-async fn application(target: &Target, code: &str) -> Result<std::sync::Arc<Application>> {
-    let connection = &target.connection;
-    let (config, clock) = (&connection.config, connection.clock.clone());
-    let id = target.place.to_string();
-    let secrets = Secrets::new(config, &id, SECRETS_ARE_FRESH, Duration::ZERO, clock.clone());
-    secrets.application(code, clock.now() + LOOKUP).await.map_err(|error| {
-        let name = target.place.of(code);
-        let flag = target.flag();
-        match error {
-            SecretError::Unknown => anyhow::anyhow!(
-                "{code} has no settings in the secret {name}: connect it with `segment-pushwoosh connect {flag} --app {code}`"
-            ),
-            error => anyhow::anyhow!("{code}: {error} ({name})"),
-        }
-    })
 }
 
 async fn about_secret(target: &Target, application: &Application, report: &mut Report) {

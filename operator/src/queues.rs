@@ -8,11 +8,12 @@ pub(crate) mod browse;
 
 use std::fmt;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use clap::{Args, ValueEnum};
-use platform::aws::trouble;
+use platform::aws::trouble_of_command;
+use platform::secrets::Place as SecretPlace;
 
 use crate::connection::{Connection, DEFAULT_SANDBOX};
 use crate::stack::Stack;
@@ -120,10 +121,14 @@ impl Queues {
         &self.stack_name
     }
 
-    /// Id of the applications' secrets.
-    pub(crate) fn secret_id(&self) -> &str {
-        let of_stack = self.stack.as_ref().and_then(|stack| stack.output("SecretId"));
-        of_stack.unwrap_or(platform::settings::DEFAULT_SECRET_ID)
+    /// Where the applications' secrets are.
+    pub(crate) fn secrets(&self) -> Result<SecretPlace> {
+        let id = match &self.stack {
+            Some(stack) => stack.needed("SecretId")?,
+            None => self.connection.sandbox_text("/aws/secret_id").unwrap_or_default(),
+        };
+        SecretPlace::parse(id)
+            .with_context(|| format!("{id:?} is no name of secrets: update this command"))
     }
 }
 
@@ -137,6 +142,6 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: fmt::Debug,
 {
-    let trouble = trouble(error, &format!("sqs:{operation}"));
+    let trouble = trouble_of_command(error, &format!("sqs:{operation}"));
     anyhow::anyhow!("the {} queue: {trouble}", queue.name())
 }

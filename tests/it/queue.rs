@@ -270,6 +270,31 @@ async fn a_reject_is_sent_as_the_editor_leaves_it() {
     assert_eq!(sandbox.queue("rejects").await.len(), 2);
 }
 
+/// Several applications share a secret whose name a flag of the sandbox gave.
+#[tokio::test]
+async fn raw_events_are_redriven_where_the_sandbox_has_its_own_name_of_secrets() {
+    let file = format!("{}/queue-shard.json", env!("CARGO_TARGET_TMPDIR"));
+    let mapping = json!({"external_id": {"@path": "$.userId"}, "device_platform": "web",
+        "name": {"@path": "$.event"}, "timestamp": {"@path": "$.timestamp"}});
+    let apps = json!({"ABCDE-00002": {
+        "pushwoosh": {"api_token": "key"},
+        "webhook": {"shared_secret": "secret"},
+        "mappings": [{"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": mapping}],
+    }});
+    std::fs::write(&file, apps.to_string()).unwrap();
+    let flags = ["--apps", &file, "--secret-id", "segment-pushwoosh/{app_code:2}"];
+    let sandbox = Sandbox::with(&flags);
+    let event = json!([{"type": "track", "userId": "u1", "event": "", "timestamp": "2026-01-02T03:04:05Z"}]);
+    let event = event.to_string();
+    sandbox.webhook_as("ABCDE-00002", &event, "secret", &event).await;
+    assert_eq!(sandbox.queue("rejects").await.len(), 1);
+    let (ok, shown) = sandbox.command(&["queue", "redrive", "--dry-run"]);
+    assert!(ok && shown.contains("stays, no_event_name"), "{shown}");
+    let editor = r#"sed -i 's/"event":""/"event":"Mended"/'"#;
+    let (ok, shown) = sandbox.command(&["queue", "redrive", "--edit", "--editor", editor]);
+    assert!(ok && shown.contains(r#""event":"Mended""#), "{shown}");
+}
+
 /// Bad input gets one line that says what to do.
 #[test]
 fn what_cannot_be_meant_is_refused_in_one_line() {
