@@ -59,7 +59,9 @@ impl Cli {
             Some(Command::Doctor(flags)) => {
                 tokio::runtime::Runtime::new()?.block_on(doctor::doctor(flags))
             }
-            Some(Command::Explain(flags)) => explain::explain(&flags),
+            Some(Command::Explain(flags)) => {
+                tokio::runtime::Runtime::new()?.block_on(explain::explain(flags))
+            }
             Some(Command::Check(flags)) => {
                 tokio::runtime::Runtime::new()?.block_on(check_stack::check(&flags))
             }
