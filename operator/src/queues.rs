@@ -111,6 +111,18 @@ impl Queues {
         }
     }
 
+    /// What shows messages that nobody can receive now.
+    pub(crate) fn where_the_hidden_are(&self) -> String {
+        match &self.stack {
+            Some(_) => format!(
+                "what is not shown is in the log: `segment-pushwoosh doctor --stack {}` lists what waits by application and cause",
+                self.stack_name
+            ),
+            None => "what is not shown is on the sandbox's page, and in GET /_sandbox/queues/retry"
+                .to_owned(),
+        }
+    }
+
     /// What the hashes of ids in the logs are salted with.
     pub(crate) fn salt(&self) -> &str {
         self.stack.as_ref().map_or("", |stack| stack.id.as_str())

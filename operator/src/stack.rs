@@ -84,3 +84,26 @@ impl Stack {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wiremock::matchers::any;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+    use crate::connection::Connection;
+
+    /// CloudFormation's answer about a name that is nobody's.
+    #[tokio::test]
+    async fn a_stack_that_is_not_there_is_said_to_be_missing_in_its_region() {
+        let server = MockServer::start().await;
+        let body = "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>\
+                    <Message>Stack with id nope does not exist</Message></Error></ErrorResponse>";
+        let answer = ResponseTemplate::new(400).set_body_raw(body, "text/xml");
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        let connection = Connection::to_endpoint(&server.uri()).await.unwrap();
+        let error = Stack::read(&connection.config, "nope").await.err().unwrap().to_string();
+        assert!(error.contains("there is no stack nope in the region eu-central-1"), "{error}");
+        assert!(!error.contains("again"), "{error}");
+    }
+}

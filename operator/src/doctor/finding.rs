@@ -69,10 +69,6 @@ impl Finding {
         Self { subject: Some(subject.into()), ..self }
     }
 
-    pub(super) fn times(self, number: usize) -> Self {
-        Self { number: Some(number), ..self }
-    }
-
     /// So often, and where it first was.
     pub(super) fn at(self, places: &Places) -> Self {
         Self { number: Some(places.number), places: places.first.clone(), ..self }

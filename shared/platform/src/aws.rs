@@ -222,7 +222,7 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("{0}")]
-    struct Words(String, #[source] Option<Box<Words>>);
+    struct Words(String, #[source] Option<Box<Self>>);
 
     fn words(text: &str, source: Option<Words>) -> Words {
         Words(text.to_owned(), source.map(Box::new))
