@@ -12,9 +12,23 @@ use operator::hash_id::{self, HashId};
 use operator::queue::{self, Queue};
 use sandbox::Options;
 
+const TOP: &str = "Examples:
+  segment-pushwoosh                                   # everything on this machine; http://127.0.0.1:8787 is its page
+  segment-pushwoosh explain event.json
+  segment-pushwoosh queue list --stack segment-pushwoosh
+
+It ends with 0 if all is well; with 1 if something is wrong; with 2 if a flag or an input cannot be used. `COMMAND --help`
+has more.";
+
+const SERVE: &str = "Examples:
+  segment-pushwoosh serve --listen 127.0.0.1:0        # prints the address when it serves
+  segment-pushwoosh serve --apps apps.json --secret-id 'segment-pushwoosh/{app_code:2}'
+
+It serves until it is stopped, and then ends with 0; with 1 if it cannot start; with 2 if a flag or a file cannot be used.";
+
 /// Segment and Pushwoosh, connected, on one machine
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = TOP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -25,6 +39,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run everything (the default)
+    #[command(after_help = SERVE)]
     Serve(Options),
     /// Connect an application: try its keys, write its secret, and say what to enter in Segment
     Connect(Connect),
@@ -59,7 +74,9 @@ impl Cli {
             Some(Command::Doctor(flags)) => {
                 tokio::runtime::Runtime::new()?.block_on(doctor::doctor(flags))
             }
-            Some(Command::Explain(flags)) => explain::explain(&flags),
+            Some(Command::Explain(flags)) => {
+                tokio::runtime::Runtime::new()?.block_on(explain::explain(flags))
+            }
             Some(Command::Check(flags)) => {
                 tokio::runtime::Runtime::new()?.block_on(check_stack::check(&flags))
             }

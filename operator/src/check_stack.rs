@@ -9,10 +9,11 @@ use anyhow::{Context, Result, bail};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Args;
-use platform::secrets::Secrets;
+use platform::secrets::Place;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
+use crate::application_settings::SettingsReader;
 use crate::connection::Connection;
 use crate::stack::Stack;
 use crate::terminal::{bad, good, print};
@@ -26,10 +27,7 @@ const NO_APPLICATION: &str = "missing application code";
 /// Largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// Longer than a check takes.
-const SECRETS_ARE_FRESH: Duration = Duration::from_hours(1);
-
-/// Longest wait for a secret, and for the route, whose function may have to start.
+/// Longest wait for the route, whose function may have to start.
 const WAIT: Duration = Duration::from_secs(10);
 
 /// The queues: output, what is on it, and what to read if there is something.
@@ -143,7 +141,7 @@ async fn queue(client: &Client, url: &str, content: &str, read: Option<&str>) ->
             (true, format!("{number} {content}{}", hint.unwrap_or_default()))
         }
         Err(error) => {
-            let error = platform::aws::trouble(&error, "sqs:GetQueueAttributes");
+            let error = platform::aws::trouble_of_command(&error, "sqs:GetQueueAttributes");
             (false, format!("the queue {url} cannot be looked at: {error}"))
         }
     }
@@ -155,12 +153,12 @@ async fn application(
     endpoint: Option<&str>,
     code: &str,
 ) -> Result<Vec<Line>> {
-    let (config, clock) = (&connection.config, connection.clock.clone());
     let id = stack.needed("SecretId")?;
-    let secrets = Secrets::new(config, id, SECRETS_ARE_FRESH, Duration::ZERO, clock.clone());
-    let application = match secrets.application(code, clock.now() + WAIT).await {
+    let place = Place::parse(id)
+        .with_context(|| format!("{id:?} is no name of secrets: update this command"))?;
+    let application = match SettingsReader::new(connection, &place).read(code).await {
         Ok(application) => application,
-        Err(error) => return Ok(vec![(false, format!("{code}: {error} ({id})"))]),
+        Err(error) => return Ok(vec![(false, format!("{code}: {error}"))]),
     };
     let mut report = vec![(true, format!("{code}: its secret can be used"))];
     let account = application.pushwoosh.as_ref().zip(endpoint);

@@ -25,7 +25,7 @@ use self::report::Report;
 use crate::bad_input::BadInput;
 use crate::target::{Target, TargetFlags};
 use crate::terminal::{print, say, warning};
-use crate::unsafe_secret::{refusals_anywhere, short_keys};
+use crate::unsafe_secret::{only_in_a_sandbox, refusals_anywhere, short_keys};
 use crate::upstreams::{KeyAnswer, pushwoosh_takes, segment_takes};
 
 /// Flags of `connect`.
@@ -100,8 +100,9 @@ fn checked(code: &str, secret: &Value, deployed: bool) -> Result<Application, Ba
     if !others.is_empty() {
         return Err(BadInput(format!("{code}: {}", others.join("; "))));
     }
-    if deployed && !short.is_empty() {
-        return Err(BadInput(format!("{code}: {}", short.join("; "))));
+    let of_sandbox = only_in_a_sandbox(secret);
+    if deployed && !of_sandbox.is_empty() {
+        return Err(BadInput(format!("{code}: {}", of_sandbox.join("; "))));
     }
     for line in short {
         say(&format!("{} {line}", warning("a stack would refuse:")));

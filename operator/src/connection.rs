@@ -11,6 +11,8 @@ use platform::clock::Clock;
 use platform::transport::{self, Transport};
 use serde_json::Value;
 
+use crate::bad_input::BadInput;
+
 /// Where a sandbox is unless another place is named.
 pub(crate) const DEFAULT_SANDBOX: &str = "http://127.0.0.1:8787";
 
@@ -97,11 +99,18 @@ async fn start() -> Result<(SdkConfig, Clock, Arc<dyn Transport>)> {
 /// What a running sandbox says of itself.
 async fn state(sandbox: &str, otherwise: &str, transport: &Arc<dyn Transport>) -> Result<Value> {
     let url = format!("{}/_sandbox/state", sandbox.trim_end_matches('/'));
-    let request =
-        http::Request::get(url).body(bytes::Bytes::new()).context("--sandbox must be a URL")?;
-    let answer = transport.send(request, MAX_STATE_BYTES).await;
-    let answer = answer.with_context(|| {
-        format!("no sandbox answers at {sandbox}: start one with `cargo run`, or give {otherwise}")
+    let request = http::Request::get(&url).body(bytes::Bytes::new()).ok();
+    let request = request.filter(|request| request.uri().host().is_some()).ok_or_else(|| {
+        BadInput(format!(
+            "--sandbox {sandbox:?} is no URL: one as in {DEFAULT_SANDBOX} is expected"
+        ))
     })?;
-    serde_json::from_slice(&answer.body?).context("no sandbox answers at this address")
+    let none = || {
+        format!("no sandbox answers at {sandbox}: start one with `cargo run`, or give {otherwise}")
+    };
+    // The transport's words are those of the URL above.
+    let answer =
+        transport.send(request, MAX_STATE_BYTES).await.map_err(|_| anyhow::anyhow!(none()))?;
+    let body = answer.body.map_err(|_| anyhow::anyhow!(none()))?;
+    serde_json::from_slice(&body).ok().with_context(none)
 }

@@ -9,22 +9,21 @@
 //! * `sample`: what the items of a sample would become.
 //! * `tags`: Pushwoosh's list of tags, and the values that are sent for them.
 //! * `mend`: the calls of Pushwoosh's API that make a tag or an event.
-//! * `logged`: what the functions logged.
+//! * `logged`: what the functions logged; `overview`: what of it is undelivered, of all applications of a stack.
 
 mod finding;
 mod logged;
 mod mend;
+mod overview;
 mod sample;
 mod tags;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
 use platform::Application;
 use platform::application::PUSHWOOSH_BASE_URL;
-use platform::secrets::{SecretError, Secrets};
 use secrecy::SecretString;
 
 use self::finding::{Finding, Report};
@@ -36,28 +35,25 @@ use crate::target::{Target, TargetFlags, code};
 use crate::terminal::print;
 use crate::upstreams::{KeyAnswer, pushwoosh_takes};
 
-/// Longer than a look takes.
-const SECRETS_ARE_FRESH: Duration = Duration::from_hours(1);
-
-/// Longest wait for a secret.
-const LOOKUP: Duration = Duration::from_secs(10);
-
 /// Flags of `doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   segment-pushwoosh doctor events.json                # against a running sandbox, its demo application
+  segment-pushwoosh doctor --stack segment-pushwoosh                  # what of all applications waits or is refused
   segment-pushwoosh doctor --stack segment-pushwoosh --app XXXXX-XXXXX      # what was logged in the last hour
   PUSHWOOSH_SERVER_TOKEN=… segment-pushwoosh doctor --stack segment-pushwoosh --app XXXXX-XXXXX events.json
 
-It ends with 0 if nothing would be skipped; with 1 if something would, or if it cannot look; with 2 if the input is not known.")]
+It ends with 0 if nothing would be skipped; with 1 if something would, if it cannot look, or if a sample has nothing of the
+application; with 2 if the input is not known.")]
 pub struct Doctor {
     /// A sample: anything that `explain` knows; `-` reads from standard input [default: the log of the last hour]
     file: Option<PathBuf>,
     #[command(flatten)]
     target: TargetFlags,
-    /// Application code
-    #[arg(long, value_name = "CODE", default_value = explain::DEMO_APPLICATION)]
-    app: String,
+    /// Application code; with --stack and without it, what of all applications waits or is refused [default in a sandbox:
+    /// DEMO0-00001]
+    #[arg(long, value_name = "CODE")]
+    app: Option<String>,
     /// Server API token of Pushwoosh, which lists the tags: the key in the secret is a Device token, and cannot. Other
     /// programs of this machine can see flags: prefer the variable
     #[arg(long, value_name = "TOKEN", env = "PUSHWOOSH_SERVER_TOKEN", hide_env_values = true)]
@@ -69,11 +65,18 @@ pub struct Doctor {
 
 /// Looks, and fails if something would be skipped.
 pub async fn doctor(flags: Doctor) -> Result<()> {
-    let code = code(&flags.app)?;
+    let code = match (flags.app.as_deref(), &flags.target.stack) {
+        (Some(app), _) => code(app)?,
+        (None, None) => explain::DEMO_APPLICATION.to_owned(),
+        (None, Some(_)) if flags.file.is_some() => {
+            return Err(BadInput("--app is required with --stack and a sample".to_owned()).into());
+        }
+        (None, Some(stack)) => return everything(&flags, stack).await,
+    };
     // Before anything is asked of others.
     let text = flags.file.as_deref().map(read_input).transpose()?;
     let target = Target::open(&flags.target).await?;
-    let application = application(&target, &code).await?;
+    let application = target.application(&code).await?;
     let mut report = Report::new(&code);
     about_secret(&target, &application, &mut report).await;
     let base_url = target
@@ -87,19 +90,51 @@ pub async fn doctor(flags: Doctor) -> Result<()> {
             BadInput(format!("{}: {line}", file.display()))
         })?;
         report.looked_at = format!("{} in a sample", explained.input.text);
-        let sample = Sample::of(&explained.explained);
+        let sample = Sample::of(&explained.explained, &code);
+        if sample.items == 0 {
+            report.nothing = Some(format!("the sample has no item of {code}"));
+        }
         sample.look(&application, tags.as_ref(), &mender, &mut report);
     } else {
-        let lines = logged::lines(&target, &code).await?;
-        report.looked_at = format!("{} log lines of the last hour", lines.len());
-        logged::look(&lines, &code, tags.as_ref(), &mender, &mut report);
+        let lines = logged::lines(&target, Some(&code)).await?;
+        report.looked_at = format!("{} of the last hour", counted(lines.len(), "log line"));
+        if lines.is_empty() {
+            report.nothing = Some(format!(
+                "the log of the last hour has no line on {code}: nothing came, or all of it was delivered"
+            ));
+        }
+        logged::look(&lines, tags.as_ref(), &mender, &mut report);
     }
     print(&report.text(flags.json)?);
     let wrong = report.wrong();
     if wrong > 0 {
-        bail!("{wrong} kinds of trouble were found: see above");
+        bail!("{} found: see above", counted(wrong, "kind of trouble"));
+    }
+    if flags.file.is_some() && report.nothing.is_some() {
+        bail!("there was nothing to look at");
     }
     Ok(())
+}
+
+/// What of all applications of a stack is undelivered.
+async fn everything(flags: &Doctor, stack: &str) -> Result<()> {
+    let target = Target::open(&flags.target).await?;
+    let lines = logged::lines(&target, None).await?;
+    let rows = overview::rows(&lines);
+    print(&overview::shown(&rows, stack, lines.len(), flags.json)?);
+    if !rows.is_empty() {
+        bail!("{} found: see above", counted(rows.len(), "kind of trouble"));
+    }
+    Ok(())
+}
+
+/// `1 kind of trouble`, `2 kinds of trouble`.
+fn counted(number: usize, name: &str) -> String {
+    match (number, name.split_once(' ')) {
+        (1, _) => format!("1 {name}"),
+        (_, Some(("kind", rest))) => format!("{number} kinds {rest}"),
+        _ => format!("{number} {name}s"),
+    }
 }
 
 /// The tags that Pushwoosh lists; why there are none is in the report.
@@ -118,23 +153,6 @@ async fn tags(
     };
     let listed = tags::list(&target.connection, base_url, token).await;
     listed.map_err(|error| report.add(Finding::wrong("tags_not_listed", format!("{error:#}")))).ok()
-}
-
-async fn application(target: &Target, code: &str) -> Result<std::sync::Arc<Application>> {
-    let connection = &target.connection;
-    let (config, clock) = (&connection.config, connection.clock.clone());
-    let id = target.place.to_string();
-    let secrets = Secrets::new(config, &id, SECRETS_ARE_FRESH, Duration::ZERO, clock.clone());
-    secrets.application(code, clock.now() + LOOKUP).await.map_err(|error| {
-        let name = target.place.of(code);
-        let flag = target.flag();
-        match error {
-            SecretError::Unknown => anyhow::anyhow!(
-                "{code} has no settings in the secret {name}: connect it with `segment-pushwoosh connect {flag} --app {code}`"
-            ),
-            error => anyhow::anyhow!("{code}: {error} ({name})"),
-        }
-    })
 }
 
 async fn about_secret(target: &Target, application: &Application, report: &mut Report) {

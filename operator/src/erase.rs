@@ -23,6 +23,7 @@ use serde_json::{Map, json};
 use self::decide::{Decision, Erased};
 use crate::queues::browse::{Fate, Hidden};
 use crate::queues::{Place, QueueName, Queues, failed};
+use crate::target::code;
 use crate::terminal::print;
 
 /// Longest wait for the ledger.
@@ -36,10 +37,11 @@ const NO_DELAY: Duration = Duration::ZERO;
 #[command(after_help = "Example: what would be removed in a deployed stack
   segment-pushwoosh erase --stack segment-pushwoosh --app XXXXX-XXXXX --user-id u1 --dry-run
 
-It ends with 0 if everything was looked through, and with 1 if something could not be read or changed.")]
+It ends with 0 if everything was looked through, with 1 if something could not be read or
+changed, and with 2 if a flag cannot be used.")]
 pub struct Erase {
     /// Code of the application
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = code)]
     app: String,
     /// The user's id, as Segment sends it
     #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]

@@ -9,7 +9,9 @@ use crate::terminal::print;
 /// Flags of `hash-id`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  segment-pushwoosh hash-id USER_ID --salt arn:aws:cloudformation:REGION:ACCOUNT:stack/NAME/ID")]
+  segment-pushwoosh hash-id USER_ID --salt arn:aws:cloudformation:REGION:ACCOUNT:stack/NAME/ID
+
+It ends with 0.")]
 pub struct HashId {
     /// A user or device id
     id: String,

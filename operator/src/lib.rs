@@ -2,6 +2,7 @@
 //! and change what is on the queues. Against AWS, or against a running sandbox.
 //!
 //! # Layout
+//! * `application_settings`: an application's settings, read as the functions read them.
 //! * [`bad_input`]: input that a command cannot use.
 //! * [`check_secret`]: what is wrong with an application's secret; `unsafe_secret`: what it must not hold in production.
 //! * [`check_stack`]: whether a deployed stack works.
@@ -20,6 +21,7 @@
 //! * `upstreams`: whether Pushwoosh and Segment take a key.
 //! * `connection`: where these commands work: in AWS, or in a sandbox.
 
+mod application_settings;
 pub mod bad_input;
 pub mod check_secret;
 pub mod check_stack;

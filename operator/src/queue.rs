@@ -24,6 +24,10 @@ use clap::{Args, Subcommand};
 
 /// Flags of `queue`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: what is on the queues of a deployed stack
+  segment-pushwoosh queue list --stack segment-pushwoosh
+
+It ends with 0 if it did what it was told; with 1 if a queue cannot be looked at; with 2 if a flag cannot be used.")]
 pub struct Queue {
     #[command(subcommand)]
     command: Command,
@@ -34,13 +38,15 @@ enum Command {
     /// Show what is on the queues, a line for each message; nothing is changed
     #[command(
         after_help = "Example: what of one user is still undelivered, in a deployed stack\n  \
-        segment-pushwoosh queue list --stack segment-pushwoosh --user u-123 --since 2d"
+        segment-pushwoosh queue list --stack segment-pushwoosh --user u-123 --since 2d\n\n\
+        It ends with 0, also where nothing is found; with 1 if a queue cannot be looked at; with 2 if a flag cannot be used."
     )]
     List(list::List),
     /// Show messages whole: bytes, calls, what the upstream said, what to do
     #[command(
         after_help = "Example: the item with this origin, from a log line or from `queue list`\n  \
-        segment-pushwoosh queue show 'channels-tracking-log-0-17'"
+        segment-pushwoosh queue show 'channels-tracking-log-0-17'\n\n\
+        It ends with 0 if it shows a message; with 1 if there is none that can be seen, or a queue cannot be looked at."
     )]
     Show(list::Show),
     /// Send rejected or dead items again
@@ -48,12 +54,15 @@ enum Command {
         after_help = "Examples: what would be sent; the same, sent; what a corrected mapping would make of the rejects\n  \
         segment-pushwoosh queue redrive --app DEMO0-00001 --reason refused_by_pushwoosh --dry-run\n  \
         segment-pushwoosh queue redrive --app DEMO0-00001 --reason refused_by_pushwoosh\n  \
-        segment-pushwoosh queue redrive --reason mapping_failed --mapping mappings.json"
+        segment-pushwoosh queue redrive --reason mapping_failed --mapping mappings.json\n\n\
+        It ends with 0 if everything that is meant was looked at, also what cannot be sent as it is; with 1 if something could not be read or sent; \
+        with 2 if a flag or a file cannot be used."
     )]
     Redrive(redrive::Redrive),
     /// Delete rejected or dead items for good
     #[command(after_help = "Example: records of a test run\n  \
-        segment-pushwoosh queue discard --queue rejects --reason not_json --since 1h")]
+        segment-pushwoosh queue discard --queue rejects --reason not_json --since 1h\n\n\
+        It ends with 0 if everything that is meant was discarded or kept; with 1 if a queue cannot be changed; with 2 if a flag cannot be used.")]
     Discard(discard::Discard),
 }
 

@@ -8,11 +8,12 @@ pub(crate) mod browse;
 
 use std::fmt;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use clap::{Args, ValueEnum};
-use platform::aws::trouble;
+use platform::aws::trouble_of_command;
+use platform::secrets::Place as SecretPlace;
 
 use crate::connection::{Connection, DEFAULT_SANDBOX};
 use crate::stack::Stack;
@@ -119,6 +120,18 @@ impl Queues {
         }
     }
 
+    /// What shows messages that nobody can receive now.
+    pub(crate) fn where_the_hidden_are(&self) -> String {
+        match &self.stack {
+            Some(_) => format!(
+                "what is not shown is in the log: `segment-pushwoosh doctor --stack {}` lists what waits by application and cause",
+                self.stack_name
+            ),
+            None => "what is not shown is on the sandbox's page, and in GET /_sandbox/queues/retry"
+                .to_owned(),
+        }
+    }
+
     /// What the hashes of ids in the logs are salted with.
     pub(crate) fn salt(&self) -> &str {
         self.stack.as_ref().map_or("", |stack| stack.id.as_str())
@@ -129,10 +142,14 @@ impl Queues {
         &self.stack_name
     }
 
-    /// Id of the applications' secrets.
-    pub(crate) fn secret_id(&self) -> &str {
-        let of_stack = self.stack.as_ref().and_then(|stack| stack.output("SecretId"));
-        of_stack.unwrap_or(platform::settings::DEFAULT_SECRET_ID)
+    /// Where the applications' secrets are.
+    pub(crate) fn secrets(&self) -> Result<SecretPlace> {
+        let id = match &self.stack {
+            Some(stack) => stack.needed("SecretId")?,
+            None => self.connection.sandbox_text("/aws/secret_id").unwrap_or_default(),
+        };
+        SecretPlace::parse(id)
+            .with_context(|| format!("{id:?} is no name of secrets: update this command"))
     }
 }
 
@@ -146,6 +163,6 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: fmt::Debug,
 {
-    let trouble = trouble(error, &format!("sqs:{operation}"));
+    let trouble = trouble_of_command(error, &format!("sqs:{operation}"));
     anyhow::anyhow!("the {} queue: {trouble}", queue.name())
 }

@@ -1,5 +1,7 @@
 //! What a command works on: a deployed stack, or a running sandbox.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
 use clap::Args;
 use platform::Application;
@@ -7,6 +9,7 @@ use platform::application::{PushwooshAccount, SegmentAccount};
 use platform::gate::Account as _;
 use platform::secrets::{Place, is_code};
 
+use crate::application_settings::{NoSettings, SettingsReader};
 use crate::bad_input::BadInput;
 use crate::connection::{Connection, DEFAULT_SANDBOX};
 use crate::stack::Stack;
@@ -50,6 +53,21 @@ impl Target {
         let place = Place::parse(&id)
             .with_context(|| format!("{id:?} is no name of secrets: update this command"))?;
         Ok(Self { connection, place, endpoint, stack: flags.stack.clone() })
+    }
+
+    /// The application's settings.
+    pub(crate) async fn application(&self, code: &str) -> Result<Arc<Application>> {
+        let read = SettingsReader::new(&self.connection, &self.place).read(code).await;
+        read.map_err(|error| match &error {
+            NoSettings::Missing { .. } => {
+                let flag = self.flag();
+                let flag = if flag.is_empty() { flag } else { format!(" {flag}") };
+                anyhow::anyhow!(
+                    "{error}: connect it with `segment-pushwoosh connect{flag} --app {code}`"
+                )
+            }
+            NoSettings::Unread { .. } => error.into(),
+        })
     }
 
     /// The application's account in Pushwoosh; a sandbox has its own Pushwoosh.

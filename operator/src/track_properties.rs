@@ -1,9 +1,11 @@
 //! The flag for the optional properties of Track calls: the same value as the functions' setting.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use mapping::tracking_log::OptionalProperty;
 use platform::settings;
+
+use crate::bad_input::BadInput;
 
 /// The optional properties of Track calls.
 #[derive(Debug, Clone, Args)]
@@ -20,8 +22,10 @@ impl TrackProperties {
             return Ok(None);
         };
         let known: Vec<_> = OptionalProperty::ALL.iter().map(|one| one.name()).collect();
-        settings::track_properties(names).map(Some).with_context(|| {
-            format!("--track-properties must be a comma-separated list of {}", known.join(", "))
-        })
+        let read = settings::track_properties(names).ok_or_else(|| {
+            let known = known.join(", ");
+            BadInput(format!("--track-properties must be a comma-separated list of {known}"))
+        })?;
+        Ok(Some(read))
     }
 }

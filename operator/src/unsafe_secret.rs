@@ -21,9 +21,27 @@ const URLS: [&str; 2] = ["/pushwoosh/base_url", "/segment/base_url"];
 
 /// Why a secret is refused; none of its values.
 pub(crate) fn refusals(secret: &Value) -> Vec<String> {
-    let mut refusals = short_keys(secret);
+    let mut refusals = only_in_a_sandbox(secret);
     refusals.extend(refusals_anywhere(secret));
     refusals
+}
+
+/// What only a sandbox may have: keys that could be guessed, and upstreams on the same machine.
+pub(crate) fn only_in_a_sandbox(secret: &Value) -> Vec<String> {
+    let mut refusals = short_keys(secret);
+    for pointer in URLS {
+        for url in texts(secret.pointer(pointer)) {
+            if url.trim().starts_with("http://") && !is_in_the_clear(url) && !is_placeholder(url) {
+                refusals.push(in_the_clear(pointer));
+            }
+        }
+    }
+    refusals
+}
+
+fn in_the_clear(pointer: &str) -> String {
+    let name = name_of(pointer);
+    format!("{name} must be https: over http, keys and personal data can be read on the way")
 }
 
 /// Keys that could be guessed. In a sandbox nobody does.
@@ -58,9 +76,7 @@ pub(crate) fn refusals_anywhere(secret: &Value) -> Vec<String> {
                     "{name} is a placeholder: put the real value there, or leave it out"
                 ));
             } else if is_in_the_clear(url) {
-                refusals.push(format!(
-                    "{name} must be https: over http, keys and personal data can be read on the way"
-                ));
+                refusals.push(in_the_clear(pointer));
             }
         }
     }
@@ -157,9 +173,14 @@ mod tests {
                 assert_eq!(refusals(&secret(pointer, json!(url))).len(), 1, "{pointer} {url}");
             }
         }
-        for url in ["https://x", "http://127.0.0.1:8787", "http://localhost:1/v1", "http://[::1]:2"]
-        {
-            assert!(refusals(&secret(URLS[0], json!(url))).is_empty(), "{url}");
+        assert!(refusals(&secret(URLS[0], json!("https://x"))).is_empty());
+        // A sandbox's own; no stack reaches them.
+        for url in ["http://127.0.0.1:8787", "http://localhost:1/v1", "http://[::1]:2"] {
+            for pointer in URLS {
+                let secret = secret(pointer, json!(url));
+                assert_eq!(refusals(&secret), [in_the_clear(pointer)], "{url}");
+                assert!(refusals_anywhere(&secret).is_empty(), "{url}");
+            }
         }
     }
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
+use operator::bad_input::BadInput;
 use operator::explain::DEMO_APPLICATION;
 use platform::Application;
 use platform::secrets::Place;
@@ -56,9 +57,11 @@ pub(crate) fn read(file: Option<&Path>) -> Result<Map<String, Value>> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("--apps {} cannot be read", file.display()))?;
     let apps: Value = serde_json::from_str(&text)
-        .with_context(|| format!("--apps {} is not JSON", file.display()))?;
+        .map_err(|error| BadInput(format!("--apps {} is not JSON: {error}", file.display())))?;
     let Value::Object(apps) = apps else {
-        bail!("--apps {} must hold an object: application code → secret", file.display());
+        let file = file.display();
+        let problem = format!("--apps {file} must hold an object: application code → secret");
+        return Err(BadInput(problem).into());
     };
     Ok(apps)
 }

@@ -110,6 +110,58 @@ async fn the_log_says_what_was_skipped() {
     assert!(!has(&report, "wrong", "tag_missing", "plan"));
 }
 
+/// A sample of which nothing arrives is not well.
+#[test]
+fn nothing_to_look_at_is_not_ok_and_what_no_mapping_selects_is_skipped() {
+    let sandbox = sandbox("doctor-nothing");
+    let human = |sample: &str| command_with(&["doctor", "-", "--sandbox", &sandbox.url], sample);
+    let record = json!({"event_name": "Push Sent", "timestamp": 1, "application_code": "OTHER-00001", "hwid": "H"});
+    for sample in [record.to_string(), json!({"events": []}).to_string()] {
+        let (exit, out, _) = human(&sample);
+        assert!(
+            exit == 1 && out.contains("nothing to look at") && !out.contains("would be skipped"),
+            "{out}"
+        );
+    }
+    let (exit, out, said) = human(r#"{"type":"page","userId":"u1"}"#);
+    assert!(
+        exit == 1 && out.contains("WRONG   no_mapping") && !out.contains("would be skipped"),
+        "{exit} {out}"
+    );
+    assert!(said.contains("1 kind of trouble"), "{said}");
+    assert_eq!(human("[]").0, 2);
+    let (exit, out, _) =
+        command_with(&["doctor", "--app", "DEMO0-00001", "--sandbox", &sandbox.url], "");
+    assert!(
+        exit == 0 && out.contains("nothing to look at") && !out.contains("would be skipped"),
+        "{exit} {out}"
+    );
+}
+
+#[test]
+fn places_are_named_and_no_call_is_offered_for_names_that_are_too_long() {
+    let sandbox = sandbox("doctor-places");
+    let identify = |name: &str| json!({"type": "identify", "userId": "u1", "traits": {name: "x"}});
+    let track = json!({"type": "track", "userId": "u1", "event": "n".repeat(33), "timestamp": "2026-01-02T03:04:05Z",
+        "context": {"device": {"type": "ios", "id": "d"}}});
+    let sample =
+        [identify("plan"), identify("nope"), identify("nope"), track, identify(&"t".repeat(201))];
+    let sample = sample.map(|event| event.to_string()).join("\n");
+    let (_, report, _) = doctor(&sandbox, &sample, &["-", "--server-token", "server"]);
+    let findings = report["findings"].as_array().unwrap();
+    let find = |code: &str, part: &str| {
+        let is_it = |one: &&Value| {
+            one["code"] == code && one["subject"].as_str().unwrap_or_default().starts_with(part)
+        };
+        findings.iter().find(is_it)
+    };
+    let nope = find("tag_missing", "nope").unwrap();
+    assert_eq!((&nope["number"], &nope["places"]), (&json!(2), &json!(["2", "3"])));
+    assert!(nope["mend"].is_string());
+    assert!(find("tag_missing", "ttt").unwrap()["mend"].is_null());
+    assert!(find("event_must_exist", "nnn").is_none(), "{findings:#?}");
+}
+
 #[test]
 fn what_the_doctor_cannot_look_at_is_said_in_one_line() {
     let sandbox = sandbox("doctor-bad");

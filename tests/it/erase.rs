@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, command_with};
 
 async fn profile(sandbox: &Sandbox, user: &str) {
     let body = json!({"user_id": user, "attributes": {"a": 1}});
@@ -110,4 +110,13 @@ async fn a_batch_loses_only_the_persons_calls_and_is_put_back() {
     let receive = json!({"QueueUrl": message["QueueUrl"], "MessageSystemAttributeNames": ["All"]});
     let received = sqs("ReceiveMessage", &receive).await;
     assert_eq!(received["Messages"][0]["Attributes"]["MessageGroupId"], "DEMO0-00001");
+}
+
+#[test]
+fn a_code_that_is_none_gets_no_receipt() {
+    let (exit, out, said) = command_with(&["erase", "--app", "bad!", "--user-id", "u"], "");
+    assert!(
+        exit == 2 && out.is_empty() && said.contains("is no application code"),
+        "{exit} {said}"
+    );
 }

@@ -58,7 +58,7 @@ fn every_kind_of_input_in_the_repository_is_known() {
         }
     }
     let (exit, out, said) = command_with(&["explain", "-", "--json"], &format!("{:#}", track()));
-    assert_eq!((exit, said.trim()), (0, "taken for a raw Segment event"));
+    assert_eq!((exit, said.trim()), (0, "taken for a raw Segment event\nwith the presets"));
     assert_eq!(out.lines().count(), 1);
 }
 
@@ -123,8 +123,9 @@ fn the_presets_are_printed_as_a_mapping_to_start_from() {
     assert_eq!(exit, 0);
     let presets = file("explain-presets.json", &presets);
     let event = file("explain-presets-event.json", &track().to_string());
-    let with = command(&["explain", &event, "--json", "--mapping", &presets]);
-    assert_eq!(with, command(&["explain", &event, "--json"]));
+    let (ok, with) = command(&["explain", &event, "--json", "--mapping", &presets]);
+    let with = with.replacen(r#""mappings_of":"file""#, r#""mappings_of":"presets""#, 1);
+    assert_eq!((ok, with), command(&["explain", &event, "--json"]));
     assert_eq!(command_with(&["explain"], "").0, 2);
 }
 
@@ -167,6 +168,88 @@ fn raw_events_are_explained_field_by_field() {
         let found = serde_json::from_str(&explained).unwrap();
         compare(&file, &found);
     }
+}
+
+/// An application's own mappings, where it says where they are; otherwise it says that they are not used.
+#[tokio::test]
+async fn an_applications_own_mappings_are_read_and_named() {
+    let mapping = json!({"external_id": {"@path": "$.userId"}, "device_platform": "web", "name": "Mine", "timestamp": 5});
+    let sandbox = Sandbox::with_apps(
+        "explain-own",
+        &json!({
+            "ABCDE-00002": {"pushwoosh": {"api_token": "t"},
+                "mappings": [{"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": mapping}]},
+            "ABCDE-00003": {"pushwoosh": {"api_token": "t"}},
+        }),
+    );
+    let explain = |flags: &[&str]| {
+        command_with(&[&["explain", "-", "--json"], flags].concat(), &track().to_string())
+    };
+    for (app, event, said, source) in [
+        ("ABCDE-00002", "Mine", "with the mappings of ABCDE-00002", "ABCDE-00002"),
+        ("ABCDE-00003", "E", "with the presets, since ABCDE-00003 has no mappings", "presets"),
+    ] {
+        let (exit, out, found) = explain(&["--app", app, "--sandbox", &sandbox.url]);
+        assert!(exit == 0 && found.contains(said), "{exit} {found}");
+        let explained: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(explained["calls"][0]["body"]["request"]["event"], event);
+        assert_eq!(
+            (&explained["form"], &explained["mappings_of"]),
+            (&json!("raw_event"), &json!(source))
+        );
+    }
+    let (_, _, said) = explain(&["--app", "ABCDE-00002"]);
+    assert!(said.contains("with the presets: --stack NAME or --sandbox URL"), "{said}");
+    let (exit, _, said) = explain(&["--app", "NONE0-00001", "--sandbox", &sandbox.url]);
+    assert!(exit == 1 && said.contains("connect it with"), "{exit} {said}");
+    for app in ["bad!", ""] {
+        let (exit, _, said) = explain(&["--app", app]);
+        assert!(exit == 2 && said.contains("is no application code"), "{exit} {said}");
+    }
+}
+
+#[test]
+fn a_mapping_that_has_no_effect_or_is_none_is_said() {
+    let mapping = json!([{"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": {"name": "E"}}]);
+    let good = file("explain-no-effect.json", &mapping.to_string());
+    let body = json!({"user_id": "u", "attributes": {"a": 1}}).to_string();
+    let (exit, _, said) = command_with(&["explain", "-", "--mapping", &good], &body);
+    assert!(exit == 0 && said.contains("--mapping has no effect"), "{exit} {said}");
+    for (name, text) in [
+        ("explain-empty.json", "{}"),
+        ("explain-secret.json", r#"{"pushwoosh":{"api_token":"t"}}"#),
+        ("explain-not-object.json", "5"),
+    ] {
+        let name = file(name, text);
+        let (exit, out, said) =
+            command_with(&["explain", "-", "--mapping", &name], &track().to_string());
+        assert!(exit == 2 && out.is_empty() && said.contains(&name), "{exit} {said}");
+    }
+}
+
+/// What the sandbox and the other commands show can be given to `explain`.
+#[tokio::test]
+async fn what_other_commands_print_is_known() {
+    let sandbox = Sandbox::start();
+    let event =
+        json!({"user_id": "u1", "device_platform": "ios", "name": "E", "timestamp": "soon"});
+    let good = json!({"user_id": "u1", "device_platform": "ios", "name": "E"});
+    sandbox.post("post-events", &json!({"events": [event, good]})).await;
+    let origin = sandbox.queue("rejects").await[0]["body"]["origin"].as_str().unwrap().to_owned();
+    let (_, shown) = sandbox.command(&["queue", "show", "--json", &origin]);
+    let listed = sandbox.get("queues/rejects").await.to_string();
+    let items = sandbox.get("items").await;
+    let rejected = items.as_array().unwrap().iter().find(|item| item["outcome"] == "rejected");
+    let item = sandbox.get(&format!("items/{}", rejected.unwrap()["id"])).await.to_string();
+    for text in [shown, listed, item] {
+        let (exit, out, said) = command_with(&["explain", "-"], &text);
+        assert!(exit == 0 && out.contains("bad_timestamp"), "{text}: {exit} {said}");
+        assert!(!out.contains("()"), "{out}");
+    }
+    let ping = "POST /integration-segment/v1/ping HTTP/1.1\n\n{}";
+    let (exit, out, _) = command_with(&["explain", "-", "--json"], ping);
+    let line: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((exit, &line["form"]), (0, &json!("http_request")));
 }
 
 #[tokio::test]

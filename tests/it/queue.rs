@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::{Sandbox, command};
+use crate::sandbox::{Sandbox, command_with};
 
 fn refused() -> Value {
     json!([{"status": 400, "body": {"status_code": 210, "status_message": "event not found"}, "times": 1}])
@@ -270,17 +270,133 @@ async fn a_reject_is_sent_as_the_editor_leaves_it() {
     assert_eq!(sandbox.queue("rejects").await.len(), 2);
 }
 
+/// Several applications share a secret whose name a flag of the sandbox gave.
+#[tokio::test]
+async fn raw_events_are_redriven_where_the_sandbox_has_its_own_name_of_secrets() {
+    let file = format!("{}/queue-shard.json", env!("CARGO_TARGET_TMPDIR"));
+    let mapping = json!({"external_id": {"@path": "$.userId"}, "device_platform": "web",
+        "name": {"@path": "$.event"}, "timestamp": {"@path": "$.timestamp"}});
+    let apps = json!({"ABCDE-00002": {
+        "pushwoosh": {"api_token": "key"},
+        "webhook": {"shared_secret": "secret"},
+        "mappings": [{"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": mapping}],
+    }});
+    std::fs::write(&file, apps.to_string()).unwrap();
+    let flags = ["--apps", &file, "--secret-id", "segment-pushwoosh/{app_code:2}"];
+    let sandbox = Sandbox::with(&flags);
+    let event = json!([{"type": "track", "userId": "u1", "event": "", "timestamp": "2026-01-02T03:04:05Z"}]);
+    let event = event.to_string();
+    sandbox.webhook_as("ABCDE-00002", &event, "secret", &event).await;
+    assert_eq!(sandbox.queue("rejects").await.len(), 1);
+    let (ok, shown) = sandbox.command(&["queue", "redrive", "--dry-run"]);
+    assert!(ok && shown.contains("stays, no_event_name"), "{shown}");
+    let editor = r#"sed -i 's/"event":""/"event":"Mended"/'"#;
+    let (ok, shown) = sandbox.command(&["queue", "redrive", "--edit", "--editor", editor]);
+    assert!(ok && shown.contains(r#""event":"Mended""#), "{shown}");
+}
+
 /// Bad input gets one line that says what to do.
 #[test]
 fn what_cannot_be_meant_is_refused_in_one_line() {
-    for flags in [
-        ["redrive", "--queue", "retry"],
-        ["list", "--sandbox", "http://127.0.0.1:1"],
-        ["list", "--reason", "nonsense"],
-        ["list", "--since", "yesterday"],
+    for (flags, exit, part) in [
+        (vec!["redrive", "--queue", "retry"], 2, "is tried by itself"),
+        (vec!["redrive", "--queue", "dead", "--mapping", "m.json"], 2, "leave --queue out"),
+        (vec!["redrive", "--queue", "dead", "--edit"], 2, "leave --queue out"),
+        (vec!["redrive", "--queue", "rejects", "--file", "f"], 2, "leave --queue out"),
+        (vec!["redrive", "--reason", "not_json", "--file", "f"], 2, "have no reason"),
+        (vec!["redrive", "--queue", "dead", "--reason", "not_json"], 2, "choose with --cause"),
+        (vec!["redrive", "--cause", "timeout"], 2, "choose with --reason"),
+        (vec!["list", "--queue", "dead", "--reason", "not_json"], 2, "choose with --cause"),
+        (
+            vec!["list", "--cause", "timeout", "--reason", "not_json"],
+            2,
+            "both a reason and a cause",
+        ),
+        (vec!["discard", "--queue", "dead"], 2, "or --all"),
+        (vec!["list", "--app", "bad!"], 2, "is no application code"),
+        (vec!["list", "--sandbox", "notaurl"], 2, "is no URL"),
+        (vec!["list", "--sandbox", "http://127.0.0.1:1"], 1, "start one with `cargo run`"),
+        (vec!["list", "--reason", "nonsense"], 2, "mapping_failed"),
+        (vec!["list", "--since", "yesterday"], 2, "such as 30m"),
     ] {
-        assert!(!command(&[&["queue"], &flags[..]].concat()).0, "{flags:?}");
+        let (found, out, said) = command_with(&[&["queue"], &flags[..]].concat(), "");
+        assert!(
+            found == exit && out.is_empty() && said.contains(part),
+            "{flags:?}: {found} {said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.matches("127.0.0.1:1").count() < 2, "{said}");
     }
+}
+
+/// What is wrong with the flags of a redrive ends with 2, as wrong flags do.
+#[tokio::test]
+async fn files_and_filters_of_a_redrive_are_checked() {
+    let sandbox = with_rejects().await;
+    let redrive = |flags: &[&str]| {
+        command_with(&[&["queue", "redrive", "--sandbox", &sandbox.url], flags].concat(), "")
+    };
+    let broken = format!("{}/broken-mapping.json", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&broken, "{").unwrap();
+    for (flags, part) in [
+        (vec!["--mapping", &broken], "is not JSON"),
+        (vec!["--file", &broken], "is not JSON"),
+        (vec!["--edit"], "3 are meant: name it with --origin"),
+        (vec!["--track-properties", "nonsense"], "comma-separated list"),
+    ] {
+        let (exit, _, said) = redrive(&flags);
+        assert!(exit == 2 && said.contains(part), "{flags:?}: {exit} {said}");
+    }
+    let batch = concat!(env!("CARGO_MANIFEST_DIR"), "/../events/source/on-failure.json");
+    for (flags, part) in [
+        (["--origin", "channels-tracking-log-0-7"], "1 would be sent again, 0 cannot"),
+        (["--app", "OTHER-00001"], "0 would be sent again, 0 cannot"),
+        (["--user", "nobody"], "0 would be sent again, 0 cannot"),
+    ] {
+        let (exit, _, said) = redrive(&[&["--file", batch, "--dry-run"], &flags[..]].concat());
+        assert!(exit == 0 && said.contains(part), "{flags:?}: {exit} {said}");
+    }
+}
+
+/// Secrets Manager shows an application to nobody without the permission: that is not the same as having none.
+#[tokio::test]
+async fn a_secret_that_may_not_be_read_is_not_said_to_be_missing() {
+    let sandbox = Sandbox::start();
+    let event = json!([{"type": "track", "userId": "u1", "event": "", "timestamp": "2026-01-02T03:04:05Z"}]);
+    let event = event.to_string();
+    sandbox.webhook(&event, "demo-secret", &event).await;
+    let denied = json!([{"status": 400, "code": "AccessDeniedException"}]);
+    sandbox.faults("secretsmanager", &denied).await;
+    let (_, out, _) =
+        command_with(&["queue", "redrive", "--dry-run", "--sandbox", &sandbox.url], "");
+    let (exit, _, said) = command_with(&["doctor", "--sandbox", &sandbox.url], "");
+    assert_eq!(exit, 1);
+    for text in [out, said] {
+        assert!(text.contains("allow secretsmanager:GetSecretValue"), "{text}");
+        assert!(!text.contains("connect it"), "{text}");
+    }
+}
+
+/// During an incident most of what waits is delayed or in flight.
+#[tokio::test]
+async fn a_list_says_where_hidden_messages_are_and_a_dead_letter_what_to_do() {
+    let sandbox = Sandbox::with(&["--max-age", "2"]);
+    sandbox.faults("pushwoosh", &json!([{"status": 503}])).await;
+    sandbox.post("track-user", &json!({"user_id": "u1", "attributes": {"a": 1}})).await;
+    sandbox
+        .until("it is dead", async |sandbox| (sandbox.queue("dead").await.len() == 1).then_some(()))
+        .await;
+    let (ok, shown) = sandbox.command(&["queue", "list", "--queue", "dead", "--json"]);
+    let listed: Value = serde_json::from_str(&shown).unwrap();
+    assert!(ok);
+    let (ok, shown) = sandbox.command(&["queue", "show", listed[0]["origin"].as_str().unwrap()]);
+    assert!(ok && shown.contains("what to do: It was undelivered for longer"), "{shown}");
+    assert!(shown.contains("Its last cause is http_503"), "{shown}");
+    sandbox.faults("pushwoosh", &json!([{"status": 503, "retry_after": 60}])).await;
+    sandbox.post("track-user", &json!({"user_id": "u2", "attributes": {"a": 1}})).await;
+    let (_, _, said) =
+        command_with(&["queue", "list", "--queue", "retry", "--sandbox", &sandbox.url], "");
+    assert!(said.contains("what is not shown is on the sandbox's page"), "{said}");
 }
 
 /// A CloudFormation that describes one stack.

@@ -29,6 +29,9 @@ pub(super) struct Finding {
     /// In how many items or log lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) number: Option<usize>,
+    /// Where it first was: places in the sample, or origins of the log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) places: Vec<String>,
     /// What it means, and what to do.
     pub(super) message: String,
     /// The call that mends it.
@@ -39,7 +42,15 @@ pub(super) struct Finding {
 impl Finding {
     fn new(severity: Severity, code: impl Into<String>, message: impl Into<String>) -> Self {
         let (code, message) = (code.into(), message.into());
-        Self { severity, code, subject: None, number: None, message, mend: None }
+        Self {
+            severity,
+            code,
+            subject: None,
+            number: None,
+            places: Vec::new(),
+            message,
+            mend: None,
+        }
     }
 
     pub(super) fn wrong(code: impl Into<String>, message: impl Into<String>) -> Self {
@@ -58,12 +69,33 @@ impl Finding {
         Self { subject: Some(subject.into()), ..self }
     }
 
-    pub(super) fn times(self, number: usize) -> Self {
-        Self { number: Some(number), ..self }
+    /// So often, and where it first was.
+    pub(super) fn at(self, places: &Places) -> Self {
+        Self { number: Some(places.number), places: places.first.clone(), ..self }
     }
 
     pub(super) fn mended_by(self, call: String) -> Self {
         Self { mend: Some(call), ..self }
+    }
+}
+
+/// Places of a finding that are shown.
+const SHOWN_PLACES: usize = 3;
+
+/// How often something is found, and where first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places {
+    pub(super) number: usize,
+    first: Vec<String>,
+}
+
+impl Places {
+    /// Once more. `place`: nothing where there is only one item.
+    pub(super) fn add(&mut self, place: Option<&str>) {
+        self.number += 1;
+        if let Some(place) = place.filter(|_| self.first.len() < SHOWN_PLACES) {
+            self.first.push(place.to_owned());
+        }
     }
 }
 
@@ -73,12 +105,20 @@ pub(super) struct Report {
     application: String,
     /// What was looked at beside the secret.
     pub(super) looked_at: String,
+    /// Why there was nothing to look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) nothing: Option<String>,
     findings: Vec<Finding>,
 }
 
 impl Report {
     pub(super) fn new(code: &str) -> Self {
-        Self { application: code.to_owned(), looked_at: String::new(), findings: Vec::new() }
+        Self {
+            application: code.to_owned(),
+            looked_at: String::new(),
+            nothing: None,
+            findings: Vec::new(),
+        }
     }
 
     pub(super) fn add(&mut self, finding: Finding) {
@@ -104,16 +144,23 @@ impl Report {
                 Severity::Note => "note   ".to_owned(),
             };
             let number = finding.number.map(|number| format!(" ×{number}")).unwrap_or_default();
+            let more = finding.number.is_some_and(|number| number > finding.places.len());
+            let places = match finding.places.join(", ") {
+                none if none.is_empty() => none,
+                places => format!(" ({places}{})", if more { ", …" } else { "" }),
+            };
             let subject = finding.subject.as_ref().map(|subject| format!(" {subject:?}"));
             lines.push(format!(
-                "{severity} {}{}{number}: {}",
+                "{severity} {}{}{number}{places}: {}",
                 finding.code,
                 subject.unwrap_or_default(),
                 finding.message
             ));
             lines.extend(finding.mend.iter().map(|call| format!("          {call}")));
         }
-        if self.wrong() == 0 {
+        if let Some(why) = &self.nothing {
+            lines.push(format!("{} nothing to look at: {why}", warning("none   ")));
+        } else if self.wrong() == 0 {
             lines.push(format!("{} nothing of it would be skipped", good("ok     ")));
         }
         Ok(lines.join("\n"))

@@ -6,14 +6,22 @@ use mapping::{Item, ItemKind, Origin, Parked};
 use serde_json::Value;
 use source::event::{MskEvent, RecordValue};
 
+use super::entry::Entry;
 use super::plan::Planner;
+use crate::bad_input::BadInput;
 
 /// A record's origin, and what it would send.
 pub(super) type Planned = (String, Result<Parked>);
 
-/// Plans the records of a batch. They count as accepted when Lambda gave the batch up.
-pub(super) async fn plan(planner: &Planner, text: &str, now: Timestamp) -> Result<Vec<Planned>> {
-    let object: Value = serde_json::from_str(text).context("the file is not JSON")?;
+/// Plans the records of a batch that are meant. They count as accepted when Lambda gave the batch up.
+pub(super) async fn plan(
+    planner: &Planner,
+    text: &str,
+    now: Timestamp,
+    is_meant: impl Fn(&Entry) -> bool,
+) -> Result<Vec<Planned>> {
+    let object: Value = serde_json::from_str(text)
+        .map_err(|error| BadInput(format!("the file is not JSON: {error}")))?;
     let given_up = given_up_at(&object).unwrap_or(now);
     // S3 holds the event as text, a Kafka destination as an object.
     let event: Value = match object
@@ -29,11 +37,16 @@ pub(super) async fn plan(planner: &Planner, text: &str, now: Timestamp) -> Resul
     for (partition, records) in event.records {
         for one in records {
             let origin = Origin::Record(&partition, one.offset);
+            let bytes: &[u8] = match &one.value {
+                RecordValue::Bytes(bytes) => bytes,
+                RecordValue::Tombstone | RecordValue::NotBase64(_) => &[],
+            };
+            let item = Item { kind: ItemKind::Record, application: None, origin, bytes };
+            if !is_meant(&Entry::of_item(item, given_up)) {
+                continue;
+            }
             let parked = match &one.value {
-                RecordValue::Bytes(bytes) => {
-                    let (kind, application) = (ItemKind::Record, None);
-                    planner.item(Item { kind, application, origin, bytes }, given_up).await
-                }
+                RecordValue::Bytes(_) => planner.item(item, given_up).await,
                 RecordValue::Tombstone => Err(anyhow::anyhow!("it has no value")),
                 RecordValue::NotBase64(_) => Err(anyhow::anyhow!("its value is not base64")),
             };

@@ -1,11 +1,12 @@
 //! `queue discard`: deletes messages for good. Deletions stay: they have to reach Pushwoosh.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::entry::Entry;
 use super::filter::Filter;
+use crate::bad_input::BadInput;
 use crate::queues::browse::Fate;
 use crate::queues::{Place, QueueName};
 use crate::terminal::{print, say};
@@ -33,10 +34,14 @@ pub(super) struct Discard {
 
 /// Discards, and says how many messages.
 pub(super) async fn discard(flags: &Discard) -> Result<()> {
-    ensure!(
-        flags.all || !flags.filter.is_everything(),
-        "say what to discard with --app, --reason, --cause, --user, --since or --origin, or --all"
-    );
+    if !flags.all && flags.filter.is_everything() {
+        return Err(BadInput(
+            "say what to discard with --app, --reason, --cause, --user, --since or --origin, or --all"
+                .to_owned(),
+        )
+        .into());
+    }
+    flags.filter.fits(flags.queue)?;
     let queues = flags.place.open().await?;
     let now = queues.connection.clock.wall();
     let (mut discarded, mut deletions): (Vec<Value>, usize) = (Vec::new(), 0);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use aws_sdk_sqs::types::Message;
 use jiff::Timestamp;
-use mapping::{About, Cause, Item, ItemKind, Origin, Parked, Reason};
+use mapping::{About, Cause, Item, ItemKind, Origin, Parked, Reason, remedy};
 use platform::message::Reject;
 use serde_json::{Value, json};
 
@@ -25,6 +25,13 @@ impl Entry {
     pub(super) fn read(queue: QueueName, message: &Message) -> Self {
         let content = Content::read(message.body().unwrap_or_default());
         Self { queue, id: message.message_id().unwrap_or_default().to_owned(), content }
+    }
+
+    /// An item that is on no queue, as if it were a reject.
+    pub(super) fn of_item(item: Item<'_>, at: Timestamp) -> Self {
+        let reject = Reject::new(item, Reason::NotJson, "", at);
+        let content = Content::Reject(Box::new(reject), None);
+        Self { queue: QueueName::Rejects, id: String::new(), content }
     }
 
     /// The work that waits in it.
@@ -138,9 +145,20 @@ impl Entry {
     }
 
     /// What a person does about it.
-    pub(super) fn remedy(&self) -> Option<&'static str> {
-        let code = self.reason()?;
-        Reason::ALL.iter().find(|reason| reason.code() == code).map(|reason| reason.remedy())
+    pub(super) fn remedy(&self) -> Option<String> {
+        if let Some(code) = self.reason() {
+            let known = Reason::ALL.iter().find(|reason| reason.code() == code);
+            return known.map(|reason| reason.remedy().to_owned());
+        }
+        let cause = self.cause()?.to_string();
+        let of_cause = remedy::of_cause(&cause);
+        if self.queue != QueueName::Dead {
+            return Some(of_cause.to_owned());
+        }
+        // A dead letter is sent again by nobody.
+        let expired = remedy::of_cause(&Cause::Expired.to_string());
+        let of_cause = Some(of_cause).filter(|remedy| !remedy.starts_with("Nothing"));
+        Some(format!("{expired} Its last cause is {cause}. {}", of_cause.unwrap_or_default()))
     }
 
     /// What is known of it, for programs.

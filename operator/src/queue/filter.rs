@@ -9,12 +9,15 @@ use platform::clock::between;
 use platform::telemetry::hashed_with;
 
 use super::entry::Entry;
+use crate::bad_input::BadInput;
+use crate::queues::QueueName;
+use crate::target::code;
 
 /// Which messages; without any flag all of them.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub(super) struct Filter {
     /// Only this application's
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = code)]
     app: Option<String>,
     /// Only rejects with this reason, a code such as `mapping_failed`
     #[arg(long, value_name = "CODE", value_parser = reason)]
@@ -44,6 +47,26 @@ impl Filter {
     /// Only what has this origin or id.
     pub(super) fn of_origin(origin: &str) -> Self {
         Self { origin: Some(origin.to_owned()), ..Self::default() }
+    }
+
+    /// Refuses what no message of a queue can have: rejects have a reason, everything else has a cause.
+    pub(super) fn fits(&self, queue: QueueName) -> Result<(), BadInput> {
+        let problem = match (queue, self.reason, self.cause) {
+            (_, Some(_), Some(_)) => {
+                "no message has both a reason and a cause: give --reason for rejects, or --cause for what waits or is dead"
+            }
+            (QueueName::Rejects, None, Some(_)) => "rejects have no cause: choose with --reason",
+            (QueueName::Retry | QueueName::Dead, Some(_), None) => {
+                "only rejects have a reason: choose with --cause, or give --queue rejects"
+            }
+            _ => return Ok(()),
+        };
+        Err(BadInput(problem.to_owned()))
+    }
+
+    /// Whether it asks for a reason or a cause.
+    pub(super) fn asks_why(&self) -> bool {
+        self.reason.is_some() || self.cause.is_some()
     }
 
     /// Whether it leaves nothing out.
@@ -117,7 +140,6 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::queues::QueueName;
 
     fn now() -> Timestamp {
         Timestamp::from_second(1_000_000).unwrap()
@@ -175,6 +197,20 @@ mod tests {
         ] {
             assert_eq!([takes(&parked, &filter), takes(&reject, &filter)], found);
         }
+    }
+
+    #[test]
+    fn what_no_message_can_have_is_refused() {
+        let reason = || Filter { reason: Some("not_json"), ..Filter::default() };
+        let cause = || Filter { cause: Some(Cause::Timeout), ..Filter::default() };
+        assert!(reason().fits(QueueName::Rejects).is_ok() && cause().fits(QueueName::Dead).is_ok());
+        for queue in [QueueName::Retry, QueueName::Dead] {
+            assert!(reason().fits(queue).unwrap_err().0.contains("choose with --cause"));
+        }
+        let error = cause().fits(QueueName::Rejects).unwrap_err();
+        assert!(error.0.contains("choose with --reason"), "{error}");
+        let both = Filter { reason: Some("not_json"), ..cause() };
+        assert!(QueueName::ALL.iter().all(|queue| both.fits(*queue).is_err()));
     }
 
     #[test]

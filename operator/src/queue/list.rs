@@ -39,8 +39,14 @@ pub(super) struct Show {
 
 /// Lists messages, oldest first.
 pub(super) async fn list(flags: &List) -> Result<()> {
+    let of_all = QueueName::ALL.as_slice();
+    let asked = flags.queue.as_ref().map_or(of_all, std::slice::from_ref);
+    let fits = |queue: &&QueueName| flags.filter.fits(**queue).is_ok();
+    let names: Vec<QueueName> = asked.iter().filter(fits).copied().collect();
+    if let (true, Some(queue)) = (names.is_empty(), asked.first()) {
+        flags.filter.fits(*queue)?;
+    }
     let queues = flags.place.open().await?;
-    let names = flags.queue.map_or_else(|| QueueName::ALL.to_vec(), |queue| vec![queue]);
     let found = find(&queues, &names, &flags.filter).await?;
     if flags.json {
         let facts: Vec<Value> = found.iter().map(Entry::facts).collect();
@@ -50,15 +56,20 @@ pub(super) async fn list(flags: &List) -> Result<()> {
             print(&entry.line());
         }
     }
+    let mut hidden_number = 0;
     for name in names {
         let number = found.iter().filter(|entry| entry.queue == name).count();
         let Hidden { delayed, in_flight } = queues.hidden(name).await?;
         let hidden = if delayed + in_flight > 0 {
+            hidden_number += delayed + in_flight;
             format!("; about {delayed} delayed and {in_flight} in flight are not shown")
         } else {
             String::new()
         };
         say(&format!("{}: {number} shown{hidden}", name.name()));
+    }
+    if hidden_number > 0 {
+        say(&queues.where_the_hidden_are());
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 //! Invariant: an item on its way back keeps the time when it came in, so that what came since is not undone.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
@@ -13,23 +12,17 @@ use platform::Application;
 use platform::application::Section;
 use platform::clock::Clock;
 use platform::message::Reject;
-use platform::secrets::Secrets;
 use platform::settings;
 use segment_language::subscription::Subscription;
 
+use crate::application_settings::SettingsReader;
 use crate::queues::Queues;
 use crate::resend;
 use crate::track_properties::TrackProperties;
 
-/// Longer than a redrive takes.
-const SECRETS_ARE_FRESH: Duration = Duration::from_hours(1);
-
-/// Longest wait for a secret.
-const LOOKUP: Duration = Duration::from_secs(10);
-
 /// Plans items on their way back.
 pub(super) struct Planner {
-    secrets: Secrets,
+    settings: SettingsReader,
     track_properties: Vec<OptionalProperty>,
     stack_name: String,
     clock: Clock,
@@ -46,15 +39,8 @@ impl Planner {
             settings::track_properties(names)
         };
         let clock = connection.clock.clone();
-        let (config, secret_id) = (&connection.config, queues.secret_id());
         Ok(Self {
-            secrets: Secrets::new(
-                config,
-                secret_id,
-                SECRETS_ARE_FRESH,
-                Duration::ZERO,
-                clock.clone(),
-            ),
+            settings: SettingsReader::new(connection, &queues.secrets()?),
             track_properties: track_properties.read()?.or_else(of_sandbox).unwrap_or_default(),
             stack_name: queues.stack_name().to_owned(),
             clock,
@@ -109,8 +95,8 @@ impl Planner {
     }
 
     async fn settings(&self, code: &str) -> Result<Arc<Application>> {
-        let application = self.secrets.application(code, self.clock.now() + LOOKUP).await;
-        let application = application.context("its application's mappings cannot be read")?;
+        let application = self.settings.read(code).await;
+        let application = application.context("its application's mappings are not known")?;
         let disabled = application.is_disabled(Section::Mappings);
         ensure!(!disabled, "its application's mappings are not usable");
         Ok(application)

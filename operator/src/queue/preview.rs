@@ -2,27 +2,21 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use mapping::{ItemKind, Refusal};
-use segment_language::subscription::{self, Subscription};
-use serde_json::{Value, json};
+use segment_language::subscription::Subscription;
+use serde_json::json;
 
 use super::entry::Entry;
 use super::plan::{Planner, calls};
-use crate::terminal::{bad, print, say};
+use crate::explain::mapping_file;
+use crate::terminal::{bad, print, say, warning};
 
 /// Reads the mappings of a file.
 pub(super) fn read(file: &Path) -> Result<Vec<Subscription>> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("--mapping {} cannot be read", file.display()))?;
-    let json: Value = serde_json::from_str(&text)
-        .with_context(|| format!("--mapping {} is not JSON", file.display()))?;
-    let read = subscription::read_any(&json);
+    let read = mapping_file::usable(&mapping_file::read(file)?)?;
     for problem in &read.problems {
-        say(&format!("warning: {problem}"));
-    }
-    if read.subscriptions.is_empty() {
-        bail!("--mapping {}: no mapping can be used; correct what is named above", file.display());
+        say(&format!("{} {problem}", warning("warning:")));
     }
     Ok(read.subscriptions)
 }

@@ -15,6 +15,7 @@ use super::filter::Filter;
 use super::list::find;
 use super::plan::{Planner, calls};
 use super::{batch, preview};
+use crate::bad_input::BadInput;
 use crate::content::Content;
 use crate::queues::browse::Fate;
 use crate::queues::{Place, QueueName, Queues, failed};
@@ -26,9 +27,9 @@ use crate::track_properties::TrackProperties;
 pub(super) struct Redrive {
     #[command(flatten)]
     place: Place,
-    /// From this queue; the retry queue is tried by itself
-    #[arg(long, value_enum, default_value_t = QueueName::Rejects)]
-    queue: QueueName,
+    /// From this queue; the retry queue is tried by itself [default: rejects]
+    #[arg(long, value_enum)]
+    queue: Option<QueueName>,
     #[command(flatten)]
     filter: Filter,
     /// Show per item what would be sent, and change nothing
@@ -59,6 +60,33 @@ pub(super) struct Redrive {
     json: bool,
 }
 
+impl Redrive {
+    /// The queue, if all flags can be meant together.
+    fn checked_queue(&self) -> Result<QueueName, BadInput> {
+        let queue = self.queue.unwrap_or(QueueName::Rejects);
+        let problem = match queue {
+            QueueName::Retry => {
+                "the retry queue is tried by itself: choose --queue rejects or --queue dead"
+            }
+            _ if self.file.is_some() && self.queue.is_some() => {
+                "--file takes the place of a queue: leave --queue out"
+            }
+            _ if self.file.is_some() && self.filter.asks_why() => {
+                "the records of --file have no reason and no cause: choose with --app, --user, --since or --origin"
+            }
+            QueueName::Dead if self.mapping.is_some() => {
+                "--mapping shows what becomes of rejects: leave --queue out"
+            }
+            QueueName::Dead if self.edit => "--edit opens a reject: leave --queue out",
+            _ => {
+                self.filter.fits(queue)?;
+                return Ok(queue);
+            }
+        };
+        Err(BadInput(problem.to_owned()))
+    }
+}
+
 /// What a redrive has done so far.
 struct Done<'a> {
     flags: &'a Redrive,
@@ -69,10 +97,7 @@ struct Done<'a> {
 
 /// Redrives, and says how many items were moved and how many stay.
 pub(super) async fn redrive(flags: &Redrive) -> Result<()> {
-    ensure!(
-        flags.queue != QueueName::Retry,
-        "the retry queue is tried by itself: choose --queue rejects or --queue dead"
-    );
+    let queue = flags.checked_queue()?;
     let queues = flags.place.open().await?;
     let planner = Planner::new(&queues, &flags.track_properties)?;
     if let Some(file) = &flags.mapping {
@@ -84,8 +109,9 @@ pub(super) async fn redrive(flags: &Redrive) -> Result<()> {
     if let Some(file) = &flags.file {
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("{} cannot be read", file.display()))?;
-        for (origin, parked) in batch::plan(&planner, &text, queues.connection.clock.wall()).await?
-        {
+        let now = queues.connection.clock.wall();
+        let is_meant = |entry: &Entry| flags.filter.takes(entry, now, queues.salt());
+        for (origin, parked) in batch::plan(&planner, &text, now, is_meant).await? {
             done.one(&origin, parked, "not sent").await?;
         }
     } else if flags.edit {
@@ -93,13 +119,13 @@ pub(super) async fn redrive(flags: &Redrive) -> Result<()> {
     } else {
         let now = queues.connection.clock.wall();
         let visit = async |message: &Message| {
-            let entry = Entry::read(flags.queue, message);
+            let entry = Entry::read(queue, message);
             if !flags.filter.takes(&entry, now, queues.salt()) {
                 return Ok(Fate::Stays);
             }
             done.entry(&entry, &planner).await
         };
-        queues.browse(flags.queue, visit).await?;
+        queues.browse(queue, visit).await?;
     }
     done.report()
 }
@@ -109,7 +135,11 @@ async fn edited(done: &mut Done<'_>, planner: &Planner) -> Result<()> {
     let Redrive { filter, editor, .. } = done.flags;
     let found = find(done.queues, &[QueueName::Rejects], filter).await?;
     let [entry] = found.as_slice() else {
-        bail!("--edit takes one reject, and {} are meant: name it with --origin", found.len());
+        let number = found.len();
+        return Err(BadInput(format!(
+            "--edit takes one reject, and {number} are meant: name it with --origin"
+        ))
+        .into());
     };
     let Some(reject) = entry.reject() else {
         bail!("the message {} is not a reject that can be read", entry.id);

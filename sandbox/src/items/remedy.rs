@@ -1,6 +1,6 @@
 //! What to do about an item, in words.
 
-use mapping::Reason;
+use mapping::{Reason, remedy};
 
 use super::line::NOT_SAVED;
 use super::row::{DISCARDED, PENDING, REFUSED, Row, SKIPPED_TAG};
@@ -10,103 +10,6 @@ const EXPIRED: &str = "expired";
 
 /// What Pushwoosh says of a tag that does not exist.
 const NO_TAG: &str = "(Not found)";
-
-/// What to do about causes of parking and failure.
-const CAUSES: &[(&str, &str)] = &[
-    (
-        "time_budget",
-        "Nothing, if it is rare: it is sent again. If it is often so, the upstream is slow: look at its delays.",
-    ),
-    (
-        "circuit_open",
-        "Nothing: the calls before it failed, and it is sent again once the upstream answers. Look at why those failed.",
-    ),
-    (
-        "timeout",
-        "Nothing, if it is rare: it is sent again. If it lasts, the upstream is slow or cannot be reached.",
-    ),
-    (
-        "connection",
-        "Nothing, if it is rare: it is sent again. If it lasts, check the network and the upstream's host in `base_url`.",
-    ),
-    (
-        "unauthorized",
-        "The upstream refuses the key. Correct `pushwoosh.api_token` or `segment.write_key` in the application's secret; what is parked is then delivered.",
-    ),
-    (
-        "unreadable_answer",
-        "The answer is not the upstream's own: look for a proxy in between, and at `base_url` in the secret.",
-    ),
-    (
-        "settings_unavailable",
-        "The application's secret cannot be read. Check Secrets Manager, the function's permission, and the secret's content with `check-secret`.",
-    ),
-    (
-        "ledger_unavailable",
-        "DynamoDB does not answer. Old items wait until it does, so that nothing overtakes a deletion.",
-    ),
-    ("deletion_pending", "Nothing: it waits until the deletion that came before it is delivered."),
-    ("behind_another", "Nothing: it waits behind an earlier item of the same person."),
-    (
-        "refused",
-        "The upstream refused it for good. Correct what its answer names, and send it again from the rejects queue.",
-    ),
-    ("redrive", "Nothing: somebody sent it again, and it is on its way."),
-    (
-        EXPIRED,
-        "It was undelivered for longer than the age limit. Remove what held it up, then send it again from the dead-letter queue.",
-    ),
-    (
-        "queue_unavailable",
-        "SQS did not take it, so the caller was told to resend it. Check the queue and the function's permission.",
-    ),
-    (
-        "too_large_for_queue",
-        "It cannot be kept: it is larger than a message may be. Its sender must make it smaller.",
-    ),
-    (
-        "invocation_failed",
-        "The function gave no answer. Its log says why; the caller was told to resend it.",
-    ),
-];
-
-/// What a refused caller does.
-const DENIALS: &[(&str, &str)] = &[
-    ("address", "Add the address to `AllowedAddresses`, if it is one of yours."),
-    (
-        "no_code",
-        "The caller must send the header `x-pw-appcode`: set the application code in Segment.",
-    ),
-    (
-        "unknown_application",
-        "Add a secret for the application with a section `pushwoosh`, or correct the application code in Segment.",
-    ),
-    ("no_destination", "Add a section `pushwoosh` to the application's secret."),
-    (
-        "wrong_key",
-        "Set the API key in Segment to `pushwoosh.api_token` of the application's secret.",
-    ),
-    (
-        "refused_key",
-        "Pushwoosh refuses the key: use a Device API token that the application was granted, in Segment and in the application's secret.",
-    ),
-    ("no_signature", "Set the shared secret in Segment's Webhook destination."),
-    (
-        "wrong_signature",
-        "Set the shared secret in Segment to `webhook.shared_secret` of the application's secret, and sign the bytes that are sent.",
-    ),
-    (
-        "unsigned_list",
-        "Switch batching off in Segment, or set `webhook.signed` to `first_element`.",
-    ),
-    ("outside_window", "Correct the sender's clock, or change `webhook.max_age_s`."),
-    ("webhook_closed", "Add `webhook.shared_secret` to the application's secret."),
-    ("too_many_items", "Send them in several requests."),
-    ("no_route", "Correct the URL and the method: docs/openapi.yaml has the routes."),
-    ("bad_body", "The body must be what the route expects: docs/openapi.yaml has it."),
-    ("headers_too_large", "Send fewer and shorter headers."),
-    ("request_too_large", "Send the items in several requests."),
-];
 
 /// What happened, and what to do about it.
 pub(super) fn of(row: &Row) -> (String, String) {
@@ -121,9 +24,6 @@ pub(super) fn of(row: &Row) -> (String, String) {
     if let Some(known) = Reason::ALL.iter().find(|known| known.code() == reason) {
         return (known.cause().to_owned(), known.remedy().to_owned());
     }
-    let find = |table: &[(&str, &str)], code: &str| {
-        table.iter().find(|(known, _)| *known == code).map(|(_, remedy)| (*remedy).to_owned())
-    };
     match row.outcome.as_str() {
         "delivered" if reason == SKIPPED_TAG => without_tags(row.detail.as_deref()),
         "delivered" => ("The upstream has it.".to_owned(), String::new()),
@@ -131,19 +31,19 @@ pub(super) fn of(row: &Row) -> (String, String) {
             ("A function works on it, or has not said yet how it ended.".to_owned(), String::new())
         }
         REFUSED => {
-            let remedy = find(DENIALS, reason).unwrap_or_default();
-            ("The request was not worked on.".to_owned(), remedy)
+            let remedy = remedy::of_denial(reason).unwrap_or_default();
+            ("The request was not worked on.".to_owned(), remedy.to_owned())
         }
         "parked" => {
-            let remedy = find(CAUSES, cause).unwrap_or_else(|| of_status(cause));
+            let remedy = remedy::of_cause(cause).to_owned();
             ("It could not be delivered yet. It is sent again by itself.".to_owned(), remedy)
         }
         _ if cause == EXPIRED => (
             "It was given up: it is on the dead-letter queue.".to_owned(),
-            find(CAUSES, cause).unwrap_or_default(),
+            remedy::of_cause(cause).to_owned(),
         ),
         _ => {
-            let remedy = find(CAUSES, cause).unwrap_or_else(|| of_status(cause));
+            let remedy = remedy::of_cause(cause).to_owned();
             ("It was neither delivered nor kept for later.".to_owned(), remedy)
         }
     }
@@ -163,19 +63,4 @@ fn without_tags(detail: Option<&str>) -> (String, String) {
         "Then send the profile again: the tags that were skipped are not sent by themselves.",
     );
     (format!("Delivered, but without these tags: {tags}."), remedies.join(" "))
-}
-
-/// For `http_503` and `status_code_500`.
-fn of_status(cause: &str) -> String {
-    let remedy = match cause.rsplit_once('_').and_then(|(_, number)| number.parse::<u16>().ok()) {
-        Some(429) => {
-            "Nothing: the upstream asked for a pause. If it lasts, the application sends more than the upstream takes."
-        }
-        Some(500..) => {
-            "Nothing, if it is rare: it is sent again. If it lasts, ask the upstream's support."
-        }
-        Some(_) => "Read the upstream's answer below, and correct what it names.",
-        None => "Read the function's log.",
-    };
-    remedy.to_owned()
 }

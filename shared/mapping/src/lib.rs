@@ -36,6 +36,7 @@ pub mod parked;
 pub mod profile;
 pub mod raw_event;
 pub mod reason;
+pub mod remedy;
 pub mod rules;
 pub mod tracking_log;
 pub mod value;

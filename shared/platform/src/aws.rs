@@ -73,10 +73,29 @@ pub fn on_seams(mut config: Builder, clock: &Clock, transport: &Arc<dyn Transpor
     config
 }
 
-/// What went wrong with a call to AWS, on one line: what AWS says, and what to do. `action` is the permission
+/// What went wrong with a function's call to AWS, on one line: what AWS says, and what to do. `action` is the permission
 /// that the call needs.
 #[must_use]
 pub fn trouble<E, R>(error: &SdkError<E, R>, action: &str) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    described(error, action, "it is tried again")
+}
+
+/// Likewise for a command of a person, which is not tried again by itself.
+#[must_use]
+pub fn trouble_of_command<E, R>(error: &SdkError<E, R>, action: &str) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    described(error, action, "run the command again")
+}
+
+/// `again`: how the call is repeated.
+fn described<E, R>(error: &SdkError<E, R>, action: &str, again: &str) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,
@@ -85,6 +104,13 @@ where
         let what = one_line(&causes(error));
         return match error {
             SdkError::TimeoutError(_) => format!("{NO_ANSWER} ({what})"),
+            // The SDK tries every source of credentials, and its list of them says less than this.
+            _ if what.contains("credential") => {
+                "no AWS credentials were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or sign in with `aws sso login`".to_owned()
+            }
+            _ if what.contains("region") => {
+                "no AWS region is set: set AWS_REGION, or the region of the profile".to_owned()
+            }
             _ => format!("AWS could not be reached: check the network ({what})"),
         };
     };
@@ -104,23 +130,30 @@ where
             "it does not exist: correct the setting that names it"
         }
         code if code.contains("Throttl") || code.contains("TooManyRequests") => {
-            "AWS limits the rate: it is tried again"
+            return one_line(&format!("{code}: AWS limits the rate: {again} ({words})"));
         }
         code if code.contains("Token") || code.contains("Client") || code.contains("Signature") => {
             "the credentials are not valid"
         }
-        _ => "it is tried again; if it lasts, see the AWS Health Dashboard",
+        _ => {
+            let remedy = format!("{again}; if it lasts, see the AWS Health Dashboard");
+            return one_line(&format!("{code}: {remedy} ({words})"));
+        }
     };
     one_line(&format!("{code}: {remedy} ({words})"))
 }
 
-/// An error and what it comes from.
-fn causes(error: &dyn std::error::Error) -> String {
+/// An error and what it comes from, on one line. What was said already is not said again: some errors show their source themselves.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
         source = error.source();
     }
     text
@@ -192,6 +225,63 @@ mod tests {
         let sdk = SdkClock(clock.clone()).now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let wall = u64::try_from(clock.wall().as_second()).unwrap();
         assert!((sdk.as_secs()..=sdk.as_secs() + 60).contains(&wall));
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Words(String, #[source] Option<Box<Self>>);
+
+    fn words(text: &str, source: Option<Words>) -> Words {
+        Words(text.to_owned(), source.map(Box::new))
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let refused = words("refused", None);
+        let error = words("sending to URL", Some(words("sending to URL", Some(refused))));
+        let error = words("the connection failed: sending to URL", Some(error));
+        assert_eq!(causes(&error), "the connection failed: sending to URL: refused");
+    }
+
+    #[test]
+    fn what_a_person_has_to_set_is_named() {
+        let failed = |words: &str| {
+            let error = ConnectorError::other(words.to_owned().into(), None);
+            SdkError::<Denied, ()>::dispatch_failure(error)
+        };
+        for (words, part) in [
+            ("no credentials found in chain", "set AWS_PROFILE or AWS_ACCESS_KEY_ID"),
+            ("missing signing region", "set AWS_REGION"),
+            ("refused", "check the network"),
+        ] {
+            let text = trouble_of_command(&failed(words), "sqs:SendMessage");
+            assert!(text.contains(part) && !text.contains('\n'), "{text}");
+        }
+    }
+
+    /// A service's answer.
+    #[derive(Debug, thiserror::Error)]
+    #[error("denied")]
+    struct Denied(aws_smithy_types::error::ErrorMetadata);
+
+    impl ProvideErrorMetadata for Denied {
+        fn meta(&self) -> &aws_smithy_types::error::ErrorMetadata {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn only_a_function_tries_again_by_itself() {
+        let error = |code: &str| {
+            let meta = aws_smithy_types::error::ErrorMetadata::builder().code(code).build();
+            SdkError::service_error(Denied(meta), ())
+        };
+        for code in ["InternalError", "ThrottlingException"] {
+            let text = trouble(&error(code), "sqs:SendMessage");
+            assert!(text.contains("it is tried again"), "{text}");
+            let text = trouble_of_command(&error(code), "sqs:SendMessage");
+            assert!(text.contains("run the command again") && !text.contains("is tried"), "{text}");
+        }
     }
 
     #[test]
