@@ -21,9 +21,9 @@ struct Held {
     application: Result<Arc<Application>, Problems>,
     /// Since when it is missing from the secret, or the secret itself is.
     missing_since: Option<Timestamp>,
-    /// Since when its section `segment` is missing. It is used for one TTL more too: without it, records are
-    /// disregarded.
-    segment_missing_since: Option<Timestamp>,
+    /// Since when its sections `pushwoosh` and `segment` are missing. They are used for one TTL more too: without them,
+    /// requests are refused, and records are disregarded.
+    sections_missing_since: [Option<Timestamp>; 2],
 }
 
 /// An application's settings.
@@ -32,6 +32,20 @@ pub(super) struct Found {
     pub(super) application: Arc<Application>,
     /// The secret does not have it any more, which may be a mistake: it is served for one TTL more.
     pub(super) is_missing: bool,
+}
+
+/// Keeps the last value of a section that is missing, for one TTL; returns since when it is.
+fn miss_section<T: Clone>(
+    section: &mut Option<T>,
+    last: Option<&T>,
+    since: Option<Timestamp>,
+    ttl: Duration,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let since = since.unwrap_or(now);
+    let kept = last.filter(|_| section.is_none() && passed(since, now) < ttl)?;
+    *section = Some(kept.clone());
+    Some(since)
 }
 
 impl Snapshot {
@@ -46,19 +60,19 @@ impl Snapshot {
         let mut missing = last.unwrap_or_default().0;
         let newer = entries.into_iter().map(|(code, secret)| {
             let last = missing.remove(&code);
-            let since = last.as_ref().and_then(|held| held.segment_missing_since);
+            let since = last.as_ref().map(|held| held.sections_missing_since).unwrap_or_default();
             let last = last.and_then(|held| held.application.ok());
             let mut application = Application::read_over(&code, &secret, last.as_deref());
-            let mut segment_missing_since = None;
-            if let (Ok(application), Some(last)) = (&mut application, last)
-                && application.segment.is_none()
-                && passed(since.unwrap_or(now), now) < ttl
-            {
-                application.segment.clone_from(&last.segment);
-                segment_missing_since = last.segment.as_ref().map(|_| since.unwrap_or(now));
+            let mut sections_missing_since = [None; 2];
+            if let (Ok(application), Some(last)) = (&mut application, last) {
+                let (new, [pushwoosh, segment]) = (application, since);
+                sections_missing_since = [
+                    miss_section(&mut new.pushwoosh, last.pushwoosh.as_ref(), pushwoosh, ttl, now),
+                    miss_section(&mut new.segment, last.segment.as_ref(), segment, ttl, now),
+                ];
             }
             let application = application.map(Arc::new);
-            (code, Held { application, missing_since: None, segment_missing_since })
+            (code, Held { application, missing_since: None, sections_missing_since })
         });
         let mut snapshot = Self(newer.collect());
         let is_readable = |held: &Held| {

@@ -237,3 +237,22 @@ async fn an_unusable_section_keeps_its_last_good_value_and_is_counted() {
     assert!(matches!(get(&world, "B").await, Err(SecretError::Malformed(_))));
     assert_eq!(secrets.take_unusable(), 1);
 }
+
+/// Most often by mistake: without it, Segment would drop what is refused, and records would be disregarded.
+#[tokio::test(start_paused = true)]
+async fn a_section_that_is_gone_is_used_for_one_ttl_more() {
+    let whole = crate::testing::application("token", "key");
+    let has = |application: &Application| {
+        (application.pushwoosh.is_some(), application.segment.is_some())
+    };
+    for (left, of_strangers) in [("pushwoosh", (true, false)), ("segment", (false, true))] {
+        let world = World::new(&[]);
+        world.secret("A", &whole);
+        get(&world, "A").await.unwrap();
+        world.secret("A", &json!({left: whole[left]}));
+        world.freeze(5 * MINUTE);
+        assert_eq!(has(&get(&world, "A").await.unwrap()), (true, true), "{left}");
+        world.freeze(5 * MINUTE);
+        assert_eq!(has(&get(&world, "A").await.unwrap()), of_strangers, "{left}");
+    }
+}
