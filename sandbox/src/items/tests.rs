@@ -296,7 +296,7 @@ fn what_was_given_up_lies_on_the_dead_letter_queue() {
     };
     let (happened, remedy) = of("failed", "expired");
     assert_eq!(happened, "It was given up: it is on the dead-letter queue.");
-    assert!(remedy.contains("from the dead-letter queue"), "{remedy}");
+    assert!(remedy.contains("send it again from there"), "{remedy}");
     assert!(of("failed", "queue_unavailable").0.contains("neither delivered nor kept"));
 }
 
