@@ -123,7 +123,7 @@ fn nothing_to_look_at_is_not_ok_and_what_no_mapping_selects_is_skipped() {
             "{out}"
         );
     }
-    let (exit, out, said) = human(r#"{"type":"page","userId":"u1"}"#);
+    let (exit, out, said) = human(r#"{"type":"group","userId":"u1"}"#);
     assert!(
         exit == 1 && out.contains("WRONG   no_mapping") && !out.contains("would be skipped"),
         "{exit} {out}"

@@ -58,7 +58,7 @@ pub(super) fn unknown(value: &Value, place: &str) -> String {
             "{place} a line of the sandbox's list of items: expected GET /_sandbox/items/ID, which has the item's input"
         );
     }
-    let hint = value.as_object().and_then(|fields| hint(fields)).unwrap_or_default();
+    let hint = value.as_object().and_then(hint).unwrap_or_default();
     format!("{place} none of what is known{hint}: expected {KNOWN}")
 }
 
