@@ -49,7 +49,7 @@ enum Place {
 impl Calls {
     /// Adds a call: `write` appends its JSON text.
     pub fn add(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        let mut batch = self.batches.pop_if(|batch| batch.is_open()).unwrap_or_default();
+        let mut batch = self.batches.pop_if(Batch::is_open).unwrap_or_default();
         let size = batch.push(write);
         if size > MAX_EVENT_BYTES {
             self.places.push(Place::TooLarge(self.too_large.len()));
@@ -125,7 +125,10 @@ enum Body {
 
 impl Default for Body {
     fn default() -> Self {
-        Self::Open(BEGIN.to_vec())
+        // A single small call and the end fit without a move.
+        let mut body = Vec::with_capacity(2 * END_BYTES);
+        body.extend_from_slice(BEGIN);
+        Self::Open(body)
     }
 }
 
