@@ -25,7 +25,7 @@ use self::report::Report;
 use crate::bad_input::BadInput;
 use crate::target::{Target, TargetFlags};
 use crate::terminal::{print, say, warning};
-use crate::unsafe_secret::{only_in_a_sandbox, refusals_anywhere, short_keys};
+use crate::unsafe_secret::{is_in_the_clear, only_in_a_sandbox, refusals_anywhere, short_keys};
 use crate::upstreams::{KeyAnswer, pushwoosh_takes, segment_takes};
 
 /// Flags of `connect`.
@@ -66,7 +66,8 @@ pub async fn connect(flags: Connect) -> Result<()> {
     let before = store.read(&answers.app).await?;
     let mut wanted = before.clone().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     answers.write_into(&mut wanted);
-    let application = checked(&answers.app, &wanted, target.stack.is_some())?;
+    let deployed = target.stack.is_some() && !aws_is_on_this_machine();
+    let application = checked(&answers.app, &wanted, deployed)?;
     for line in warnings(&wanted) {
         say(&format!("{} {line}", warning("warning:")));
     }
@@ -90,6 +91,13 @@ pub async fn connect(flags: Connect) -> Result<()> {
     }
     print(&report.text(flags.json));
     Ok(())
+}
+
+/// Whether AWS is a stand-in on this machine, whose upstreams may be there as well. The SDK reads the same variable.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
+fn aws_is_on_this_machine() -> bool {
+    let endpoint = std::env::var("AWS_ENDPOINT_URL").unwrap_or_default();
+    endpoint.starts_with("http://") && !is_in_the_clear(&endpoint)
 }
 
 /// The settings that the functions would read, or why they could not.

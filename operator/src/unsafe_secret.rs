@@ -105,7 +105,7 @@ fn is_placeholder(text: &str) -> bool {
 }
 
 /// Whether a URL leads over the network without TLS. Another program on the same machine is a test's.
-fn is_in_the_clear(url: &str) -> bool {
+pub(crate) fn is_in_the_clear(url: &str) -> bool {
     let Some(rest) = url.trim().strip_prefix("http://") else {
         return false;
     };
