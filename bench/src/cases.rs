@@ -51,16 +51,24 @@ pub(crate) fn destination(events: usize) -> Case {
     }
 }
 
-/// A raw event for the destination.
-pub(crate) fn raw() -> Case {
-    Case {
-        name: "destination-raw".to_owned(),
-        title: "a raw event, with the presets".to_owned(),
+/// A raw event for the destination: with the presets, and with mappings of its own.
+pub(crate) fn raw() -> [Case; 2] {
+    let case = |name: &str, title: &str, application: &str| Case {
+        name: name.to_owned(),
+        title: title.to_owned(),
         job: Job::Destination,
-        event: events::raw().into(),
+        event: events::raw(application).into(),
         items: 1,
         has_peers: false,
-    }
+    };
+    [
+        case("destination-raw", "a raw event, with the presets", events::APPLICATION),
+        case(
+            "destination-raw-heavy",
+            "a raw event, with eight mappings, of which four select it",
+            events::HEAVY_APPLICATION,
+        ),
+    ]
 }
 
 /// Every case of the full report.
@@ -73,7 +81,7 @@ pub(crate) fn all() -> Vec<Case> {
     }
     cases.extend([1_000, 10_000].map(|applications| source(10_000, 1, applications)));
     cases.extend([1, 100, 1_000].map(destination));
-    cases.push(raw());
+    cases.extend(raw());
     cases
 }
 

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha1::Sha1;
 
 /// The application whose secret there is.
 pub(crate) const APPLICATION: &str = "DEMO0-00001";
@@ -87,21 +89,60 @@ pub(crate) fn post_events(events: usize) -> Vec<u8> {
     gateway("/integration-segment/v1/post-events", &json!({ "events": events }).to_string())
 }
 
-/// A raw event of Segment.
-pub(crate) fn raw() -> Vec<u8> {
+/// The application with mappings of its own.
+pub(crate) const HEAVY_APPLICATION: &str = "BENCH-HEAVY";
+
+/// Signs raw events.
+pub(crate) const SHARED_SECRET: &str = "bench-shared-secret";
+
+/// Eight mappings, of which all are tried and half select the event, with most directives.
+pub(crate) fn heavy_mappings() -> Value {
+    let mapping = |n: usize| {
+        let event = if n.is_multiple_of(2) { "Order Completed" } else { "Another" };
+        json!({
+            "subscribe": format!("type = \"track\" and event = \"{event}\" and properties.revenue > {n} and contains(context.locale, \"de\")"),
+            "action": "trackEvent",
+            "mapping": {
+                "external_id": {"@if": {"exists": {"@path": "$.userId"}, "then": {"@path": "$.userId"}, "else": {"@path": "$.anonymousId"}}},
+                "device_id": {"@path": "$.context.device.id"},
+                "device_platform": {"@path": "$.context.device.type"},
+                "name": {"@template": format!("{{{{event}}}} of {{{{properties.currency}}}} {n}")},
+                "timestamp": {"@path": "$.timestamp"},
+                "properties": {
+                    "@merge": {"direction": "right", "objects": [{"@path": "$.properties"}, {"n": n, "locale":
+                        {"@replace": {"value": {"@path": "$.context.locale"}, "pattern": "-", "replacement": "_"}}}]},
+                },
+            },
+        })
+    };
+    (0..8).map(mapping).collect()
+}
+
+/// A raw event of Segment for this application. It has no `messageId`: the second one with the same would be a duplicate.
+pub(crate) fn raw(application: &str) -> Vec<u8> {
     let event = json!({
-        "type": "track", "event": "Order Completed", "userId": "user-1", "anonymousId": "a-1", "messageId": "m-1",
+        "type": "track", "event": "Order Completed", "userId": "user-1", "anonymousId": "a-1",
         "timestamp": "2026-01-31T12:00:00.000Z", "properties": {"revenue": 9.99, "currency": "EUR", "items": 3},
         "context": {"device": {"id": "5dcaed99", "type": "ios"}, "locale": "de-DE", "os": {"name": "iOS", "version": "19.1"}},
     });
-    gateway(&format!("/webhook/{APPLICATION}"), &event.to_string())
+    gateway(&format!("/webhook/{application}"), &event.to_string())
+}
+
+/// As Segment's webhooks sign a body.
+fn signature(body: &str) -> String {
+    // A key may have any length.
+    Hmac::<Sha1>::new_from_slice(SHARED_SECRET.as_bytes()).map_or_else(
+        |_| String::new(),
+        |mac| hex::encode(mac.chain_update(body).finalize().into_bytes()),
+    )
 }
 
 fn gateway(path: &str, body: &str) -> Vec<u8> {
     let event = json!({
         "version": "2.0", "routeKey": "ANY /{proxy+}", "rawPath": path, "rawQueryString": "",
         "headers": {"authorization": "Token demo-token", "x-pw-appcode": APPLICATION, "content-type": "application/json",
-            "host": "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com", "user-agent": "Segment (Actions)"},
+            "host": "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com", "user-agent": "Segment (Actions)",
+            "x-signature": signature(body)},
         "requestContext": {"accountId": "123456789012", "apiId": "a1b2c3d4e5", "stage": "$default",
             "requestId": "X8kQ3jHrliAEJQA=", "routeKey": "ANY /{proxy+}",
             "domainName": "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com", "domainPrefix": "a1b2c3d4e5",

@@ -103,6 +103,9 @@ fn same_work(case: &Case, running: &[Running]) -> Result<()> {
     };
     let workers = running.iter().filter(|one| one.contestant.job != Job::Floor);
     let Some(first) = workers.clone().next() else { bail!("nobody takes part in {}", case.title) };
+    if work(first).0 == 0 {
+        bail!("{}: {} sent nothing", case.title, first.contestant.name);
+    }
     for one in workers {
         if work(one) != work(first) {
             let (name, other) = (&one.contestant.name, &first.contestant.name);

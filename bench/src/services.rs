@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::events::APPLICATION;
+use crate::events::{APPLICATION, HEAVY_APPLICATION, SHARED_SECRET, heavy_mappings};
 use crate::http::{Request, Response, serve};
 use crate::tls::{Authority, HOST};
 
@@ -117,11 +117,14 @@ fn secret(body: &[u8], upstream: &str) -> Response {
             r#"{"__type":"ResourceNotFoundException","Message":"not found"}"#,
         );
     }
-    let secret = json!({
+    let mut secret = json!({
         "pushwoosh": {"api_token": "demo-token", "base_url": upstream},
         "segment": {"write_key": "demo-write-key", "base_url": format!("{upstream}/v1")},
-        "webhook": {},
+        "webhook": {"shared_secret": SHARED_SECRET},
     });
+    if let (HEAVY_APPLICATION, Some(secret)) = (code, secret.as_object_mut()) {
+        secret.insert("mappings".to_owned(), heavy_mappings());
+    }
     let answer = json!({
         "ARN": format!("arn:aws:secretsmanager:eu-central-1:123456789012:secret:{id}"), "Name": id,
         "VersionId": "11111111-2222-3333-4444-555555555555", "SecretString": secret.to_string(),
