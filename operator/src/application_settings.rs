@@ -11,7 +11,8 @@ use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
 use platform::Application;
 use platform::aws::trouble_of_command;
 use platform::clock::Clock;
-use platform::secrets::{Place, SecretError, Secrets};
+use platform::secret_place::SecretPlace;
+use platform::secrets::{SecretError, Secrets};
 
 use crate::connection::Connection;
 
@@ -28,7 +29,7 @@ const PERMISSION: &str = "secretsmanager:GetSecretValue";
 pub(crate) struct SettingsReader {
     secrets: Secrets,
     client: Client,
-    place: Place,
+    place: SecretPlace,
     clock: Clock,
 }
 
@@ -59,7 +60,7 @@ pub(crate) enum NoSettings {
 
 impl SettingsReader {
     /// Where the applications' secrets are.
-    pub(crate) fn new(connection: &Connection, place: &Place) -> Self {
+    pub(crate) fn new(connection: &Connection, place: &SecretPlace) -> Self {
         let (config, clock) = (&connection.config, connection.clock.clone());
         let id = place.to_string();
         Self {

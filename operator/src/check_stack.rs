@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Args;
-use platform::secrets::Place;
+use platform::secret_place::SecretPlace;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -154,7 +154,7 @@ async fn application(
     code: &str,
 ) -> Result<Vec<Line>> {
     let id = stack.needed("SecretId")?;
-    let place = Place::parse(id)
+    let place = SecretPlace::parse(id)
         .with_context(|| format!("{id:?} is no name of secrets: update this command"))?;
     let application = match SettingsReader::new(connection, &place).read(code).await {
         Ok(application) => application,

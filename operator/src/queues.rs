@@ -13,7 +13,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use clap::{Args, ValueEnum};
 use platform::aws::trouble_of_command;
-use platform::secrets::Place as SecretPlace;
+use platform::secret_place::SecretPlace;
 
 use crate::connection::{Connection, DEFAULT_SANDBOX};
 use crate::stack::Stack;

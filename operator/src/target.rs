@@ -7,7 +7,7 @@ use clap::Args;
 use platform::Application;
 use platform::application::{PushwooshAccount, SegmentAccount};
 use platform::gate::Account as _;
-use platform::secrets::{Place, is_code};
+use platform::secret_place::{SecretPlace, is_code};
 
 use crate::application_settings::{NoSettings, SettingsReader};
 use crate::bad_input::BadInput;
@@ -29,7 +29,7 @@ pub(crate) struct TargetFlags {
 pub(crate) struct Target {
     pub(crate) connection: Connection,
     /// Where the applications' secrets are.
-    pub(crate) place: Place,
+    pub(crate) place: SecretPlace,
     /// Where the destination is; nothing where none is deployed.
     pub(crate) endpoint: Option<String>,
     /// The stack that a command is told to name again.
@@ -50,7 +50,7 @@ impl Target {
             let endpoint = flags.sandbox.trim_end_matches('/').to_owned();
             (connection, id, Some(endpoint))
         };
-        let place = Place::parse(&id)
+        let place = SecretPlace::parse(&id)
             .with_context(|| format!("{id:?} is no name of secrets: update this command"))?;
         Ok(Self { connection, place, endpoint, stack: flags.stack.clone() })
     }

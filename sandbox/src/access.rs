@@ -5,9 +5,6 @@
 //! served under an address that is not its own. The `Origin` of a page must be the server itself.
 
 use hyper::header::{HOST, HeaderMap, ORIGIN};
-use serde_json::json;
-
-use crate::http::{self, Response};
 
 /// Names under which a server is reached, beside `localhost` and addresses.
 #[derive(Debug, Clone, Default)]
@@ -21,23 +18,23 @@ impl Access {
         Self { names: names.iter().map(|name| name.to_ascii_lowercase()).collect() }
     }
 
-    /// The response to a request that is refused.
-    pub(crate) fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
+    /// Why a request is refused, for its caller.
+    pub(crate) fn refusal(&self, headers: &HeaderMap) -> Option<String> {
         let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
         // Only programs send none.
         let host = text(HOST)?.to_ascii_lowercase();
         let name = name_of(&host);
         if !self.knows(name) {
-            return Some(refused(&format!(
+            return Some(format!(
                 "the sandbox does not answer under the name {name}: call it at localhost or its address, or start it with --host {name}"
-            )));
+            ));
         }
         let origin = text(ORIGIN)?.to_ascii_lowercase();
         let own = ["http://", "https://"].iter().any(|scheme| origin == format!("{scheme}{host}"));
         (!own).then(|| {
-            refused(&format!(
+            format!(
                 "a page of {origin} may not use the sandbox, which shows keys: use its own page http://{host}/, or a program such as curl"
-            ))
+            )
         })
     }
 
@@ -58,33 +55,17 @@ fn name_of(host: &str) -> &str {
     }
 }
 
-fn refused(message: &str) -> Response {
-    http::json(403, &json!({ "message": message }))
-}
-
-/// A response that no other page can read or show.
-pub(crate) fn guarded(response: Response) -> Response {
-    let headers = [
-        ("x-content-type-options", "nosniff"),
-        ("cross-origin-resource-policy", "same-origin"),
-        ("referrer-policy", "no-referrer"),
-    ];
-    headers
-        .into_iter()
-        .fold(response, |response, (name, value)| http::with_header(response, name, value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn status(access: &Access, host: &str, origin: Option<&str>) -> u16 {
+    fn is_refused(access: &Access, host: &str, origin: Option<&str>) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, host.parse().unwrap());
         if let Some(origin) = origin {
             headers.insert(ORIGIN, origin.parse().unwrap());
         }
-        access.refusal(&headers).map_or(200, |response| response.status().as_u16())
+        access.refusal(&headers).is_some()
     }
 
     #[test]
@@ -100,13 +81,13 @@ mod tests {
             "sandbox.test:8787",
             "a.localhost:1",
         ] {
-            assert_eq!(status(&access, host, None), 200, "{host}");
+            assert!(!is_refused(&access, host, None), "{host}");
         }
         for host in ["example.com", "localhost.example.com:8787", "127.0.0.1.example.com", "x", ""]
         {
-            assert_eq!(status(&access, host, None), 403, "{host}");
+            assert!(is_refused(&access, host, None), "{host}");
         }
-        assert_eq!(status(&Access::default(), "sandbox.test", None), 403);
+        assert!(is_refused(&Access::default(), "sandbox.test", None));
         assert!(access.refusal(&HeaderMap::new()).is_none(), "a program without Host");
     }
 
@@ -114,11 +95,11 @@ mod tests {
     fn no_other_page_may_call_it() {
         let access = Access::default();
         let host = "127.0.0.1:8787";
-        assert_eq!(status(&access, host, Some("http://127.0.0.1:8787")), 200);
+        assert!(!is_refused(&access, host, Some("http://127.0.0.1:8787")));
         for origin in
             ["http://example.com", "http://127.0.0.1:8788", "null", "http://localhost:8787", "x"]
         {
-            assert_eq!(status(&access, host, Some(origin)), 403, "{origin}");
+            assert!(is_refused(&access, host, Some(origin)), "{origin}");
         }
     }
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use operator::bad_input::BadInput;
 use operator::explain::DEMO_APPLICATION;
 use platform::Application;
-use platform::secrets::Place;
+use platform::secret_place::SecretPlace;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use world::pushwoosh::{Account, Pushwoosh, TagType};
@@ -28,7 +28,7 @@ const DEMO_SERVER_TOKEN: &str = "demo-server-token";
 
 /// The secrets, and the upstreams that know what is in them.
 pub(crate) struct Apps {
-    place: Place,
+    place: SecretPlace,
     secrets: Mutex<SecretsManager>,
     /// The applications that have secrets.
     codes: Mutex<BTreeSet<String>>,
@@ -82,7 +82,7 @@ impl Apps {
 
     /// The applications, led to these upstreams. Fails where a secret of several would be larger than Secrets Manager takes.
     pub(crate) fn new(
-        place: Place,
+        place: SecretPlace,
         apps: Map<String, Value>,
         pushwoosh: Upstream<Pushwoosh>,
         segment: Upstream<Segment>,

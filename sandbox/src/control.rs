@@ -5,10 +5,12 @@
 //! * `explanations`: what an input would become.
 //! * `queues`: what is parked, dead, rejected; send again; discard.
 //! * `faults`: what the services do wrong.
+//! * `metrics`: all of it in numbers.
 
 mod explanations;
 mod faults;
 mod items;
+pub(crate) mod metrics;
 mod queues;
 
 use std::sync::Arc;
@@ -25,11 +27,11 @@ use crate::http::{self, Request, Response};
 use crate::items::Items;
 use crate::lambda::Function;
 use crate::logs::Logs;
+use crate::page;
 use crate::standin::aws::Aws;
 use crate::standin::upstream::Upstream;
 use crate::trigger::gateway;
 use crate::trigger::kafka::Topic;
-use crate::{metrics, page};
 
 /// Path of Lambda's own API. <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
 const INVOKE: &str = "/2015-03-31/functions/";

@@ -82,8 +82,8 @@ where
             async move {
                 let idle = lock(&used).map(|used| used.elapsed());
                 let (mut parts, body) = request.into_parts();
-                if let Some(refusal) = access.refusal(&parts.headers) {
-                    return Ok(refusal);
+                if let Some(message) = access.refusal(&parts.headers) {
+                    return Ok(json(403, &serde_json::json!({ "message": message })));
                 }
                 parts.extensions.insert(Idle(idle));
                 let answer = match Limited::new(body, MAX_BODY).collect().await {
@@ -171,6 +171,16 @@ pub(crate) fn with_header(mut response: Response, name: &'static str, value: &st
         response.headers_mut().insert(name, value);
     }
     response
+}
+
+/// A response that no other page can read or show.
+pub(crate) fn guarded(response: Response) -> Response {
+    let headers = [
+        ("x-content-type-options", "nosniff"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("referrer-policy", "no-referrer"),
+    ];
+    headers.into_iter().fold(response, |response, (name, value)| with_header(response, name, value))
 }
 
 /// Method and path, to match on.

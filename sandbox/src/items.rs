@@ -38,7 +38,7 @@ pub(crate) use self::filter::{Filter, pairs};
 use self::line::ItemLine;
 use self::row::{REFUSED, Refused};
 use self::store::{Kept, Store};
-use crate::lambda::FunctionError;
+use crate::function_error::FunctionError;
 use crate::recent::Recent;
 
 /// Samples for the plots: one a second.

@@ -9,7 +9,6 @@
 //! the process that had it; one that no process had yet waits for the next process.
 
 mod environment;
-mod function_error;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,10 +22,10 @@ use tokio::process::Command;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::function_error::FunctionError;
 use crate::items::Items;
 use crate::logs::Logs;
 use environment::Environment;
-pub(crate) use function_error::FunctionError;
 
 /// Invocations that a shared environment works on at a time.
 const SHARED_CONCURRENCY: usize = 16;

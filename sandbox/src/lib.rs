@@ -7,13 +7,14 @@
 //! * `serve`: starts everything.
 //! * [`deployed`]: what the template deploys.
 //! * `functions`: how a function is run in a process.
-//! * `lambda`: the environments of the functions: processes and their runtime API.
+//! * `lambda`: the environments of the functions: processes and their runtime API; `function_error`: why an
+//!   invocation has no answer.
 //! * `trigger`: what invokes functions: HTTP gateway, Kafka and SQS event source mappings.
 //! * `standin`: serves the models of Secrets Manager, SQS, DynamoDB, Pushwoosh and Segment.
 //! * `apps`: the applications' secrets.
 //! * `control`: the routes below `/_sandbox`, and the page.
 //! * `access`: who may talk to the servers on this machine.
-//! * `items`: what came in, and what became of it; `metrics`: the same in numbers.
+//! * `items`: what came in, and what became of it.
 //! * `page`: the page's files.
 //! * `logs`: what the functions write; `recent`: the newest entries of a list, bounded.
 
@@ -26,12 +27,12 @@ mod access;
 mod apps;
 mod control;
 pub mod deployed;
+mod function_error;
 mod functions;
 mod http;
 mod items;
 mod lambda;
 mod logs;
-mod metrics;
 mod options;
 mod page;
 mod recent;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use platform::secrets::Place;
+use platform::secret_place::SecretPlace;
 use platform::settings::{self, DEFAULT_SECRET_ID};
 
 use crate::deployed::FUNCTIONS;
@@ -36,7 +36,7 @@ pub struct Options {
     pub apps: Option<PathBuf>,
     /// Name of the secrets, as `PWSEG_SECRET_ID` of the functions: `{app_code:2}` puts several applications into one
     #[arg(long, value_name = "ID", value_parser = place, default_value = DEFAULT_SECRET_ID)]
-    pub secret_id: Place,
+    pub secret_id: SecretPlace,
     /// Run a built artifact in place of the function of this name
     #[arg(long, value_name = "NAME=FILE", value_parser = bootstrap)]
     pub bootstrap: Vec<(String, PathBuf)>,
@@ -79,8 +79,8 @@ impl Options {
     }
 }
 
-fn place(id: &str) -> Result<Place> {
-    let place = Some(id).filter(|id| settings::is_secret_id(id)).and_then(Place::parse);
+fn place(id: &str) -> Result<SecretPlace> {
+    let place = Some(id).filter(|id| settings::is_secret_id(id)).and_then(SecretPlace::parse);
     place.context(
         "a name with at most one of {app_code} and {app_code:1} to {app_code:5} is expected",
     )

@@ -19,9 +19,9 @@ use world::pushwoosh::{self, Pushwoosh};
 use world::queue_mapping::QueueMapping;
 use world::segment::{self, Segment};
 
-use crate::access::{self, Access};
+use crate::access::Access;
 use crate::apps::{self, Apps};
-use crate::control::{Control, Standins};
+use crate::control::{self, Control, Standins};
 use crate::deployed::{
     Deployed, FUNCTIONS, RETRY_BATCH_SIZE, RETRY_MAX_RECEIVES, RETRY_VISIBILITY, STACK_NAME, TOPIC,
 };
@@ -29,7 +29,6 @@ use crate::http;
 use crate::items::Items;
 use crate::lambda::Function;
 use crate::logs::Logs;
-use crate::metrics;
 use crate::options::Options;
 use crate::standin::aws::{Aws, LEDGER};
 use crate::standin::queues::Queues;
@@ -127,11 +126,11 @@ pub async fn serve(flags: Options) -> Result<()> {
         logs,
         items,
     });
-    tasks.spawn(endless(metrics::sample(Arc::clone(&control))));
+    tasks.spawn(endless(control::metrics::sample(Arc::clone(&control))));
     let names = Access::with_names(&flags.host);
     tasks.spawn(endless(http::serve_to(names, listener, move |request| {
         let control = Arc::clone(&control);
-        async move { Some(access::guarded(control.handle(request).await)) }
+        async move { Some(http::guarded(control.handle(request).await)) }
     })));
     tasks.spawn(stopped());
     tokio::select! {

@@ -9,7 +9,8 @@
 //! * `plan`: what is to happen, made from the seed; `trouble`: what goes wrong; `story`: how it happens.
 //! * `senders`: Segment as a caller, and the event source mappings.
 //! * `fleet`: a function's environments; `time`: their clocks.
-//! * `services`: the models; `network`: the in-memory transport to them.
+//! * `service`: what the functions call; `services`: the models of it; `network`: the in-memory transport to them,
+//!   `incoming`: a request on its way.
 //! * `items`: what was sent and what its senders were told; `waiting`: what is on the queues in the end.
 //! * [`shorten`]: leaves out of a story what a breach does not need.
 //! * `guarantee`: what is promised; [`oracle`]: the judge; [`sabotage`]: what it must notice.
@@ -18,12 +19,14 @@
 mod fleet;
 mod guarantee;
 mod history;
+mod incoming;
 mod items;
 mod network;
 pub mod oracle;
 mod plan;
 pub mod sabotage;
 mod senders;
+mod service;
 mod services;
 pub mod shorten;
 mod story;
@@ -111,9 +114,8 @@ async fn simulate(seed: u64, telling: &Telling) -> anyhow::Result<Story> {
     let troubles = plan.troubles.len();
     plan.cut(&telling.cut);
     let world = World::new(seed, telling.trace, plan.short_lives);
-    world.state().sabotage = telling.sabotage;
     if let Some(sabotage) = telling.sabotage {
-        sabotage.set_up(&mut world.state());
+        world.state().sabotage_with(sabotage);
     }
     let short_life = plan::SHORT_LIFE.as_secs().to_string();
     let settings = |partial: bool, short_lives: bool| {

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::guarantee::{Guarantee, Verdict};
 use crate::items::{Attempt, Item, Key, What, markers};
-use crate::services::{Service, State, UpstreamCall};
+use crate::service::Service;
+use crate::services::{State, UpstreamCall};
 use crate::time::{show, wall};
 use crate::trouble::{Concerns, Trouble};
 use crate::waiting::{Waiting, names};

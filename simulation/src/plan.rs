@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use world::faults::Fault;
 
-use crate::services::Service;
+use crate::service::Service;
 use crate::trouble::{
     Concerns, Trouble, of_dynamodb, of_secrets, of_sqs, of_upstream, refused_deletions,
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::guarantee::Guarantee;
-use crate::services::{Service, State};
+use crate::service::Service;
 use crate::trouble::Concerns;
 
 /// Longer than the functions and the judge are patient: settings are kept for minutes, and after half an hour
@@ -90,24 +90,6 @@ sabotages! {
 }
 
 impl Sabotage {
-    /// Changes the services before the story begins.
-    pub(crate) fn set_up(self, state: &mut State) {
-        match self {
-            Self::ForgetfulSegment => state.segment.options.repeat_window = Duration::ZERO,
-            Self::ForgottenClaims => state.sqs.chances.duplicate = 0.01,
-            Self::LastingLateReads => {
-                state.secrets.late_reads.window = Duration::from_hours(1);
-                state.secrets.late_reads.probability = 0.9;
-            }
-            Self::ShortRetention => {
-                if let Some(queue) = state.sqs.queue_mut("retry") {
-                    queue.attributes.retention = Duration::from_mins(1);
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// For how long a trouble goes on after the end that the judge knows.
     pub(crate) fn lingers(self, concerns: Concerns) -> Duration {
         let lingers = match self {

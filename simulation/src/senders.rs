@@ -19,7 +19,8 @@ use world::segment::caller::{self, Caller, PATIENCE, Verdict};
 use crate::fleet::{Ended, Fleet};
 use crate::items::{Attempt, Key, markers};
 use crate::sabotage::Sabotage;
-use crate::services::{Service, TOPIC, World};
+use crate::service::Service;
+use crate::services::{TOPIC, World};
 use crate::time::{sleep, wall};
 
 /// Batches of the retry queue at the same time, as the template sets it.

@@ -19,18 +19,16 @@ use world::segment::Segment;
 use world::sqs::{Attributes, Chances, RedrivePolicy, Sqs};
 use world::upstream::{Call, Upstream, decompressed, document};
 
+use crate::incoming::Incoming;
 use crate::items::{Attempt, Items, Keys, markers};
-use crate::network::Incoming;
 use crate::plan::SHORT_LIFE;
 use crate::sabotage::Sabotage;
+use crate::service::{PUSHWOOSH, SEGMENT, Service};
 use crate::time::{StoryTime, show, wall};
 use crate::trouble::Trouble;
 
 /// Name of the topic.
 pub(crate) const TOPIC: &str = "channels-tracking-log";
-/// Hosts of the upstreams.
-pub(crate) const PUSHWOOSH: &str = "pushwoosh.test";
-pub(crate) const SEGMENT: &str = "segment.test";
 
 /// Name of the table.
 pub(crate) const LEDGER: &str = "ledger";
@@ -40,47 +38,6 @@ const RETENTION: Duration = Duration::from_hours(14 * 24);
 const AGE_LIMIT: Duration = Duration::from_hours(7 * 24);
 const VISIBILITY: Duration = Duration::from_mins(6);
 const MAX_RECEIVES: u32 = 100;
-
-/// A service that functions call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Service {
-    Pushwoosh,
-    Segment,
-    SecretsManager,
-    Sqs,
-    DynamoDb,
-}
-
-impl Service {
-    /// All of them.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Pushwoosh, Self::Segment, Self::SecretsManager, Self::Sqs, Self::DynamoDb];
-}
-
-impl fmt::Display for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pushwoosh => "Pushwoosh",
-            Self::Segment => "Segment",
-            Self::SecretsManager => "Secrets Manager",
-            Self::Sqs => "SQS",
-            Self::DynamoDb => "DynamoDB",
-        })
-    }
-}
-
-impl Service {
-    /// How long an exchange takes, in milliseconds, least and most.
-    pub(crate) fn latency(self) -> (u64, u64) {
-        match self {
-            Self::Pushwoosh => (40, 160),
-            Self::Segment => (30, 120),
-            Self::SecretsManager => (5, 50),
-            Self::Sqs => (5, 25),
-            Self::DynamoDb => (3, 15),
-        }
-    }
-}
 
 /// A call of an upstream, as the upstream saw it.
 #[derive(Debug, Clone)]
@@ -140,6 +97,27 @@ pub(crate) struct State {
     pub(crate) sabotage: Option<Sabotage>,
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) story: Vec<String>,
+}
+
+impl State {
+    /// Breaks the services before the story begins.
+    pub(crate) fn sabotage_with(&mut self, sabotage: Sabotage) {
+        self.sabotage = Some(sabotage);
+        match sabotage {
+            Sabotage::ForgetfulSegment => self.segment.options.repeat_window = Duration::ZERO,
+            Sabotage::ForgottenClaims => self.sqs.chances.duplicate = 0.01,
+            Sabotage::LastingLateReads => {
+                self.secrets.late_reads.window = Duration::from_hours(1);
+                self.secrets.late_reads.probability = 0.9;
+            }
+            Sabotage::ShortRetention => {
+                if let Some(queue) = self.sqs.queue_mut("retry") {
+                    queue.attributes.retention = Duration::from_mins(1);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The world, shared by everything in a story.

@@ -15,7 +15,8 @@ use crate::items::{Item, What, mark};
 use crate::plan::{APPLICATIONS, Action, CRASH, CRASH_IN_TROUBLE, Plan, code, user_id};
 use crate::sabotage::Sabotage;
 use crate::senders::{self, Outgoing};
-use crate::services::{Service, World, secret};
+use crate::service::Service;
+use crate::services::{World, secret};
 use crate::time::sleep;
 use crate::trouble::{Concerns, Trouble};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use world::faults::Fault;
 
-use crate::services::Service;
+use crate::service::Service;
 
 /// What a trouble concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,14 +3,16 @@
 
 use std::fmt::Write as _;
 
-use destination::denial::{Denial, LINES_BURST};
+use destination::denial::Denial;
+use destination::denials::LINES_BURST;
 use destination::endpoints::Route;
 use mapping::profile::MAX_TAGS;
 use mapping::{Item, ItemKind, Origin, Reason, Rules, json};
 use operator::unsafe_secret::MIN_SECRET_CHARS;
 use platform::application::MAX_AGE_S;
 use platform::message;
-use platform::secrets::{CALLERS_LOOKUP, MAX_CODE_CHARS, UNKNOWN_BURST};
+use platform::secret_place::MAX_CODE_CHARS;
+use platform::secrets::{CALLERS_LOOKUP, UNKNOWN_BURST};
 use platform::upstream;
 use segment::calls;
 use segment_language::kit;

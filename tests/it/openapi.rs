@@ -6,7 +6,7 @@ use destination::denial::Denial;
 use destination::endpoint::Credential;
 use destination::endpoints::Route;
 use destination::event::HttpResponse;
-use platform::secrets::MAX_CODE_CHARS;
+use platform::secret_place::MAX_CODE_CHARS;
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use mapping::{ItemKind, Outcome};
 
 use crate::event::HttpResponse;
-use crate::process::ItemResult;
+use crate::result::ItemResult;
 
 /// How a caller proves that it acts for an application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -92,7 +92,7 @@ impl HttpResponse {
         Self::json(status_code, &json!({ "message": message }))
     }
 
-    /// The request was denied.
+    /// The request was denied, in words that say more than those of the denial.
     pub(crate) fn denied(denial: Denial, message: &str) -> Self {
         Self { denial: Some(denial), ..Self::message(denial.status(), message) }
     }
@@ -115,12 +115,18 @@ impl HttpResponse {
     pub fn too_many_items(limit: usize) -> Self {
         let message =
             format!("a request may have at most {limit} items: send them in several requests");
-        Denial::TooManyItems.with_message(&message)
+        Self::denied(Denial::TooManyItems, &message)
     }
 
     /// Something could be neither delivered nor kept: the caller must resend the request.
     pub fn unavailable() -> Self {
         Self::message(503, "temporarily unavailable, send it again")
+    }
+}
+
+impl From<Denial> for HttpResponse {
+    fn from(denial: Denial) -> Self {
+        Self::denied(denial, denial.message())
     }
 }
 
@@ -152,6 +158,15 @@ mod tests {
         let request = request(&json!({})).unwrap();
         assert_eq!(request.header("X-Key"), Some("k"));
         assert_eq!((request.header("x-empty"), request.header("x-other")), (None, None));
+    }
+
+    #[test]
+    fn a_denial_has_its_status_and_its_words() {
+        for denial in Denial::ALL {
+            let response = HttpResponse::from(*denial);
+            assert_eq!((response.status_code, response.denial), (denial.status(), Some(*denial)));
+            assert_eq!(response.body, json!({ "message": denial.message() }).to_string());
+        }
     }
 
     #[test]

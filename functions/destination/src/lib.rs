@@ -9,17 +9,19 @@
 //! * [`endpoint`]: what an endpoint is; [`endpoints`]: the routes, with a file for each.
 //! * `caller`: which application, and whether the caller holds its key; `sender`: whether the sender of raw
 //!   events holds its shared secret, by the [`signature`].
-//! * [`denial`]: why a request is not worked on.
+//! * [`denial`]: why a request is denied; [`denials`]: counts and logs the requests that are not worked on.
 //! * `split`: the items of a request's list, up to the limit.
-//! * `process`: from items to outcomes, the same for every route.
+//! * `process`: from items to outcomes, the same for every route; `result`: how an item ended.
 //! * `seen`: raw events that were sent before and need not be sent again.
 
 mod caller;
 pub mod denial;
+pub mod denials;
 pub mod endpoint;
 pub mod endpoints;
 pub mod event;
 mod process;
+mod result;
 mod seen;
 mod sender;
 pub mod signature;
@@ -42,7 +44,8 @@ use platform::{Deadlines, Function, Invocation, Platform};
 use pushwoosh::delivery::Delivery;
 
 use crate::caller::{Caller, Known};
-use crate::denial::{Denial, Denials};
+use crate::denial::Denial;
+use crate::denials::Denials;
 use crate::endpoint::{Body, Credential};
 use crate::endpoints::Route;
 use crate::event::{HttpRequest, HttpResponse};

@@ -27,15 +27,7 @@ use tokio::sync::Semaphore;
 
 use crate::Destination;
 use crate::caller::{Caller, Known};
-
-/// How an item ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ItemResult {
-    /// Its outcome.
-    pub(crate) outcome: Outcome,
-    /// What was wrong with it, where it could not be decoded.
-    pub(crate) undecodable: Option<String>,
-}
+use crate::result::ItemResult;
 
 /// How an item ended, with what is put on a queue for it.
 struct Pending {

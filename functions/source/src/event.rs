@@ -32,6 +32,14 @@ pub struct MskEvent {
     pub records: BTreeMap<String, Vec<MskRecord>>,
 }
 
+/// The records of an event.
+pub fn read(event: &[u8]) -> serde_json::Result<Batch> {
+    match plain::read(event) {
+        Some(batch) => Ok(batch),
+        None => serde_json::from_slice::<MskEvent>(event).map(Batch::from),
+    }
+}
+
 /// Which records Lambda must resend. An empty list is success.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -90,7 +90,7 @@ impl Function for Source {
     }
 
     fn read(event: Bytes) -> serde_json::Result<Batch> {
-        Batch::read(&event)
+        event::read(&event)
     }
 
     fn deadlines(&self, now: Instant, left: Duration) -> Deadlines {

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use destination::denial::{BAD_BODY, Denial, NO_ROUTE};
+use destination::denial::Denial;
+use destination::denials::{BAD_BODY, NO_ROUTE};
 use destination::endpoints::Route;
 use jiff::Timestamp;
 use mapping::{ItemKind, Origin};
@@ -15,7 +16,7 @@ use serde_json::Value;
 use source::event::{MskEvent, RecordValue};
 
 use super::row::{Refused, Row, short, shown};
-use crate::lambda::FunctionError;
+use crate::function_error::FunctionError;
 
 /// Users of a refused request that it is found by.
 const MAX_USERS: usize = 100;

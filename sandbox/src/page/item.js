@@ -3,7 +3,7 @@
 
 import { badge, clock, copyButton, el, json, prose } from './dom.js'
 import { explanationParts } from './explanation.js'
-import { playgroundLink } from './playground.js'
+import { playgroundLink } from './playground_link.js'
 import { sendThis } from './send.js'
 import { KINDS, tone, why } from './words.js'
 

@@ -5,8 +5,9 @@ import { choose, get, post, put } from './api.js'
 import { byId, confirmed, copy, el, prose, settled, toast } from './dom.js'
 import { EXAMPLES, filled, text } from './examples.js'
 import { explanationParts } from './explanation.js'
-import { notHere, optionsOf } from './send.js'
+import { notHere, optionsOf } from './application_choice.js'
 import { asTest } from './as_test.js'
+import { VIEW, playgroundLink, readLink } from './playground_link.js'
 
 /** Pause after a keystroke before the sandbox is asked, in ms. */
 const PAUSE = 60
@@ -14,7 +15,6 @@ const PAUSE = 60
 /** The same before the address is changed: browsers limit how often that may be. */
 const ADDRESS_PAUSE = 400
 
-const VIEW = '#/playground'
 let parts
 let asking
 
@@ -22,20 +22,6 @@ let asking
 let result
 
 /* State and address */
-
-const through = async (bytes, stream) => new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(stream)).arrayBuffer())
-
-/** An address that holds the state. */
-export const playgroundLink = async (state) => {
-  const bytes = await through(new TextEncoder().encode(JSON.stringify(state)), new CompressionStream('deflate-raw'))
-  const text = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
-  return `${VIEW}/${text.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}`
-}
-
-const readLink = async (packed) => {
-  const bytes = Uint8Array.from(atob(packed.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0))
-  return JSON.parse(new TextDecoder().decode(await through(bytes, new DecompressionStream('deflate-raw'))))
-}
 
 const state = () => ({ input: parts.input.value, mapping: parts.mapping.value, app: parts.app.value })
 

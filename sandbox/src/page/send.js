@@ -1,9 +1,10 @@
 // The view "Send": examples, and whatever a person types, to the real functions, as the chosen application.
 
-import { applications, choose, chosen, curl, get, sign } from './api.js'
+import { choose, curl, get, sign } from './api.js'
+import { notHere, optionsOf } from './application_choice.js'
 import { badge, byId, copyButton, el, json } from './dom.js'
 import { EXAMPLES, WAYS, filled, text } from './examples.js'
-import { playgroundLink } from './playground.js'
+import { playgroundLink } from './playground_link.js'
 
 /** Copies of one request at most. */
 const MOST = 5000
@@ -129,17 +130,6 @@ const drawCurl = async () => {
 }
 
 /* The form */
-
-export const optionsOf = async (select) => {
-  const codes = await applications()
-  select.replaceChildren(...codes.map((code) => el('option', { value: code }, code)))
-  const wanted = chosen()
-  if (wanted && codes.includes(wanted)) select.value = wanted
-  return codes
-}
-
-/** What to say where the chosen application is not one of the options. */
-export const notHere = (select, wanted = chosen()) => wanted && wanted !== select.value ? `${wanted} is not here: ${select.value || 'no application'} is used.` : ''
 
 const fill = (index) => {
   const { way, key, body } = EXAMPLES[index]

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::call::{Method, Plan};
 use crate::field::{id, text, verbatim};
-use crate::item::ItemKind;
+use crate::item_kind::ItemKind;
 use crate::tracking_log::Record;
 
 /// What an item is known by. The ids are people's: whoever logs them hashes them first.

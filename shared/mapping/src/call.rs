@@ -255,6 +255,7 @@ mod tests {
         assert_eq!(plan.values()["u"].len(), 2);
         let left = plan.filter_map(|call| (call.method == Method::PostEvent).then_some(call));
         assert_eq!((left.stages.len(), left.deletes()), (1, None));
+        assert_eq!(left.calls().count(), 1);
     }
 
     #[test]

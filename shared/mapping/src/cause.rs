@@ -142,6 +142,15 @@ mod tests {
     }
 
     #[test]
+    fn what_came_of_a_call_is_told_from_what_kept_it_from_being_made() {
+        let of_call = ["timeout", "connection", "unauthorized", "unreadable_answer"];
+        for (cause, code) in CODES {
+            assert_eq!(cause.is_of_call(), of_call.contains(code), "{code}");
+        }
+        assert!(Cause::Http(503).is_of_call() && Cause::StatusCode(500).is_of_call());
+    }
+
+    #[test]
     fn a_code_of_another_version_is_read() {
         for code in ["", "http_", "http_x", "something_new"] {
             assert_eq!(serde_json::from_value::<Cause>(code.into()).unwrap(), Cause::Unknown);

@@ -85,7 +85,7 @@ impl Platform {
     /// Reads a name in any case; blanks, `-` and `_` do not count. A number as text is accepted.
     pub fn parse(text: &str) -> Option<Self> {
         // What the topic has; names need folding.
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
             return text.parse().ok().and_then(Self::from_number);
         }
         let folded = fold(text);

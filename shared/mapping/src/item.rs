@@ -5,51 +5,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
+use crate::item_kind::ItemKind;
 use crate::parked::Parked;
 use crate::reason::Refusal;
 use crate::rules::Rules;
 use crate::tracking_log::Record;
 use crate::work::Planned;
 use crate::{deletion, event, profile, raw_event};
-
-/// What an item's bytes are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ItemKind {
-    /// One event of a post-events body.
-    Event,
-    /// A track-user body.
-    Profile,
-    /// A delete-user body.
-    Deletion,
-    /// A raw Segment event.
-    #[serde(alias = "segment_event")]
-    RawEvent,
-    /// A record of the tracking log.
-    Record,
-    /// A message of the retry queue.
-    Parked,
-}
-
-impl ItemKind {
-    /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Event, Self::Profile, Self::Deletion, Self::RawEvent, Self::Record, Self::Parked];
-
-    /// Its name, for people and machines.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Event => "event",
-            Self::Profile => "profile",
-            Self::Deletion => "deletion",
-            Self::RawEvent => "raw_event",
-            Self::Record => "record",
-            Self::Parked => "parked",
-        }
-    }
-}
 
 /// Where an item came from: enough to find it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +107,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_a_record_is_read_for_its_application() {
+        let code = |kind, application, bytes: &str| {
+            let item =
+                Item { kind, application, origin: Origin::Message("m"), bytes: bytes.as_bytes() };
+            item.application_code().map(Cow::into_owned)
+        };
+        let record =
+            r#"{"event_name":"Push Sent","timestamp":1,"application_code":"B","hwid":"H"}"#;
+        assert_eq!(code(ItemKind::Record, None, record).as_deref(), Some("B"));
+        assert_eq!(code(ItemKind::Record, None, "no json"), None);
+        assert_eq!(code(ItemKind::Record, Some("A"), record).as_deref(), Some("A"));
+        let profile = r#"{"application_code":"B","user_id":"u"}"#;
+        assert_eq!(code(ItemKind::Profile, Some("A"), profile).as_deref(), Some("A"));
+        assert_eq!(code(ItemKind::Profile, None, profile), None);
+    }
+
     /// JSON allows the escape, Rust's strings do not hold it.
     #[test]
     fn half_a_surrogate_pair_costs_no_item() {
@@ -160,15 +139,6 @@ mod tests {
             let planned = plan(kind, bytes.as_bytes());
             assert!(planned.is_ok(), "{kind:?}: {planned:?}");
         }
-    }
-
-    #[test]
-    fn names_are_those_on_the_wire_and_older_rejects_stay_readable() {
-        for kind in ItemKind::ALL {
-            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
-        }
-        let older: ItemKind = serde_json::from_value("segment_event".into()).unwrap();
-        assert_eq!(older, ItemKind::RawEvent);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! and in Lambda. Bad data is a [`Reason`], never a panic.
 //!
 //! # Layout
-//! * [`item`]: everything that comes in, and its one plan. Start here.
+//! * [`item`]: everything that comes in, and its one plan. Start here. [`item_kind`]: what its bytes are.
 //! * [`profile`], [`event`], [`deletion`]: the bodies of track-user, post-events and delete-user.
 //! * [`raw_event`]: a raw Segment event, through the mappings that select it.
 //! * [`tracking_log`]: a record of the topic `channels-tracking-log` becomes a Segment Track call.
@@ -30,6 +30,7 @@ pub mod explain;
 mod field;
 mod integrations;
 pub mod item;
+pub mod item_kind;
 pub mod json;
 pub mod outcome;
 pub mod parked;
@@ -47,7 +48,8 @@ pub use call::{Call, Method, Plan};
 pub use cause::Cause;
 pub use device_platform::Platform;
 pub use field::identity_of;
-pub use item::{Item, ItemKind, Origin};
+pub use item::{Item, Origin};
+pub use item_kind::ItemKind;
 pub use outcome::Outcome;
 pub use parked::Parked;
 pub use reason::{Disposition, Reason, Refusal};

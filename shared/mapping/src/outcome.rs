@@ -98,6 +98,7 @@ mod tests {
                 (code, metric, reason)
             );
             assert_eq!(outcome.is_failed(), code == "failed");
+            assert_eq!(outcome.cause(), ["parked", "failed"].contains(&code).then_some(cause));
         }
         assert_eq!(table.map(|row| row.1), Outcome::CODES);
     }

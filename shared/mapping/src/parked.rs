@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::about::About;
 use crate::cause::Cause;
-use crate::item::ItemKind;
+use crate::item_kind::ItemKind;
 use crate::reason::{Reason, Refusal};
 use crate::rules::Rules;
 use crate::tracking_log::MessageEvent;
@@ -230,6 +230,47 @@ mod tests {
         let (one, others) = parked.divided(|call| call.get() == "2");
         assert_eq!((one.number(), one.origin(0)), (1, "t-0-2"));
         assert_eq!((others.number(), others.origin(1)), (2, "t-0-3"));
+    }
+
+    #[test]
+    fn every_track_call_by_itself_is_the_message_in_parts() {
+        let mut parked = parked(&[r#"{"anonymousId":"d1"}"#, r#"{"anonymousId":"d2"}"#]);
+        parked.origins = ["t-0-1", "t-0-2"].map(str::to_owned).into();
+        let [one, two] = parked.each().try_into().unwrap();
+        assert_eq!((one.number(), one.origin(0), one.application.as_str()), (1, "t-0-1", "A"));
+        assert_eq!(two.origin(0), "t-0-2");
+        let device = |part: &Parked| part.about(0).device;
+        assert_eq!((device(&one).as_deref(), device(&two).as_deref()), (Some("d1"), Some("d2")));
+        assert_eq!(one.about(1), About::default());
+    }
+
+    #[test]
+    fn calls_of_pushwoosh_stay_together_and_know_their_item() {
+        let mut call = crate::call::Call::new(crate::call::Method::DeleteUser, "A");
+        call.request.insert("user_id".to_owned(), "u".into());
+        let work = Work::Pushwoosh(crate::call::Plan { stages: vec![vec![call]] });
+        let parked = Parked {
+            message_id: Some("m".to_owned()),
+            ..Parked::new("A", work, Cause::Timeout, Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!(parked.item_kind(), ItemKind::Parked);
+        let parked = parked.of_kind(ItemKind::RawEvent);
+        assert_eq!(parked.item_kind(), ItemKind::RawEvent);
+        let about = parked.about(0);
+        assert_eq!((about.user.as_deref(), about.message_id.as_deref()), (Some("u"), Some("m")));
+        let [whole] = parked.each().try_into().unwrap();
+        assert_eq!(whole.number(), 1);
+        assert!(matches!(whole.work, Work::Pushwoosh(plan) if plan.deletes() == Some("u")));
+    }
+
+    #[test]
+    fn a_redrive_begins_the_time_to_live_anew() {
+        let accepted = Timestamp::from_second(5).unwrap();
+        let mut parked = Parked::new("A", Work::Segment(Vec::new()), Cause::Timeout, accepted);
+        assert_eq!(parked.since(), accepted);
+        let redriven = Timestamp::from_second(9).unwrap();
+        parked.redriven = Some(redriven);
+        assert_eq!(parked.since(), redriven);
     }
 
     #[test]

@@ -371,6 +371,16 @@ mod tests {
     }
 
     #[test]
+    fn an_age_that_refuses_what_segment_sends_again_is_warned_of() {
+        let warned = |max_age_s: u64| {
+            let webhook = json!({"shared_secret": "s", "max_age_s": max_age_s});
+            !warnings(&json!({ "webhook": webhook })).is_empty()
+        };
+        let retries = SEGMENT_RETRIES.as_secs();
+        assert!(warned(retries - 1) && !warned(retries) && !warned(retries + 1));
+    }
+
+    #[test]
     fn a_region_is_read_in_any_case() {
         for (region, url) in
             [("EU", SEGMENT_EU_URL), (" Us ", SEGMENT_US_URL), ("", SEGMENT_US_URL)]
@@ -431,10 +441,12 @@ mod tests {
             let application = Application::read_over("A", &secret, Some(&good())).unwrap();
             assert!(application.pushwoosh.is_some() && application.segment.is_some());
             assert!(Section::ALL.iter().all(|section| !application.is_current(*section)));
+            assert!(!application.has_usable());
             assert!(Application::read_over("A", &secret, None).is_err());
         }
         let corrected = json!({"segment": {"write_key": "k2"}});
         let application = Application::read_over("A", &corrected, Some(&good())).unwrap();
         assert!(!application.has_unusable() && application.pushwoosh.is_none());
+        assert!(application.has_usable());
     }
 }

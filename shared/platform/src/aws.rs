@@ -285,6 +285,39 @@ mod tests {
     }
 
     #[test]
+    fn what_aws_answers_names_what_to_do() {
+        const KMS: &str = "allow the use of the KMS key";
+        const MISSING: &str = "correct the setting that names it";
+        const RATE: &str = "AWS limits the rate: it is tried again";
+        const CREDENTIALS: &str = "the credentials are not valid";
+        let told = |code: &str, words: &str| {
+            let meta = aws_smithy_types::error::ErrorMetadata::builder().code(code).message(words);
+            trouble(&SdkError::service_error(Denied(meta.build()), ()), "sqs:SendMessage")
+        };
+        for (code, words, remedy) in [
+            ("KmsAccessDenied", "no", KMS),
+            ("KMS.DisabledException", "no", KMS),
+            ("AccessDeniedException", "no access to the KMS key", KMS),
+            ("AccessDeniedException", "no", "allow sqs:SendMessage"),
+            ("QueueDoesNotExist", "no", MISSING),
+            ("AWS.SimpleQueueService.NonExistentQueue", "no", MISSING),
+            ("ResourceNotFoundException", "no", MISSING),
+            ("ThrottlingException", "no", RATE),
+            ("TooManyRequestsException", "no", RATE),
+            ("ExpiredToken", "no", CREDENTIALS),
+            ("UnrecognizedClientException", "no", CREDENTIALS),
+            ("InvalidSignatureException", "no", CREDENTIALS),
+            ("InternalError", "no", "see the AWS Health Dashboard"),
+        ] {
+            let text = told(code, words);
+            assert!(text.contains(remedy) && text.contains(words) && text.contains(code), "{text}");
+        }
+        let late = SdkError::<Denied, ()>::timeout_error("late");
+        let text = trouble(&late, "sqs:SendMessage");
+        assert!(text.starts_with(NO_ANSWER), "{text}");
+    }
+
+    #[test]
     fn a_broken_connection_is_tried_again_and_a_large_answer_is_not() {
         assert!(failed(TransportError::Connection("broken".into())).is_io());
         assert!(failed(TransportError::TooLarge(5)).is_user());

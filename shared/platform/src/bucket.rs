@@ -68,6 +68,9 @@ mod tests {
         assert!(bucket.take(start) && !bucket.take(start));
         let later = start + 3 * interval;
         assert_eq!((0..5).filter(|_| bucket.take(later)).count(), 3);
+        // A part of an interval is not lost by asking.
+        let tries = [600, 1_200].map(|ms| bucket.take(later + Duration::from_millis(ms)));
+        assert_eq!(tries, [false, true]);
         let much_later = start + Duration::from_hours(1_000);
         assert_eq!((0..5_000).filter(|_| bucket.take(much_later)).count(), 1_000);
     }

@@ -5,7 +5,8 @@
 //! * [`invocation`]: what one invocation has: id, deadlines, counters.
 //! * [`settings`]: every environment variable.
 //! * [`application`]: an application's settings, the content of its secret.
-//! * [`secrets`]: applications' settings from Secrets Manager, cached.
+//! * [`secrets`]: applications' settings from Secrets Manager, cached; [`secret_place`]: which secret holds an
+//!   application.
 //! * [`gate`]: what every call to an upstream passes; [`circuit`]: pauses calls to a failing upstream.
 //! * [`upstream`]: how an answer is read, and what follows from a failure.
 //! * [`queues`]: the SQS queues for retries and rejects; [`message`]: their messages.
@@ -32,6 +33,7 @@ pub mod networks;
 #[cfg(feature = "otel")]
 mod otel;
 pub mod queues;
+pub mod secret_place;
 pub mod secrets;
 pub mod settings;
 pub mod telemetry;

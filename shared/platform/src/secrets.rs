@@ -14,7 +14,6 @@
 //!
 //! # Layout
 //! * `slots`: the remembered secrets; `slot`: what is remembered of one; `snapshot`: its applications.
-//! * `place`: which secret holds an application.
 //! * `read`: one call of `GetSecretValue`; `entries`: the applications of a secret's text.
 //! * `pause`: leaves Secrets Manager alone while it fails; `budget`: lookups of unknown codes.
 //! * `time`: ages by the wall clock.
@@ -22,7 +21,6 @@
 mod budget;
 mod entries;
 mod pause;
-mod place;
 mod read;
 mod slot;
 mod slots;
@@ -44,7 +42,6 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 pub use self::budget::{UNKNOWN_BURST, UNKNOWN_INTERVAL};
-pub use self::place::{MAX_CODE_CHARS, Place, is_code};
 use self::read::Reading;
 pub use self::slot::ABSENT_LONGEST;
 use self::slot::{Slot, State};
@@ -54,6 +51,7 @@ use self::time::passed;
 use crate::application::{Application, Problems};
 use crate::bucket::Bucket;
 use crate::clock::{Clock, Instant};
+use crate::secret_place::{SecretPlace, is_code};
 use crate::settings::Settings;
 
 /// What was read a moment ago is not read again for a key that an upstream refused, and only a few times for a
@@ -113,7 +111,7 @@ pub struct Secrets {
     client: Client,
     clock: Clock,
     /// Nothing where the template cannot be meant: no application is found then.
-    place: Option<Place>,
+    place: Option<SecretPlace>,
     ttl: Duration,
     previous_key_grace: Duration,
     slots: Mutex<Slots>,
@@ -171,7 +169,7 @@ impl Secrets {
         Self {
             client: Client::from_conf(config),
             clock,
-            place: Place::parse(id_template),
+            place: SecretPlace::parse(id_template),
             ttl,
             previous_key_grace,
             slots: Mutex::default(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use mapping::tracking_log::OptionalProperty;
 
 use crate::networks::Networks;
-use crate::secrets::Place;
+use crate::secret_place::SecretPlace;
 
 /// Prefix of every variable of the functions.
 pub const PREFIX: &str = "PWSEG_";
@@ -292,7 +292,7 @@ impl Reader<'_> {
 
 /// Whether it may be the value of `PWSEG_SECRET_ID`.
 pub fn is_secret_id(id: &str) -> bool {
-    !id.is_empty() && Place::parse(id).is_some()
+    !id.is_empty() && SecretPlace::parse(id).is_some()
 }
 
 /// Reads the value of `PWSEG_TRACK_PROPERTIES`; nothing where it names an unknown property.

@@ -7,7 +7,7 @@ use mapping::ItemKind;
 
 use crate::endpoint::{Body, Credential, Endpoint, POST, respond_to_one};
 use crate::event::HttpResponse;
-use crate::process::ItemResult;
+use crate::result::ItemResult;
 use crate::split::list_in_object;
 
 const ACTION: &str = "post event";

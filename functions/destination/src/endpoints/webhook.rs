@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::endpoint::{Body, Credential, Endpoint};
 use crate::event::HttpResponse;
-use crate::process::ItemResult;
+use crate::result::ItemResult;
 use crate::split::list;
 
 /// Segment's client hangs on larger responses. Messages are left out of them first, then statuses.

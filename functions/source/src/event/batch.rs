@@ -1,10 +1,8 @@
 //! The records of an event in the form in which they are worked on: all values in one piece of memory, since thousands of
 //! small ones take longer to allocate than to read.
 
-use bytes::Bytes;
-
 use super::record::{MskRecord, RecordValue};
-use super::{ItemIdentifier, MskEvent, plain};
+use super::{ItemIdentifier, MskEvent};
 
 /// A batch of records, ordered by partition and then as they came.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -51,14 +49,6 @@ impl Placed<'_> {
 }
 
 impl Batch {
-    /// Reads an event.
-    pub fn read(event: &Bytes) -> serde_json::Result<Self> {
-        match plain::read(event) {
-            Some(batch) => Ok(batch),
-            None => serde_json::from_slice::<MskEvent>(event).map(Self::from),
-        }
-    }
-
     /// An empty batch with room for an event of this many bytes.
     pub(super) fn for_event(bytes: usize) -> Self {
         // Base64 takes four bytes for three.

@@ -73,7 +73,7 @@ mod tests {
     use super::super::spec::{CONTEXT, EVENT, TRAITS};
     use super::super::{attempts, explain};
     use super::*;
-    use crate::item::ItemKind;
+    use crate::item_kind::ItemKind;
     use crate::rules::Rules;
 
     /// What the presets' explanation says of an event's fields.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::spec::{CONTEXT, EVENT};
 use crate::field::fold;
-use crate::item::ItemKind;
+use crate::item_kind::ItemKind;
 use crate::profile::TAG_FIELDS;
 use crate::tracking_log::Record;
 
@@ -148,6 +148,14 @@ mod tests {
     fn unknown(kind: ItemKind, item: &Value) -> Vec<(String, Option<String>)> {
         let found = unknown_fields(kind, item).into_iter();
         found.map(|one| (one.field, one.nearest)).collect()
+    }
+
+    #[test]
+    fn a_name_may_be_one_letter_in_four_off() {
+        assert_eq!(nearest("usernaem", ["username"]), Some("username"));
+        assert_eq!(nearest("usernxxe", ["username"]), Some("username"));
+        assert_eq!(nearest("userxxxe", ["username"]), None);
+        assert_eq!(nearest("ip", ["id"]), None);
     }
 
     fn row(field: &str, nearest: Option<&str>) -> (String, Option<String>) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::PlannedCall;
 use crate::call::Method;
-use crate::item::ItemKind;
+use crate::item_kind::ItemKind;
 
 /// Longest name of an event that Pushwoosh's createEvent takes; what happens to longer ones is not documented.
 /// <https://docs.pushwoosh.com/developer/api-reference/events>
@@ -55,7 +55,7 @@ pub(super) fn notes(
     if kind == ItemKind::Profile || kind == ItemKind::RawEvent {
         notes.extend(unregistered_device(item, calls));
     }
-    notes.extend(unused.iter().filter_map(|path| missed(path, item, calls)));
+    notes.extend(unused.iter().filter_map(|path| missed(path, item)));
     notes
 }
 
@@ -131,23 +131,25 @@ fn unregistered_device(item: &Value, calls: &[PlannedCall]) -> Option<Note> {
 }
 
 /// A part that went nowhere, and that its sender may miss.
-fn missed(path: &str, item: &Value, calls: &[PlannedCall]) -> Option<Note> {
+fn missed(path: &str, item: &Value) -> Option<Note> {
     let (place, name) = path.split_once('.').unwrap_or(("", path));
     let of_action = || Action::UpdateUserProfile.fields().iter().any(|field| field.name == name);
     match (place, name) {
         ("traits", name) if of_action() => Some(note_on(
             "reserved_trait",
             path,
-            format!("traits.{name} has the name of a field of Segment's destination, which takes it out of the tags: map it to that field, or rename the trait"),
+            format!(
+                "traits.{name} has the name of a field of Segment's destination, which takes it out of the tags: map it to that field, or rename the trait"
+            ),
         )),
-        ("", "anonymousId") if !calls.is_empty() || item.get("userId").is_none() => {
-            item.get("userId").is_none().then(|| note_on(
-                "anonymous_id",
-                path,
-                "the event names only an anonymous person: Pushwoosh gets no user id. Map anonymousId if it should",
-            ))
+        ("", "anonymousId") if item.get("userId").is_none() => Some(note_on(
+            "anonymous_id",
+            path,
+            "the event names only an anonymous person: Pushwoosh gets no user id. Map anonymousId if it should",
+        )),
+        ("", "email") => {
+            Some(note_on("no_address", path, "it is no e-mail address: an @ is expected"))
         }
-        ("", "email") => Some(note_on("no_address", path, "it is no e-mail address: an @ is expected")),
         ("", "device_token") => Some(note_on(
             "token_without_device",
             path,
@@ -189,6 +191,9 @@ mod tests {
         let event = json!({"user_id": "u", "device_id": "d", "device_platform": "ios", "timestamp": 5,
             "name": "n".repeat(MAX_EVENT_NAME + 1), "attributes": {"a".repeat(MAX_ATTRIBUTE_NAME + 1): 1, "b": 1}});
         assert_eq!(codes(ItemKind::Event, &event), ["long_event_name", "long_attribute_name"]);
+        let event = json!({"user_id": "u", "device_id": "d", "device_platform": "ios", "timestamp": 5,
+            "name": "n".repeat(MAX_EVENT_NAME), "attributes": {"a".repeat(MAX_ATTRIBUTE_NAME): 1}});
+        assert_eq!(codes(ItemKind::Event, &event), [""; 0]);
     }
 
     #[test]
@@ -200,16 +205,21 @@ mod tests {
         assert_eq!(codes(ItemKind::Profile, &profile), ["no_address", "token_without_device"]);
         let profile = json!({"user_id": "u", "device_id": "d", "device_platform": "web", "attributes": {"a": 1}});
         assert_eq!(codes(ItemKind::Profile, &profile), [""; 0]);
+        let event = json!({"type": "identify", "userId": "u", "traits": {"a": 1},
+            "context": {"device": {"id": "d"}}});
+        assert_eq!(codes(ItemKind::RawEvent, &event), ["device_not_registered"]);
     }
 
     #[test]
     fn a_trait_with_the_name_of_a_field_is_missed() {
-        let event = json!({"type": "identify", "userId": "u", "traits": {"plan": "gold", "city": "Berlin"}});
+        let event = json!({"type": "identify", "userId": "u", "traits": {"plan": "gold", "city": "Berlin", "none": null}});
         let explanation = explain(ItemKind::RawEvent, &event, &Rules::of_presets("A"));
         let fields: Vec<_> = explanation.notes.iter().map(|note| note.field.as_deref()).collect();
         assert_eq!(fields, [Some("traits.city")]);
         let anonymous = json!({"type": "track", "anonymousId": "x", "event": "E"});
         assert_eq!(codes(ItemKind::RawEvent, &anonymous), ["anonymous_id"]);
+        let known = json!({"type": "track", "anonymousId": "x", "userId": "u", "event": "E"});
+        assert_eq!(codes(ItemKind::RawEvent, &known), [""; 0]);
     }
 
     #[test]

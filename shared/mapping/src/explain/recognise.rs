@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::item::ItemKind;
+use crate::item_kind::ItemKind;
 use crate::raw_event::TYPES;
 use crate::tracking_log::Record;
 

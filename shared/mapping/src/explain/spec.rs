@@ -111,3 +111,21 @@ pub(super) fn names_in(place: &str) -> &'static [&'static str] {
 pub(super) fn is_of_traits(place: &str) -> bool {
     matches!(place, "traits" | "context.traits")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_that_the_specification_closes_has_its_names() {
+        for (place, name) in [
+            ("", "userId"),
+            ("traits", "firstName"),
+            ("context.traits", "firstName"),
+            ("context.device", "id"),
+        ] {
+            assert!(names_in(place).contains(&name), "{place}");
+        }
+        assert_eq!(names_in("properties"), [""; 0]);
+    }
+}

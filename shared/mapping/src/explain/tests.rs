@@ -106,6 +106,11 @@ fn an_event_that_is_not_for_pushwoosh_is_shown_as_such() {
     let allowed = event(json!({"All": false, "Pushwoosh": true}));
     assert_eq!((allowed.calls.len(), allowed.drops.len()), (1, 0));
     assert!(allowed.decisive.contains(&"integrations.Pushwoosh".to_owned()));
+    // The endpoints' own bodies have no such field.
+    let profile = json!({"user_id": "u1", "attributes": {"a": 1}, "integrations": {"All": false}});
+    let explanation = explained(ItemKind::Profile, &profile);
+    assert_eq!(explanation.calls.len(), 1);
+    assert!(!explanation.decisive.contains(&"integrations.All".to_owned()));
 }
 
 #[test]

@@ -84,6 +84,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_id_is_shown_as_segment_has_it() {
+        let id = MessageId::of(&["A", "m"]);
+        assert_eq!(format!("{id:?}"), id.to_string());
+    }
+
     /// Segment has calls under these ids: a change would deliver records of the last days twice.
     #[test]
     fn ids_stay_what_they_were() {

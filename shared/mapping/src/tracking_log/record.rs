@@ -236,6 +236,18 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_time_is_told_from_a_missing_one() {
+        let message = |value: &str| {
+            Record::refusal(value.as_bytes(), Reason::BadTimestamp).message.into_owned()
+        };
+        assert!(message(r#"{"hwid":"h"}"#).starts_with("timestamp: it is missing"));
+        assert!(message(r#"{"hwid":"h","timestamp":[]}"#).starts_with("timestamp: it is missing"));
+        assert!(message(r#"{"timestamp":"soon"}"#).starts_with("timestamp: RFC 3339"));
+        let other = Record::refusal(b"{}", Reason::NoApplication);
+        assert!(!other.message.contains("timestamp"));
+    }
+
+    #[test]
     fn field_names_are_known_in_any_case_and_with_any_separator() {
         for (name, expected) in [
             ("event_name", "event_name"),

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::place::Place;
 use crate::application::{self, Application, Problems};
+use crate::secret_place::SecretPlace;
 
 /// The applications of a secret's text. What is wrong with a new text is reported.
 pub(super) fn of(
-    place: Option<&Place>,
+    place: Option<&SecretPlace>,
     code: &str,
     text: &str,
     is_new: bool,
@@ -44,7 +44,7 @@ pub(super) fn of(
 }
 
 /// The entries of a map of applications, or what is wrong with it as a whole.
-fn applications(place: &Place, map: Value) -> Result<Vec<(String, Value)>, &'static str> {
+fn applications(place: &SecretPlace, map: Value) -> Result<Vec<(String, Value)>, &'static str> {
     let Value::Object(map) = map else {
         return Err("the secret must be a JSON object of applications by their codes");
     };

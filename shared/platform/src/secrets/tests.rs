@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::slot::{ABSENT_FIRST, FAILURE_PAUSE};
 use super::*;
 use crate::application::Section;
+use crate::secret_place::MAX_CODE_CHARS;
 use crate::testing::{Logs, Reply, World, aws_error};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -56,7 +56,7 @@ export const links = async ({ page, sandbox }) => {
   await page.getByText('The sandbox does not keep item 999999.').waitFor({ state: 'hidden' })
 
   // A link of the playground to an application that is not here says so.
-  const link = await page.evaluate(async () => (await import('/page/playground.js')).playgroundLink({ input: '{"user_id":"u1"}', mapping: '', app: 'OTHER-00001' }))
+  const link = await page.evaluate(async () => (await import('/page/playground_link.js')).playgroundLink({ input: '{"user_id":"u1"}', mapping: '', app: 'OTHER-00001' }))
   await page.goto(`${sandbox.url}/${link}`)
   await page.locator('#play-app-problem', { hasText: `OTHER-00001 is not here: ${APP} is used.` }).waitFor()
   await page.goto(`${sandbox.url}/#/items`)

@@ -24,7 +24,7 @@ pub fn is_code(code: &str) -> bool {
 
 /// Where secrets are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct SecretPlace {
     before: String,
     whose: Whose,
     after: String,
@@ -41,7 +41,7 @@ enum Whose {
     Shard(usize),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SecretPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { before, after, .. } = self;
         match self.whose {
@@ -52,7 +52,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl Place {
+impl SecretPlace {
     /// Reads a template such as `segment-pushwoosh/{app_code}`; nothing where it cannot be meant.
     pub fn parse(template: &str) -> Option<Self> {
         let of = |before: &str, whose, after: &str| {
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     fn name(template: &str, code: &str) -> Option<String> {
-        Place::parse(template).map(|place| place.of(code))
+        SecretPlace::parse(template).map(|place| place.of(code))
     }
 
     #[test]
@@ -129,10 +129,10 @@ mod tests {
             ("a/all", "a/all"),
         ] {
             assert_eq!(name(template, "ABCDE-12345").as_deref(), Some(expected), "{template}");
-            assert_eq!(Place::parse(template).unwrap().to_string(), template);
+            assert_eq!(SecretPlace::parse(template).unwrap().to_string(), template);
         }
         assert_eq!(name("a/{app_code:2}", "A").as_deref(), Some("a/A"));
-        let code = |template: &str, name: &'static str| Place::parse(template)?.code_in(name);
+        let code = |template: &str, name: &'static str| SecretPlace::parse(template)?.code_in(name);
         assert_eq!(code("a/{app_code}/b", "a/ABCDE-12345/b"), Some("ABCDE-12345"));
         assert_eq!(code("a/{app_code:2}", "a/AB"), None);
     }
@@ -150,7 +150,7 @@ mod tests {
             "a/{app_code}{app_code}",
             "a/}",
         ] {
-            assert_eq!(Place::parse(template), None, "{template}");
+            assert_eq!(SecretPlace::parse(template), None, "{template}");
         }
     }
 }

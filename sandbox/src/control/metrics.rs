@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::control::Control;
+use super::Control;
 
 /// Between two samples.
 const EVERY: Duration = Duration::from_secs(1);
