@@ -145,6 +145,7 @@ mod tests {
         circuits.failed("A", Some(MS), now);
         assert!(circuits.allows("A", now + MS));
         assert!(!circuits.allows("A", now + MS));
+        assert!(!circuits.is_open("A", now + MS + MAX_PROBE));
         assert!(circuits.allows("A", now + MS + MAX_PROBE));
     }
 }

@@ -67,6 +67,32 @@ mod tests {
 
     use super::*;
 
+    /// A service that is not ready yet.
+    struct Busy;
+
+    impl Service<LambdaInvocation> for Busy {
+        type Response = ();
+        type Error = Infallible;
+        type Future = std::future::Ready<Result<(), Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Pending
+        }
+
+        fn call(&mut self, _: LambdaInvocation) -> Self::Future {
+            ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn it_is_ready_when_the_runtime_is() {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let mut busy = Events::default().layer(Busy);
+        assert!(busy.poll_ready(&mut context).is_pending());
+        let idle = service_fn(|_: LambdaInvocation| ready(Ok::<_, Infallible>(())));
+        assert!(Events::default().layer(idle).poll_ready(&mut context).is_ready());
+    }
+
     #[tokio::test]
     async fn an_event_goes_past_the_runtime_to_its_own_request() {
         let events = Events::default();

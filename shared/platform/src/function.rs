@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
     use crate::telemetry::{MOST_NAMED, OTHER, Waiting};
-    use crate::testing::World;
+    use crate::testing::{Logs, World};
 
     /// Tries the items of these applications in vain.
     #[derive(Debug)]
@@ -217,16 +217,34 @@ mod tests {
         }
     }
 
-    /// What waits by application after an invocation that tried items of these.
-    async fn waiting(world: &World, codes: &[String]) -> BTreeMap<String, Waiting> {
-        let environment = Environment::<Waits>::new(world.platform.clone());
+    /// An event with items of these applications.
+    fn event(world: &World, codes: &[String]) -> LambdaEvent<Vec<String>> {
         let now = u64::try_from(world.platform.clock.wall().as_millisecond()).unwrap();
         let mut context = lambda_runtime::Context::default();
         context.deadline = now + 60_000;
-        let event = LambdaEvent::new(codes.to_vec(), context);
-        let (result, invocation) = environment.invoke_unreported(event).await;
+        LambdaEvent::new(codes.to_vec(), context)
+    }
+
+    /// What waits by application after an invocation that tried items of these.
+    async fn waiting(world: &World, codes: &[String]) -> BTreeMap<String, Waiting> {
+        let environment = Environment::<Waits>::new(world.platform.clone());
+        let (result, invocation) = environment.invoke_unreported(event(world, codes)).await;
         result.unwrap();
         invocation.tally.waiting()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_environment_starts_cold_once_and_reports_every_invocation() {
+        let (logs, _guard) = Logs::capture();
+        let world = World::new(&[]);
+        let environment = Environment::<Waits>::new(world.platform.clone());
+        for _ in 0..3 {
+            environment.invoke(event(&world, &[])).await.unwrap();
+        }
+        let reports = logs.with_message("invocation");
+        let cold: Vec<_> = reports.iter().map(|line| line["cold_start"].clone()).collect();
+        assert_eq!(cold, [true, false, false]);
+        assert!(reports.iter().all(|line| line["function"] == "waits"));
     }
 
     fn codes(prefix: &str, number: usize) -> Vec<String> {

@@ -382,6 +382,38 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_application_is_paused_while_its_circuit_is_open() {
+        let scenery = Scenery::new(&[Scene::Hang], EAGER).await;
+        assert!(!scenery.gate.is_paused("A"));
+        scenery.cause().await;
+        assert!(scenery.gate.is_paused("A") && !scenery.gate.is_paused("B"));
+        tokio::time::advance(SECOND).await;
+        assert!(!scenery.gate.is_paused("A"));
+    }
+
+    #[tokio::test]
+    async fn each_upstream_has_its_account_and_its_key() {
+        let world = World::new(&[]);
+        let application = world.platform.secrets.application("A", world.now() + SECOND).await;
+        let application = application.unwrap();
+        let pushwoosh = PushwooshAccount::from_application(&application).unwrap();
+        let segment = SegmentAccount::from_application(&application).unwrap();
+        assert_eq!(
+            (pushwoosh.key().expose_secret(), segment.key().expose_secret()),
+            ("token", "key")
+        );
+    }
+
+    #[test]
+    fn what_came_back_is_told_and_nothing_where_nothing_did() {
+        let none = Undelivered::from(Cause::CircuitOpen);
+        assert_eq!((none.status(), none.words()), (None, ""));
+        let answer = Answer { status: Some(503), words: "busy".to_owned() };
+        let some = Undelivered { answer: Some(Arc::new(answer)), ..none };
+        assert_eq!((some.status(), some.words()), (Some(503), "busy"));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_named_time_is_handed_on_and_kept() {
         let scenery = Scenery::new(&[Scene::Status(429, Some(7 * SECOND))], PATIENT).await;
         let outcome = scenery.call(SECOND).await;

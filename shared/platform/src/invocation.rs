@@ -141,9 +141,89 @@ impl Deadlines {
 
 #[cfg(test)]
 mod tests {
+    use mapping::{Cause, Item, ItemKind, Origin, Reason, Work};
+    use serde_json::Value;
+    use serde_json::value::RawValue;
+
     use super::*;
+    use crate::message::Reject;
+    use crate::testing::{Logs, World};
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    fn item() -> Item<'static> {
+        let origin = Origin::Request("r", 0);
+        Item { kind: ItemKind::Event, application: Some("A"), origin, bytes: b"{}" }
+    }
+
+    /// Two Track calls.
+    fn parked(attempts: u32) -> Parked {
+        let calls = ["{}", "{}"].map(|call| RawValue::from_string(call.to_owned()).unwrap());
+        let work = Work::Segment(calls.into());
+        Parked { attempts, ..Parked::new("A", work, Cause::Timeout, Timestamp::UNIX_EPOCH) }
+    }
+
+    /// How many items were counted, in which outcomes.
+    fn counted(invocation: &Invocation) -> Vec<(Outcome, u64)> {
+        invocation.tally.outcomes().into_iter().collect()
+    }
+
+    #[test]
+    fn an_item_that_ended_is_counted_and_has_its_line() {
+        let (logs, _guard) = Logs::capture();
+        let invocation = World::new(&[]).invocation(SECOND);
+        let (refused, waits) = (Reason::NotJson.into(), Outcome::Parked(Cause::Timeout));
+        invocation.ended(refused, || ItemLine::item(&item()));
+        invocation.delivered_in_part(|| ItemLine { detail: "a tag", ..ItemLine::item(&item()) });
+        invocation.all_ended(waits, 2, |_| ItemLine::item(&item()));
+        let expected = [(Outcome::Delivered, 1), (waits, 2), (refused, 1)];
+        assert_eq!(counted(&invocation), expected);
+        let outcomes = logs.with_message("item").into_iter().map(|line| line["outcome"].clone());
+        assert_eq!(outcomes.collect::<Vec<_>>(), ["rejected", "delivered", "parked", "parked"]);
+    }
+
+    #[test]
+    fn items_that_are_passed_over_are_counted_and_named_in_the_end() {
+        let (logs, _guard) = Logs::capture();
+        let invocation = World::new(&[]).invocation(SECOND);
+        let foreign = Reason::NotConfigured.into();
+        invocation.passed_over(foreign, 3, |_| ItemLine::item(&item()));
+        invocation.finish();
+        assert_eq!(counted(&invocation), [(foreign, 3)]);
+        let further = logs.with_message("further items");
+        assert_eq!(further.iter().map(|line| &line["items"]).collect::<Vec<_>>(), [3]);
+        assert_eq!(logs.with_message("item"), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn a_message_counts_for_its_items() {
+        let (logs, _guard) = Logs::capture();
+        let invocation = World::new(&[]).invocation(SECOND);
+        let (waits, refused) = (Outcome::Parked(Cause::Timeout), Reason::NotJson.into());
+        invocation.ended_message(waits, &Message::Park(parked(1), SECOND));
+        invocation.ended_message(Outcome::Failed(Cause::Expired), &Message::Bury(parked(9)));
+        let reject = Reject::new(item(), Reason::NotJson, "m", Timestamp::UNIX_EPOCH);
+        invocation.ended_message(refused, &Message::Reject(reject));
+        let expected = [(waits, 2), (refused, 1), (Outcome::Failed(Cause::Expired), 2)];
+        assert_eq!(counted(&invocation), expected);
+        assert_eq!(logs.with_message("item").len(), 5);
+    }
+
+    /// All items may have lines, but not each time that they are tried in vain.
+    #[test]
+    fn what_waits_on_has_so_many_lines_also_where_all_items_have_one() {
+        let lines = |outcome: Outcome, attempts: u32| {
+            let (logs, _guard) = Logs::capture();
+            let invocation = World::new(&[]).invocation(SECOND).logging(LogItems::All);
+            for _ in 0..100 {
+                invocation.ended_parked(outcome, &parked(attempts));
+            }
+            logs.with_message("item").len()
+        };
+        let waits = Outcome::Parked(Cause::Timeout);
+        assert_eq!((lines(waits, 1), lines(waits, 2), lines(waits, 9)), (200, 100, 100));
+        assert_eq!((lines(Outcome::Delivered, 1), lines(Outcome::Delivered, 2)), (200, 200));
+    }
 
     #[test]
     fn every_budget_has_time_to_start_to_wait_and_to_park() {

@@ -225,6 +225,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_never_tried_says_nothing_of_attempts() {
+        let value = |attempts| serde_json::to_value(reject(b"{}").tried(attempts)).unwrap();
+        assert_eq!(value(0).get("attempts"), None);
+        assert_eq!(value(2)["attempts"], 2);
+    }
+
+    #[test]
+    fn refused_work_keeps_how_often_it_was_tried_and_why_it_ended() {
+        let work = Work::Segment(vec![RawValue::from_string("{}".into()).unwrap()]);
+        let parked = Parked::new("A", work, Cause::Timeout, Timestamp::UNIX_EPOCH);
+        let parked = Parked { attempts: 3, ..parked }.known_as("origin");
+        let reject = Reject::of_work(parked, Reason::RefusedBySegment, "no");
+        assert_eq!((reject.attempts, reject.origin.as_str()), (3, "origin"));
+        assert_eq!(Parked::read(&reject.raw()).unwrap().cause, Cause::Refused);
+    }
+
+    #[test]
     fn a_track_call_is_parked_byte_for_byte() {
         let track = "{\"b\":1,\"a\":1.50}";
         let work = Work::Segment(vec![RawValue::from_string(track.into()).unwrap()]);

@@ -236,6 +236,13 @@ mod tests {
     }
 
     #[test]
+    fn a_user_whose_id_is_the_devices_is_none() {
+        let user = |value: &[u8]| Record::read(value).unwrap().about().user;
+        assert_eq!(user(br#"{"hwid":"h","user_id":"u"}"#).as_deref(), Some("u"));
+        assert_eq!(user(br#"{"hwid":"h","user_id":"h"}"#), None);
+    }
+
+    #[test]
     fn a_bad_time_is_told_from_a_missing_one() {
         let message = |value: &str| {
             Record::refusal(value.as_bytes(), Reason::BadTimestamp).message.into_owned()
