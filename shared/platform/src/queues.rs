@@ -375,7 +375,9 @@ mod tests {
                     error.contains("AWS Health Dashboard") || error.contains("check the network"),
                     "{line}"
                 );
-                assert!(line["queue"].is_string() && line["app.code"] == "A", "{line}");
+                let queue = line["queue"].as_str().unwrap();
+                assert!(["retry", "rejects"].contains(&queue), "{line}");
+                assert_eq!(line["app.code"], "A", "{line}");
             }
         }
     }
@@ -408,5 +410,24 @@ mod tests {
         let messages: Vec<_> = (0..5).map(|n| parked(&n.to_string(), Duration::ZERO)).collect();
         assert_eq!(keep(&world, &messages).await, [Ok(()); 5]);
         assert_eq!((world.messages().len(), world.aws_calls("SendMessageBatch")), (5, 3));
+    }
+
+    /// Together the waits are 100, 200 and seven times 400 ms, each between half of it and all of it.
+    #[tokio::test(start_paused = true)]
+    async fn the_attempts_at_an_entry_take_between_one_and_three_seconds() {
+        for seed in 0..20 {
+            fastrand::seed(seed);
+            let world = World::new(&[]);
+            world.sqs_leaves_out(usize::MAX);
+            let before = world.now();
+            let deadline = before + Duration::from_mins(1);
+            let messages = [parked("a", Duration::ZERO)];
+            let results = world.platform.queues.keep(&messages, deadline).await;
+            assert_eq!(results, [Err(QueueError::NotTaken)]);
+            assert_eq!(world.aws_calls("SendMessageBatch"), 10);
+            let longest = Duration::from_millis(3_100);
+            let taken = world.now().since(before);
+            assert!(taken > longest / 2 && taken < longest, "{taken:?}");
+        }
     }
 }
