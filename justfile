@@ -25,8 +25,8 @@ docs:
     ci/docs
 
 # Write the expectations in events/.
-events:
-    ci/events
+events *ARGS:
+    ci/events {{ ARGS }}
 
 # Measure everything beside what a user would pick instead, and write docs/PERFORMANCE.md. Needs bench/tools and ci/build-lambda.
 bench:

@@ -33,13 +33,17 @@ pub(crate) fn update(document: &str, tables: &[(&str, String)], compared: bool) 
     let text = std::fs::read_to_string(&file).unwrap();
     let filled =
         fill(&text, tables, compared).unwrap_or_else(|problem| panic!("{document}: {problem}"));
+    write_or_compare(&file, &text, &filled, compared);
+}
+
+fn write_or_compare(file: &Path, text: &str, filled: &str, compared: bool) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         // Replaced as a whole: another test may be reading it.
-        let new = file.with_extension("md.new");
+        let new = file.with_extension("new");
         std::fs::write(&new, filled).unwrap();
-        std::fs::rename(&new, &file).unwrap();
+        std::fs::rename(&new, file).unwrap();
     } else if compared {
-        assert_eq!(text, filled, "{document} is out of date: run `just docs`");
+        assert_eq!(text, filled, "{} is out of date: run `just docs`", file.display());
     }
 }
 
@@ -108,6 +112,28 @@ fn unknown_and_missing_markers_are_refused() {
         let refused = fill(text, &table, true).unwrap_err();
         assert!(refused.contains(problem), "{text}: {refused}");
     }
+}
+
+/// The events that an application may export, in any spelling: the pattern of `segment.events`.
+#[test]
+fn secret_schema() {
+    let spelling = |name: &str| {
+        let in_any_case = |letter: char| match letter {
+            ' ' => r"[\\s_-]*".to_owned(),
+            letter => format!("[{}{}]", letter.to_ascii_uppercase(), letter.to_ascii_lowercase()),
+        };
+        name.chars().map(in_any_case).collect::<String>()
+    };
+    let names = MessageEvent::ALL.iter().map(|event| spelling(event.name()));
+    let names = names.collect::<Vec<_>>().join("|");
+    let pattern = format!(r"^[\\s,]*$|(^|,)[\\s_-]*({names})[\\s_-]*(,|$)");
+    let file = root().join("docs/secret.schema.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once("\"events\": {").unwrap();
+    let (description, rest) = rest.split_once("\"pattern\": \"").unwrap();
+    let (_, after) = rest.split_once('"').unwrap();
+    let filled = format!("{before}\"events\": {{{description}\"pattern\": \"{pattern}\"{after}");
+    write_or_compare(&file, &text, &filled, true);
 }
 
 const APPLICATION: &str = "XXXXX-XXXXX";

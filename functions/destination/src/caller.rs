@@ -353,6 +353,15 @@ mod tests {
             assert_eq!(status_of_signature(&world, "A", "secret").await, status);
             assert_eq!(status_of_key(&world, "A", "Token rotated").await, 200);
         }
+        // The webhook was closed before, and open since.
+        let world = World::new(&[]);
+        let mut closed = application("token", "key");
+        closed.as_object_mut().unwrap().remove("webhook");
+        world.secret("A", &closed);
+        world.rotate("A", &rotated);
+        world.freeze(Duration::from_mins(1));
+        assert_eq!(status_of_signature(&world, "A", "secret").await, 401);
+        assert_eq!(status_of_signature(&world, "A", "new").await, 200);
         let world = World::new(&[("PWSEG_PREVIOUS_KEY_GRACE_S", "0")]);
         world.rotate("A", &application("rotated", "key"));
         assert_eq!(status_of_key(&world, "A", "Token token").await, 401);

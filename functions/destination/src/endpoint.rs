@@ -92,6 +92,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_items_of_a_body_are_those_of_its_list() {
+        let endpoint = crate::endpoints::Route::PostEvents.endpoint();
+        assert_eq!(endpoint.items(br#"{"events":[1,{"a":2}]}"#), [&b"1"[..], br#"{"a":2}"#]);
+        assert_eq!(endpoint.items(b"no json"), [b""; 0]);
+    }
+
+    #[test]
     fn one_item_is_answered_by_how_it_ended() {
         let status = |outcome: Outcome, undecodable: Option<&str>| {
             let result = ItemResult { outcome, undecodable: undecodable.map(str::to_owned) };

@@ -366,7 +366,7 @@ type Prepared<'i> = (usize, &'i Item<'i>, Option<Result<Planned, Refusal>>);
 /// The items by the person that they are about, each in the order of the request. Only raw events have an
 /// order among each other: the other bodies hold events, or a single item.
 fn lines(kind: ItemKind, items: &[Item<'_>], left: &[usize]) -> Vec<Vec<usize>> {
-    if kind != ItemKind::RawEvent || items.len() == 1 {
+    if kind != ItemKind::RawEvent {
         return left.iter().map(|index| vec![*index]).collect();
     }
     let mut lines: Vec<Vec<usize>> = Vec::new();

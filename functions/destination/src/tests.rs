@@ -172,6 +172,29 @@ async fn what_pushwoosh_cannot_take_now_is_parked_for_as_long_as_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_says_what_it_was() {
+    let (world, destination) = setup();
+    world.upstream(|_| Reply::Status(503, json!({})));
+    let mut raw = identify("u1", "gold");
+    raw["messageId"] = json!("m-1");
+    invoke(&destination, &world, webhook(&raw)).await;
+    let profile = json!({"user_id": "u2", "attributes": {"a": 1}, "messageId": "m-2"});
+    invoke(&destination, &world, call("track-user", &profile)).await;
+    let said = |parked: &Value| (parked["kind"].clone(), parked["message_id"].clone());
+    let said: Vec<_> = parked(&world).iter().map(said).collect();
+    // The endpoints' own bodies have no such field.
+    assert_eq!(said, [(json!("raw_event"), json!("m-1")), (json!("profile"), Value::Null)]);
+}
+
+#[tokio::test]
+async fn an_event_of_the_gateway_is_read() {
+    let ping = include_bytes!("../../../events/api-gateway/ping.json");
+    let read = Destination::read(Bytes::from_static(ping)).unwrap();
+    assert_eq!(read.raw_path.as_deref(), Some("/integration-segment/v1/ping"));
+    assert!(Destination::read(Bytes::from_static(b"[]")).is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_pushwoosh_refuses_for_good_is_rejected() {
     let (world, destination) = setup();
     world.upstream(|_| Reply::Status(400, json!({"status_code": 210})));

@@ -123,7 +123,7 @@ mod tests {
 
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
-    use platform::telemetry::Tally;
+    use platform::telemetry::{Count, Tally};
     use platform::testing::{Reply, World, application};
     use serde_json::{Value, json};
 
@@ -251,6 +251,13 @@ mod tests {
             let body: Value = serde_json::from_slice(world.requests()[0].body()).unwrap();
             ids.push(body["batch"][0]["messageId"].clone());
         }
+        // Also where the settings could not be read, and the call waits.
+        let (world, source) = setup(&[("PWSEG_STACK_NAME", "one")]);
+        world.secrets_manager("A", platform::testing::aws_error("InternalServiceError"));
+        invoke(&source, &world, event(&[record("A", "h1")])).await.0.unwrap();
+        let (_, entry) = &world.messages()[0];
+        let parked: Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!(parked["work"]["segment"][0]["messageId"], ids[0]);
         assert_eq!(ids[0], ids[1]);
         assert!(ids[1] != ids[2] && ids[2] != ids[3] && ids[1] != ids[3], "{ids:?}");
     }
@@ -278,6 +285,7 @@ mod tests {
         let (result, tally) = invoke(&source, &world, event(&values)).await;
         assert_eq!(result, Ok(vec![]));
         assert_eq!(sent(&world), [("key".to_owned(), 2), ("other".to_owned(), 1)]);
+        assert_eq!(tally.counts()[&Count::DeniedUnknown], 1, "C is known, X is not");
         let by_reason: Vec<_> = tally
             .outcomes()
             .into_iter()

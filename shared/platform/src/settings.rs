@@ -328,6 +328,18 @@ mod tests {
     }
 
     #[test]
+    fn log_lines_are_for_undelivered_items_or_for_all() {
+        for (value, expected) in [
+            ("", LogItems::Undelivered),
+            ("undelivered", LogItems::Undelivered),
+            ("all", LogItems::All),
+        ] {
+            let settings = Settings::read(&environment(&[("PWSEG_LOG_ITEMS", value)])).unwrap();
+            assert_eq!(settings.log_items, expected, "{value}");
+        }
+    }
+
+    #[test]
     fn all_problems_are_reported_at_once_with_what_is_expected() {
         let environment = BTreeMap::from([
             ("PWSEG_CONCURRENCY".to_owned(), "0".to_owned()),

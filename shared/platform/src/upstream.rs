@@ -268,6 +268,9 @@ mod tests {
             assert_eq!(words(body.as_bytes()), expected, "{body}");
         }
         assert_eq!(words("ä".repeat(100_000).as_bytes()), format!("{}…", "ä".repeat(MAX_WORDS)));
+        let short = "\u{1F600} ".repeat(MAX_WORDS / 2);
+        assert_eq!(one_line(&short), short.trim_end());
+        assert_eq!(one_line(&short.repeat(2)), format!("{short}…"));
     }
 
     #[test]

@@ -43,6 +43,28 @@ async fn what_was_delivered_of_a_failed_request_is_not_sent_again_by_any_process
     assert_eq!(again(&world, &other, &alone).await, (vec![("delivered", 1)], 1));
 }
 
+/// Of a request of one item nothing is left to remember: it is sent again whole.
+#[tokio::test(start_paused = true)]
+async fn a_request_of_one_item_is_not_looked_up() {
+    let (world, destination) = setup();
+    let body = json!({"events": [posted("u2"), posted("u2")]});
+    world.upstream(|_| Reply::Status(503, json!({})));
+    world.sqs(Reply::Status(500, json!({})));
+    let calls = async |body: &Value| {
+        let before = ["GetItem", "UpdateItem"].map(|operation| world.aws_calls(operation));
+        let answered = invoke(&destination, &world, call("post-events", body)).await;
+        assert_eq!(answered.response.status_code, 503);
+        let after = ["GetItem", "UpdateItem"].map(|operation| world.aws_calls(operation));
+        [after[0] - before[0], after[1] - before[1]]
+    };
+    let alone = json!({"events": [posted("u2")]});
+    // The first notes that something may wait.
+    calls(&alone).await;
+    // For each item the person is looked up, and for two the request too.
+    assert_eq!(calls(&alone).await, [1, 0]);
+    assert_eq!(calls(&body).await, [3, 1]);
+}
+
 /// A failed request is repeated once successfully: what is equal to it afterwards is new.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_equal_to_a_repeated_one_is_sent_whole() {

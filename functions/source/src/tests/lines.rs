@@ -41,6 +41,27 @@ async fn records_that_are_not_delivered_have_lines_and_those_of_others_are_count
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_that_was_delivered_has_its_line_where_all_items_have_one() {
+    let (world, source) = setup(&[]);
+    let (logs, _guard) = Logs::capture();
+    let deadlines = source.deadlines(world.now(), Duration::from_mins(1));
+    let invocation = Invocation::begin("request", &world.platform.clock, deadlines)
+        .logging(platform::settings::LogItems::All);
+    source.handle(event(&[record("A", "h1")]), &invocation).await.unwrap();
+    let [line] = logs.with_message("item").try_into().unwrap();
+    for (field, value) in [
+        ("outcome", json!("delivered")),
+        ("kind", json!("record")),
+        ("app.code", json!("A")),
+        ("origin", json!("topic-0-10")),
+        ("name", json!("Push Sent")),
+        ("user", json!(platform::telemetry::hashed("u"))),
+    ] {
+        assert_eq!(line[field], value, "{field}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_segment_says_is_in_the_log_and_on_the_queue() {
     let (world, source) = setup(&[]);
     let (logs, _guard) = Logs::capture();

@@ -448,7 +448,7 @@ mod tests {
         assert_eq!(to_track(b"\xff"), Err(Reason::NotJson));
         assert_eq!(to_track(b"[]"), Err(Reason::NotAnObject));
         assert_eq!(
-            to_track(&record(&[("event_name", json!("Email Opened"))])),
+            to_track(&record(&[("event_name", json!("No Event"))])),
             Err(Reason::EventNotExported)
         );
         assert_eq!(

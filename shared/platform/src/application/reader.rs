@@ -228,6 +228,20 @@ mod tests {
         !over.is_current(section)
     }
 
+    #[test]
+    fn what_is_ignored_beside_what_is_used_is_told() {
+        let ignores = |events: &str, action: &str| {
+            let mappings =
+                [mapping("action", &"trackEvent".into()), mapping("action", &action.into())];
+            let segment = json!({"write_key": "k", "events": events});
+            let secret = json!({"segment": segment, "mappings": mappings});
+            Application::read("A", &secret).unwrap().has_ignored()
+        };
+        assert!(!ignores("Push Sent, SMS Sent", "trackEvent"));
+        assert!(ignores("Push Sent, Nonsense", "trackEvent"));
+        assert!(ignores("Push Sent, SMS Sent", "none"));
+    }
+
     fn mapping(field: &str, value: &Value) -> Value {
         let mut entry =
             json!({"subscribe": "type = \"track\"", "action": "trackEvent", "mapping": {}});

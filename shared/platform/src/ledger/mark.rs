@@ -48,7 +48,8 @@ impl Ledger {
                 self.remember(application, until);
                 now < until
             }
-            Err(Unavailable) => known.is_some_and(|mark| now < mark.until),
+            // A mark that lasts was believed without a look.
+            Err(Unavailable) => false,
         }
     }
 

@@ -56,11 +56,34 @@ async fn a_mark_is_read_and_written_seldom() {
         ledger.is_unsettled("A", deadline(&world)).await;
     }
     assert_eq!((world.aws_calls("GetItem"), world.aws_calls("UpdateItem")), (1, 1));
+    // A mark lasts for an hour; nobody looks while it does, and it is renewed after half of it.
+    for (minutes, written) in [(29, 1), (2, 2)] {
+        tokio::time::advance(Duration::from_mins(minutes)).await;
+        assert!(ledger.is_unsettled("A", deadline(&world)).await);
+        ledger.unsettle("A", deadline(&world)).await.unwrap();
+        assert_eq!((world.aws_calls("GetItem"), world.aws_calls("UpdateItem")), (1, written));
+    }
     // What is rejected may come again for two weeks, which is not shortened by what is parked.
     ledger.unsettle_for_long("A", deadline(&world)).await.unwrap();
     tokio::time::advance(Duration::from_hours(13 * 24)).await;
     other(&world).unsettle("A", deadline(&world)).await.unwrap();
     tokio::time::advance(Duration::from_hours(24)).await;
+    assert!(ledger.is_unsettled("A", deadline(&world)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_ends_at_its_time_and_is_looked_for_then() {
+    let world = World::new(&[]);
+    let hour = Duration::from_hours(1);
+    let (ledger, early, late) = (&world.platform.ledger, other(&world), other(&world));
+    ledger.unsettle("A", deadline(&world)).await.unwrap();
+    tokio::time::advance(hour - SECOND).await;
+    assert!(early.is_unsettled("A", deadline(&world)).await);
+    tokio::time::advance(SECOND).await;
+    assert!(!early.is_unsettled("A", deadline(&world)).await, "it was read a second ago");
+    assert!(!late.is_unsettled("A", deadline(&world)).await, "it is read now");
+    // Another process may have renewed it.
+    late.unsettle("A", deadline(&world)).await.unwrap();
     assert!(ledger.is_unsettled("A", deadline(&world)).await);
 }
 
