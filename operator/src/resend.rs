@@ -48,7 +48,7 @@ pub fn of_item(
     Ok(Parked { kind: Some(item.kind), message_id, ..parked })
 }
 
-/// An item on its way back, that came in at `accepted`.
+/// A redriven item, that came in at `accepted`.
 fn redriven(
     application: &str,
     work: Work,

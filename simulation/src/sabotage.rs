@@ -1,4 +1,4 @@
-//! Deliberate defects in the world and at the seams. A judge that does not notice them is worth nothing.
+//! Deliberate defects in the world and at the seams. The judge must notice each of them.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::guarantee::Guarantee;
 use crate::service::Service;
 use crate::trouble::Concerns;
 
-/// Longer than the functions and the judge are patient: settings are kept for minutes, and after half an hour
+/// Longer than anything that the functions or the judge tolerate: settings are kept for minutes, and after half an hour
 /// nothing of a trouble may be felt.
 const LINGERING: Duration = Duration::from_hours(6);
 

@@ -18,6 +18,7 @@ mod environments;
 mod erase;
 mod events;
 mod explain;
+mod imports;
 mod insights;
 mod items;
 mod limits;

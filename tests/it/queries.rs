@@ -164,7 +164,7 @@ fn each_query_finds_its_lines(logs: &[Value]) {
             "items without a line of their own" => line["message"] == "further items",
             "applications whose calls are refused" => line["metric"] == "UpstreamThrottled",
             "refused callers" => line["status"].as_u64() >= Some(400),
-            // In whole, or an entry of them that nobody reads.
+            // In whole, or an entry of them that is ignored.
             "settings that cannot be used" => {
                 line["app.code"] == "WRONG-00001" || line["detail"].is_string()
             }

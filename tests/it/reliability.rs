@@ -252,7 +252,7 @@ async fn at_once_refused(sandbox: &Sandbox) {
 /// Until requests were turned away, and the records parked because settings were unavailable.
 async fn secrets_refused(sandbox: &Sandbox) {
     sandbox
-        .until("Secrets Manager is asked in vain", async |sandbox| {
+        .until("a call of Secrets Manager fails", async |sandbox| {
             let state = sandbox.get("state").await;
             let turned_away = state["functions"]["destination"]["invocations"].as_u64().unwrap();
             let parked = state["outcomes"]["source"]["parked"].as_u64();

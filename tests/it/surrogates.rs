@@ -42,7 +42,7 @@ async fn half_a_surrogate_pair_costs_no_item_on_any_route() {
     assert_eq!(segment[0]["body"]["batch"][0]["properties"]["campaign_code"], READ);
 }
 
-/// Names may be cut as well as values: those of tags, of properties, and of fields that nobody reads.
+/// Names may be cut as well as values: those of tags, of properties, and of unknown fields.
 #[tokio::test]
 async fn half_a_surrogate_pair_in_a_name_costs_no_item_on_any_route() {
     let sandbox = Sandbox::start();

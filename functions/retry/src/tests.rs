@@ -297,7 +297,7 @@ async fn without_settings_items_wait() {
         let (stays, tally) = invoke(&retry, &world, &parked(&world, code, work)).await;
         assert_eq!((stays, outcomes(&tally)), (false, vec![("parked", number)]), "{code}");
     }
-    // Secrets Manager is left alone for a moment after a failure.
+    // Secrets Manager is not called for a moment after a failure.
     tokio::time::advance(Duration::from_mins(1)).await;
     world.secret("D", &json!({"pushwoosh": {"api_token": "t"}, "segment": 5}));
     let message = parked(&world, "D", tracks(&["a"]));

@@ -138,7 +138,7 @@ impl Sample {
         }
         for ((field, nearest), places) in &self.unknown {
             let Some(nearest) = nearest else { continue };
-            let message = format!("nobody reads this field: is {nearest} meant?");
+            let message = format!("unknown field: is {nearest} meant?");
             report.add(Finding::warning("unknown_field", message).about(field.clone()).at(places));
         }
         if self.raw_events > 0 {

@@ -1,6 +1,6 @@
 //! What a rejected item would send now.
 //!
-//! Invariant: an item on its way back keeps the time when it came in, so that what came since is not undone.
+//! Invariant: a redriven item keeps the time when it came in, so that what came since is not undone.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::queues::Queues;
 use crate::resend;
 use crate::track_properties::TrackProperties;
 
-/// Plans items on their way back.
+/// Plans the items of a redrive.
 pub(super) struct Planner {
     settings: SettingsReader,
     track_properties: Vec<OptionalProperty>,

@@ -37,7 +37,7 @@ const dropped = (drop) => el('div', { class: 'note', 'data-tone': drop.outcome }
   el('p', {}, el('b', {}, `${drop.outcome}: ${drop.reason}`), ` — `, prose(drop.message)), el('p', {}, prose(drop.remedy)))
 
 const unknown = (flag) => el('p', { class: 'note', 'data-tone': 'rejected' },
-  el('b', {}, flag.field), flag.nearest ? [' is not known. Did you mean ', el('b', {}, flag.nearest), '?'] : ' is not known: nobody reads it.')
+  el('b', {}, flag.field), flag.nearest ? [' is not known. Did you mean ', el('b', {}, flag.nearest), '?'] : ' is not known: it is ignored.')
 
 const note = (one) => el('p', { class: 'note', 'data-tone': 'parked' }, one.field && el('b', {}, `${one.field}: `), prose(one.message))
 

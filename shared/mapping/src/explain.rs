@@ -9,7 +9,7 @@
 //! # Layout
 //! * `recognise`: what a value is.
 //! * `influence`: which parts of an item each field of a call follows.
-//! * `names`: fields that nobody reads, and the known names that they resemble.
+//! * `names`: fields with unknown names, and the known names that they resemble.
 //! * `spec`: the fields that Segment's specification names.
 //! * `misread`: paths that a mapping reads and the event does not have, because one of the two is misspelt.
 //! * `notes`: what follows from what an item lacks.
@@ -61,7 +61,7 @@ pub struct Explanation {
     pub decisive: Vec<String>,
     /// Parts of the item that went nowhere.
     pub unused: Vec<String>,
-    /// Fields of the item that nobody reads.
+    /// Fields of the item with unknown names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<UnknownField>,
     /// What the sender may not expect.

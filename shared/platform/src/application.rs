@@ -251,7 +251,7 @@ pub const KEYS: [&str; 4] = [
     Section::Mappings.key(),
 ];
 
-/// A field that nobody reads: most often a misspelt name.
+/// A field with an unknown name: most often a misspelt one.
 struct UnknownField<'s> {
     /// With a dot at the end; empty for a section.
     part: &'static str,
@@ -268,7 +268,7 @@ impl UnknownField<'_> {
     }
 }
 
-/// The fields of a secret that nobody reads.
+/// The fields of a secret with unknown names.
 fn unknown_fields(secret: &Value) -> Vec<UnknownField<'_>> {
     const PARTS: [(&str, &str, &[&str]); 4] = [
         ("", "", &KEYS),

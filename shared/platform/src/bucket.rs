@@ -1,4 +1,4 @@
-//! A token bucket on the wall clock: how often something may be done that strangers can cause.
+//! A token bucket on the wall clock: how often something may be done that unauthenticated callers can cause.
 
 use std::sync::Mutex;
 use std::time::Duration;

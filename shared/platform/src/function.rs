@@ -182,7 +182,7 @@ mod tests {
     use crate::telemetry::{MOST_NAMED, OTHER, Waiting};
     use crate::testing::{Logs, World};
 
-    /// Tries the items of these applications in vain.
+    /// Cannot deliver the items of these applications.
     #[derive(Debug)]
     struct Waits(Platform);
 

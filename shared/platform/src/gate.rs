@@ -64,9 +64,9 @@ pub trait Upstream<Request>: Send + Sync {
     ) -> impl Future<Output = Result<Self::Accepted, CallError>> + Send;
 }
 
-/// How patient the gate is with an upstream.
+/// What the gate does about answers that are late or missing.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct TimeoutPolicy {
     /// Longest wait for one answer; without it the deadline is the only limit.
     pub answer: Option<Duration>,
     /// Whether one call without an answer opens the circuit, rather than counting as one failure.
@@ -119,13 +119,13 @@ pub struct Gate {
     clock: Clock,
     secrets: Arc<Secrets>,
     circuits: Circuits,
-    patience: Patience,
+    timeout_policy: TimeoutPolicy,
 }
 
 impl Gate {
     /// A gate whose circuits are all closed.
-    pub fn new(clock: Clock, secrets: Arc<Secrets>, patience: Patience) -> Self {
-        Self { clock, secrets, circuits: Circuits::default(), patience }
+    pub fn new(clock: Clock, secrets: Arc<Secrets>, timeout_policy: TimeoutPolicy) -> Self {
+        Self { clock, secrets, circuits: Circuits::default(), timeout_policy }
     }
 
     /// Whether calls of the application are paused: what has to ask others first need not begin.
@@ -163,7 +163,7 @@ impl Gate {
             }
             Ok(Err(error)) => self.judge(code, error, tally),
             Err(Elapsed) => {
-                if self.patience.opens_on_timeout {
+                if self.timeout_policy.opens_on_timeout {
                     self.circuits.timed_out(code, self.clock.wall());
                 } else {
                     self.circuits.failed(code, None, self.clock.wall());
@@ -183,7 +183,7 @@ impl Gate {
     ) -> Result<Result<U::Accepted, CallError>, Elapsed> {
         let started = self.clock.now();
         let until =
-            self.patience.answer.map_or(deadline, |longest| deadline.min(started + longest));
+            self.timeout_policy.answer.map_or(deadline, |longest| deadline.min(started + longest));
         let result = self.clock.timeout_at(until, upstream.send(account, request)).await;
         tally.time(Count::UpstreamMs, self.clock.elapsed(started));
         result
@@ -293,10 +293,11 @@ mod tests {
     }
 
     impl Scenery {
-        async fn new(answers: &[Scene], patience: Patience) -> Self {
+        async fn new(answers: &[Scene], timeout_policy: TimeoutPolicy) -> Self {
             let world = World::new(&[]);
             let platform = &world.platform;
-            let gate = Gate::new(platform.clock.clone(), Arc::clone(&platform.secrets), patience);
+            let gate =
+                Gate::new(platform.clock.clone(), Arc::clone(&platform.secrets), timeout_policy);
             let application =
                 platform.secrets.application("A", world.now() + SECOND).await.unwrap();
             let account = SegmentAccount::from_application(&application).unwrap();
@@ -326,8 +327,8 @@ mod tests {
         }
     }
 
-    const EAGER: Patience = Patience { answer: Some(SECOND), opens_on_timeout: true };
-    const PATIENT: Patience = Patience { answer: None, opens_on_timeout: false };
+    const EAGER: TimeoutPolicy = TimeoutPolicy { answer: Some(SECOND), opens_on_timeout: true };
+    const PATIENT: TimeoutPolicy = TimeoutPolicy { answer: None, opens_on_timeout: false };
 
     #[tokio::test(start_paused = true)]
     async fn no_call_starts_after_the_deadline() {
@@ -355,14 +356,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_without_an_answer_ends_by_the_deadline_or_earlier() {
-        for (patience, waited) in [(PATIENT, 10 * SECOND), (EAGER, SECOND)] {
-            let scenery = Scenery::new(&[Scene::Hang], patience).await;
+        for (timeout_policy, waited) in [(PATIENT, 10 * SECOND), (EAGER, SECOND)] {
+            let scenery = Scenery::new(&[Scene::Hang], timeout_policy).await;
             let before = scenery.world.now();
             assert_eq!(scenery.cause().await, Cause::Timeout);
             assert_eq!(scenery.world.now().since(before), waited);
             assert_eq!(u128::from(scenery.tally.counts()[&Count::UpstreamMs]), waited.as_millis());
             let next = scenery.cause().await;
-            assert_eq!(next == Cause::CircuitOpen, patience.opens_on_timeout);
+            assert_eq!(next == Cause::CircuitOpen, timeout_policy.opens_on_timeout);
         }
     }
 

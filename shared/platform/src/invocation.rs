@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(logs.with_message("item").len(), 5);
     }
 
-    /// All items may have lines, but not each time that they are tried in vain.
+    /// All items may have lines, but not each time that an attempt fails.
     #[test]
     fn what_waits_on_has_so_many_lines_also_where_all_items_have_one() {
         let lines = |outcome: Outcome, attempts: u32| {

@@ -12,7 +12,7 @@
 //! * [`queues`]: the SQS queues for retries and rejects; [`message`]: their messages.
 //! * [`ledger`]: what must not be forgotten while something is undelivered.
 //! * [`networks`]: addresses from which requests are accepted.
-//! * [`bucket`]: how often something may be done that strangers can cause.
+//! * [`bucket`]: how often something may be done that unauthenticated callers can cause.
 //! * [`clock`], [`transport`]: the seams: the only time, and the only way to other machines; `tls`: whom it trusts.
 //! * [`aws`]: AWS's SDK on these seams.
 //! * [`telemetry`]: logs and metrics; `otel`: traces over OTLP, behind a feature.

@@ -6,7 +6,7 @@
 //! counted by the wall clock. No lookup lasts longer than its deadline, one call at a time is made per
 //! secret, and a slow secret holds up no lookup of another.
 //!
-//! Codes come from strangers: their shape is checked, absence is remembered for longer and longer, and
+//! Anybody can make up codes: their shape is checked, absence is remembered for longer and longer, and
 //! lookups of codes that were never served have a budget.
 //!
 //! The cache is keyed by secret, not by application: one secret may hold a map of applications, of all of

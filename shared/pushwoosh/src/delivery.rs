@@ -12,7 +12,7 @@ use mapping::{Call, Method, Plan};
 use platform::Platform;
 use platform::application::{Application, Problems, PushwooshAccount, Section};
 use platform::clock::Clock;
-use platform::gate::{Account, CallOutcome, Gate, Patience, Undelivered};
+use platform::gate::{Account, CallOutcome, Gate, TimeoutPolicy, Undelivered};
 use platform::invocation::Invocation;
 use platform::ledger::Ledger;
 use platform::secrets::{SecretError, Secrets};
@@ -24,7 +24,7 @@ use crate::client::Client;
 use crate::reply::{Accepted, SkippedTag};
 
 /// Only the invocation's deadline limits a call. A single one without an answer counts as one failure.
-const PATIENCE: Patience = Patience { answer: None, opens_on_timeout: false };
+const TIMEOUT_POLICY: TimeoutPolicy = TimeoutPolicy { answer: None, opens_on_timeout: false };
 
 /// Sends plans on behalf of all applications.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Delivery {
         let (clock, secrets) = (platform.clock.clone(), Arc::clone(&platform.secrets));
         Self {
             client: Client::new(Arc::clone(&platform.transport), clock.clone()),
-            gate: Gate::new(clock.clone(), Arc::clone(&secrets), PATIENCE),
+            gate: Gate::new(clock.clone(), Arc::clone(&secrets), TIMEOUT_POLICY),
             secrets,
             ledger: Arc::clone(&platform.ledger),
             clock,

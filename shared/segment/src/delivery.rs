@@ -14,7 +14,7 @@ use mapping::Cause;
 use platform::Platform;
 use platform::application::SegmentAccount;
 use platform::clock::Clock;
-use platform::gate::{CallOutcome, Gate, Patience, Undelivered};
+use platform::gate::{CallOutcome, Gate, TimeoutPolicy, Undelivered};
 use platform::invocation::Invocation;
 use platform::upstream::{Answer, CallError};
 use reqwest::StatusCode;
@@ -30,8 +30,8 @@ const BASE_DELAY: Duration = Duration::from_millis(500);
 
 /// Segment's libraries wait 10 s for an answer; a poller has others to serve. A wait costs so much that
 /// one is enough to open the circuit.
-const PATIENCE: Patience =
-    Patience { answer: Some(Duration::from_secs(5)), opens_on_timeout: true };
+const TIMEOUT_POLICY: TimeoutPolicy =
+    TimeoutPolicy { answer: Some(Duration::from_secs(5)), opens_on_timeout: true };
 
 /// How a Track call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Delivery {
         Self {
             client: Client::new(transport, clock.clone(), settings.segment_gzip),
             concurrency: settings.segment_concurrency,
-            gate: Gate::new(clock.clone(), Arc::clone(&platform.secrets), PATIENCE),
+            gate: Gate::new(clock.clone(), Arc::clone(&platform.secrets), TIMEOUT_POLICY),
             clock,
         }
     }

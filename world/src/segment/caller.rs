@@ -102,7 +102,7 @@ pub struct Totals {
     pub taken: u64,
     /// Refused for good.
     pub gone: u64,
-    /// Repeated for four hours in vain.
+    /// Repeated for four hours without success.
     pub given_up: u64,
 }
 

@@ -11,9 +11,6 @@ use memchr::memchr2;
 
 use super::batch::{Batch, Form};
 
-/// Most digits of an offset here, so that it fits.
-const MAX_DIGITS: usize = 18;
-
 /// The records of an event.
 pub(super) fn read(event: &[u8]) -> Option<Batch> {
     let mut scanner = Scanner(event);
@@ -75,7 +72,7 @@ impl<'e> Scanner<'e> {
         let digits = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (text, rest) = self.0.split_at_checked(digits)?;
         let ends = matches!(rest.first(), Some(b',' | b'}' | b' ' | b'\n' | b'\r' | b'\t'));
-        if digits > MAX_DIGITS || !ends || (digits > 1 && text.starts_with(b"0")) {
+        if !ends || (digits > 1 && text.starts_with(b"0")) {
             return None;
         }
         self.0 = rest;
@@ -270,6 +267,21 @@ mod tests {
             assert_eq!(read(event.as_bytes()), None, "{event}");
         }
         assert!(read(format!(r#"{{"records":{{"t-0":[{good},{good}]}}}}"#).as_bytes()).is_some());
+    }
+
+    #[test]
+    fn what_is_no_json_is_left_to_others() {
+        for text in [
+            r#"{"a":}"#,
+            r#"{"a":]}"#,
+            r#"{"a":,"records":{}}"#,
+            r#"{"a"::1,"records":{}}"#,
+            r#"{"records":{"t-0":[{"offset":01,"value":"e30="}]}}"#,
+            r#"{"records":{"t-0":[{"offset":99999999999999999999,"value":"e30="}]}}"#,
+        ] {
+            assert_eq!(read(text.as_bytes()), None, "{text}");
+        }
+        assert!(read(br#"{"a":[{"b":[]}],"records":{}}"#).is_some());
     }
 
     fn value() -> impl Strategy<Value = Value> {

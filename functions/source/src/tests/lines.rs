@@ -77,9 +77,10 @@ async fn what_segment_says_is_in_the_log_and_on_the_queue() {
             (&json!("no such source"), &json!(1))
         );
     }
-    world.upstream(|_| Reply::Limited(429, "1"));
+    world.upstream(|_| Reply::Status(503, json!({"message": "busy"})));
     invoke(&source, &world, event(&[record("A", "h2")])).await.0.unwrap();
     let (_, entry) = world.messages().pop().unwrap();
     let parked: Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
-    assert_eq!((&parked["origins"], &parked["status"]), (&json!(["topic-0-10"]), &json!(429)));
+    assert_eq!((&parked["origins"], &parked["status"]), (&json!(["topic-0-10"]), &json!(503)));
+    assert_eq!(parked["words"], "busy");
 }

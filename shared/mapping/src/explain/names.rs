@@ -1,4 +1,4 @@
-//! Fields that nobody reads, and the known name that each resembles: most are misspelt.
+//! Fields with unknown names, and the known name that each resembles: most are misspelt.
 
 use segment_language::action::Action;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::item_kind::ItemKind;
 use crate::profile::TAG_FIELDS;
 use crate::tracking_log::Record;
 
-/// A field that nobody reads.
+/// A field with an unknown name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UnknownField {
     /// Its name, with dots for parts of objects.
@@ -68,7 +68,7 @@ pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Opti
         .map(|(_, known)| known)
 }
 
-/// The fields of an item that nobody reads.
+/// The fields of an item with unknown names.
 pub(super) fn unknown_fields(kind: ItemKind, item: &Value) -> Vec<UnknownField> {
     let Value::Object(fields) = item else {
         return Vec::new();

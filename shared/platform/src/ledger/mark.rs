@@ -80,7 +80,7 @@ impl Ledger {
     ) -> Result<(), Unavailable> {
         let now = self.clock.wall();
         let known = self.marks().get(application).copied();
-        if known.is_some_and(|mark| between(now, mark.until) >= enough && now < mark.until) {
+        if known.is_some_and(|mark| between(now, mark.until) >= enough) {
             return Ok(());
         }
         let until = after(now, life);
@@ -107,4 +107,26 @@ impl Ledger {
 
 fn key(application: &str) -> String {
     format!("mark#{application}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::World;
+
+    #[tokio::test(start_paused = true)]
+    async fn of_too_many_marks_those_that_ended_are_forgotten() {
+        let world = World::new(&[]);
+        let ledger = &world.platform.ledger;
+        let now = world.platform.clock.wall();
+        let later = after(now, FRESH);
+        for n in 0..MAX_MARKS {
+            ledger.remember(&n.to_string(), if n % 2 == 0 { now } else { later });
+        }
+        assert_eq!(ledger.marks().len(), MAX_MARKS);
+        ledger.remember("next", later);
+        let marks = ledger.marks();
+        assert_eq!(marks.len(), MAX_MARKS / 2 + 1);
+        assert!(marks.contains_key("1") && !marks.contains_key("2"));
+    }
 }

@@ -22,7 +22,7 @@ const KEY: &str = "pk";
 /// days later, so readers look at times themselves.
 const EXPIRES: &str = "expires_at";
 
-/// After a failure DynamoDB is left alone for this long, so that a hanging one delays few.
+/// After a failure DynamoDB is not called for this long, so that a hanging one delays few.
 const PAUSE: Duration = Duration::from_secs(3);
 
 /// Longest wait for one operation with its second attempt.

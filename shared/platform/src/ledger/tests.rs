@@ -74,10 +74,9 @@ async fn a_mark_is_read_and_written_seldom() {
 #[tokio::test(start_paused = true)]
 async fn a_mark_ends_at_its_time_and_is_looked_for_then() {
     let world = World::new(&[]);
-    let hour = Duration::from_hours(1);
     let (ledger, early, late) = (&world.platform.ledger, other(&world), other(&world));
     ledger.unsettle("A", deadline(&world)).await.unwrap();
-    tokio::time::advance(hour - SECOND).await;
+    tokio::time::advance(3_599 * SECOND).await;
     assert!(early.is_unsettled("A", deadline(&world)).await);
     tokio::time::advance(SECOND).await;
     assert!(!early.is_unsettled("A", deadline(&world)).await, "it was read a second ago");
@@ -110,6 +109,58 @@ async fn a_deletion_is_remembered_and_a_pending_one_until_it_is_delivered() {
     let known = person(&world, "u").await;
     assert!(known.pending.is_none() && known.delivered.is_some());
     assert_eq!(person(&world, "other").await, Person::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_waits_behind_a_deletion_that_is_covered() {
+    let world = World::new(&[]);
+    let ledger = &world.platform.ledger;
+    let first = world.platform.clock.wall();
+    let second = after(first, SECOND);
+    ledger.deletion_is_pending("A", "u", second, deadline(&world)).await.unwrap();
+    ledger.deletion_is_covered("A", "u", first, deadline(&world)).await.unwrap();
+    assert!(person(&world, "u").await.pending.is_some(), "another one is covered");
+    ledger.deletion_is_covered("A", "u", second, deadline(&world)).await.unwrap();
+    assert_eq!(person(&world, "u").await.pending, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletions_are_read_without_the_times_of_values() {
+    let world = World::new(&[]);
+    let ledger = &world.platform.ledger;
+    let at = world.platform.clock.wall();
+    ledger.deleted("A", "u", at, deadline(&world)).await.unwrap();
+    ledger
+        .values_were_accepted("A", "u", &values(&["a"]), after(at, SECOND), deadline(&world))
+        .await
+        .unwrap();
+    let known = ledger.deletions("A", &BTreeSet::from(["u", "v"]), deadline(&world)).await.unwrap();
+    assert_eq!(known.len(), 2);
+    assert!(known["u"].deleted.is_some() && known["v"] == Person::default());
+    assert!(!known["u"].has_values_after(at));
+    assert!(person(&world, "u").await.has_values_after(at));
+}
+
+#[test]
+fn a_deletion_is_done_once_pushwoosh_took_it_or_a_later_one() {
+    let at = |second| Some(Timestamp::from_second(second).unwrap());
+    let accepted = at(5).unwrap();
+    for (deleted, delivered, covered, done) in [
+        (None, None, false, false),
+        (at(5), None, false, false),
+        (at(5), at(6), false, true),
+        (at(9), None, true, false),
+        (at(9), at(10), true, true),
+        // What Pushwoosh took was an earlier one, before or after this was accepted.
+        (at(5), at(4), false, false),
+        (at(4), at(6), false, false),
+        (None, at(6), false, false),
+    ] {
+        let mut person = Person::default();
+        (person.deleted, person.delivered) = (deleted, delivered);
+        let found = (person.is_deletion_covered(accepted), person.is_deletion_done(accepted));
+        assert_eq!(found, (covered, done), "{person:?}");
+    }
 }
 
 /// Pushwoosh does not learn of an erasure: the parked deletion must still reach it.
@@ -162,6 +213,10 @@ async fn of_every_value_the_newest_time_is_kept() {
     let overtaken = |name| known.is_overtaken(name, first);
     assert!(overtaken("a") && overtaken("b") && !overtaken("c") && !overtaken("d"));
     assert!(!known.is_overtaken("a", second));
+    assert!(known.has_values_after(first) && !known.has_values_after(second));
+    let row = ledger.get(&format!("values#A#{}", hashed(&[b"u"])), deadline(&world)).await;
+    let expires = row.unwrap().unwrap()["expires_at"].as_n().unwrap().parse::<i64>().unwrap();
+    assert_eq!(expires - first.as_second(), 60 * 24 * 60 * 60);
     // More than one write takes.
     let many: Vec<String> = (0..150).map(|n| format!("tag {n}")).collect();
     write(&many.iter().map(String::as_str).collect::<Vec<_>>(), second).await;
@@ -173,9 +228,13 @@ async fn of_every_value_the_newest_time_is_kept() {
 async fn an_item_is_worked_on_once_and_freed_when_its_invocation_has_died() {
     let world = World::new(&[]);
     let (ledger, other) = (&world.platform.ledger, other(&world));
-    let until = after(world.platform.clock.wall(), 60 * SECOND);
-    let claim = async |ledger: &Ledger| ledger.claim("m", until, deadline(&world)).await.unwrap();
+    let claim_of = async |ledger: &Ledger, item: &str| {
+        let until = after(world.platform.clock.wall(), 60 * SECOND);
+        ledger.claim(item, until, deadline(&world)).await.unwrap()
+    };
+    let claim = async |ledger: &Ledger| claim_of(ledger, "m").await;
     assert_eq!((claim(ledger).await, claim(&other).await), (Claim::Taken, Claim::Busy));
+    assert_eq!(claim_of(&other, "n").await, Claim::Taken);
     tokio::time::advance(61 * SECOND).await;
     assert_eq!(claim(&other).await, Claim::Taken);
     other.release("m", deadline(&world)).await.unwrap();

@@ -1,4 +1,4 @@
-//! How many lookups a process makes for strangers. Anybody who can write to the topic or knows the
+//! How many lookups a process makes for unknown codes. Anybody who can write to the topic or knows the
 //! destination's address can make up codes and keys.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Secrets Manager as a whole: while it fails it is left alone, so that a batch of lookups does not wait
+//! Secrets Manager as a whole: while it fails it is not called, so that a batch of lookups does not wait
 //! for it one by one.
 //!
 //! Invariants: time is the wall clock's, so that a pause ends while Lambda freezes the environment. When

@@ -23,7 +23,7 @@ pub const ABSENT_LONGEST: Duration = Duration::from_hours(1);
 /// an hour as well.
 const ABSENT_LONGEST_TTLS: u32 = 12;
 
-/// After a failure that concerns one secret, that one is left alone for this long.
+/// After a failure that concerns one secret, that one is not read for this long.
 pub(super) const FAILURE_PAUSE: Duration = Duration::from_secs(10);
 
 /// A version of a secret. A lookup of one that is fresh takes the state's lock and waits for nothing.
@@ -121,7 +121,7 @@ impl State {
         self.read_at.is_some_and(|read_at| age(read_at, now) < MIN_REFRESH)
     }
 
-    /// Whether this secret is left alone after a failure.
+    /// Whether this secret is not read for now, after a failure.
     pub(super) fn is_paused(&self, now: Timestamp) -> bool {
         self.failed_at.is_some_and(|at| age(at, now) < FAILURE_PAUSE)
     }
