@@ -27,8 +27,8 @@ pub struct Endpoint {
     pub kind: Option<ItemKind>,
     /// Most items of a body.
     pub max_items: usize,
-    /// The items of a body, as they came.
-    pub(crate) split: fn(&[u8]) -> Result<Body<'_>, HttpResponse>,
+    /// The items of a body, as they came. An error is the response to a body that the route does not take.
+    pub split: fn(&[u8]) -> Result<Body<'_>, HttpResponse>,
     /// The response, once every item has ended.
     pub(crate) respond: fn(&Body<'_>, &[ItemResult]) -> HttpResponse,
 }
@@ -42,7 +42,7 @@ impl Endpoint {
 
 /// The items of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Body<'a> {
+pub enum Body<'a> {
     /// One item that is the body.
     One(&'a [u8]),
     /// A list of items.

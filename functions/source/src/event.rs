@@ -133,6 +133,7 @@ mod tests {
         let records = &event.records["t-0"];
         assert_eq!(records[0], bytes(1, r#"{"hwid":"cut \ud83d"}"#));
         assert_eq!(records[1], bytes(UNKNOWN_OFFSET, r#"{"hwid":"H"}"#));
+        assert_eq!(records[1].offset, -1, "no record of Kafka has it");
     }
 
     #[test]

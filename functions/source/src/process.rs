@@ -72,7 +72,7 @@ async fn send(
     let outcomes = if let Some(account) = &group.account {
         source.delivery.deliver(&code, account, &group.calls, 0, invocation).await
     } else {
-        vec![TrackOutcome::Undelivered(Cause::SettingsUnavailable.into()); group.calls.len()]
+        vec![TrackOutcome::Undelivered(Cause::SettingsUnavailable.into()); group.calls.number()]
     };
     let place = |index| {
         group.record(index).and_then(|record| batch.get(record)).unwrap_or_default().place()

@@ -67,13 +67,8 @@ impl Calls {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn number(&self) -> usize {
         self.places.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
     }
 
     /// The call at an index, to be kept. What was added is JSON text; if it were not, `null` would be kept in its
@@ -292,6 +287,7 @@ mod tests {
             sizes in proptest::collection::vec(prop_oneof![2..2_000_usize, 2..=MAX_EVENT_BYTES + 9], 0..60)
         ) {
             let calls = calls(sizes.clone());
+            prop_assert_eq!(calls.number(), sizes.len());
             let fits = |size: &usize| *size <= MAX_EVENT_BYTES;
             prop_assert_eq!(calls.are_sent().collect::<Vec<_>>(), sizes.iter().map(fits).collect::<Vec<_>>());
             let mut found = Vec::new();

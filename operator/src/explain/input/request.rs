@@ -1,8 +1,9 @@
 //! Requests to the destination: as text, and as events of API Gateway.
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use destination::endpoint::{Body, Endpoint};
+use destination::endpoints::Route;
+use destination::event::HttpResponse;
 use mapping::ItemKind;
 use serde_json::Value;
 
@@ -15,20 +16,11 @@ pub(super) fn api_gateway(event: Value) -> Result<Input, BadInput> {
     let event: ApiGatewayV2httpRequest = serde_json::from_value(event).map_err(|error| {
         BadInput(format!("it is an event of API Gateway that cannot be read: {error}"))
     })?;
-    let body = event.body.unwrap_or_default();
-    let body = if event.is_base64_encoded {
-        STANDARD.decode(body).map_err(|_| {
-            BadInput("it is an event of API Gateway whose body is not base64".to_owned())
-        })?
-    } else {
-        body.into_bytes()
-    };
-    let header = event.headers.get("x-pw-appcode").and_then(|code| code.to_str().ok());
-    let request = HttpRequest {
-        path: event.raw_path.unwrap_or_default(),
-        application: header.map(str::to_owned),
-        body,
-    };
+    let request = destination::event::HttpRequest::read(event).map_err(|response| {
+        BadInput(format!("it is an event of API Gateway that is refused: {}", message(&response)))
+    })?;
+    let application = request.header("x-pw-appcode").map(str::to_owned);
+    let request = HttpRequest { path: request.path, application, body: request.body };
     of_request(&request, "api_gateway_event", "an event of API Gateway")
 }
 
@@ -39,52 +31,51 @@ pub(super) fn of_request(
     name: &str,
 ) -> Result<Input, BadInput> {
     let path = request.path.split('?').next().unwrap_or_default();
-    let endpoint = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    let webhook = path.strip_prefix("/webhook/").map(str::to_owned);
-    let application = webhook.clone().or_else(|| request.application.clone());
-    let input = |kinds: &str, items: Vec<InputItem>| Input {
-        form,
-        taken_for: format!("{name} to {kinds}"),
-        application: application.clone(),
-        items,
+    let (route, code) = Route::find("POST", path).map_err(|_| {
+        let paths: Vec<&str> = Route::ALL.iter().map(|route| route.endpoint().path).collect();
+        BadInput(format!("it is a request to {path}: expected one to {}", paths.join(", ")))
+    })?;
+    let endpoint = route.endpoint();
+    let route = match endpoint.path.split_once("/{") {
+        Some((route, _)) => format!("the {} of {code}", last(route)),
+        None => last(endpoint.path).to_owned(),
     };
-    let numbered = |kind: ItemKind, values: Vec<Value>| -> Vec<InputItem> {
-        let values = values.into_iter().enumerate();
-        values
-            .map(|(index, value)| InputItem::new(kind, value).at((index + 1).to_string()))
-            .collect()
+    let (taken_for, items) = match endpoint.kind {
+        Some(kind) => (format!("{name} to {route}"), items(endpoint, kind, &request.body)?),
+        None => (format!("{name} to {route}, which has no items"), Vec::new()),
     };
-    let body = || mapping::json::read::<Value>(&request.body);
-    Ok(match (endpoint, webhook) {
-        (code, Some(_)) => {
-            let title = format!("the webhook of {code}");
-            match body() {
-                Ok(Value::Array(values)) => input(&title, numbered(ItemKind::RawEvent, values)),
-                _ => input(&title, vec![InputItem::of_bytes(ItemKind::RawEvent, &request.body)]),
-            }
+    let application = Some(code.to_owned()).filter(|code| !code.is_empty());
+    let application = application.or_else(|| request.application.clone());
+    Ok(Input { form, taken_for, application, items })
+}
+
+/// The items of a body, read as the destination reads them.
+fn items(endpoint: &Endpoint, kind: ItemKind, body: &[u8]) -> Result<Vec<InputItem>, BadInput> {
+    match (endpoint.split)(body) {
+        Ok(Body::One(item)) => Ok(vec![InputItem::of_bytes(kind, item)]),
+        Ok(Body::List(items)) => {
+            let items = items.into_iter().enumerate();
+            Ok(items
+                .map(|(index, item)| InputItem::of_bytes(kind, item).at((index + 1).to_string()))
+                .collect())
         }
-        ("ping", None) => input("ping, which has no items", Vec::new()),
-        ("track-user", None) => {
-            input(endpoint, vec![InputItem::of_bytes(ItemKind::Profile, &request.body)])
+        Ok(Body::TooMany(_)) => {
+            Err(BadInput(format!("it has more than {} items, and is refused", endpoint.max_items)))
         }
-        ("delete-user", None) => {
-            input(endpoint, vec![InputItem::of_bytes(ItemKind::Deletion, &request.body)])
+        // What is no JSON is explained as such.
+        Err(_) if mapping::json::read::<Value>(body).is_err() => {
+            Ok(vec![InputItem::of_bytes(kind, body)])
         }
-        ("post-events", None) => match body() {
-            Ok(Value::Object(mut fields)) => match fields.remove("events") {
-                Some(Value::Array(events)) => input(endpoint, numbered(ItemKind::Event, events)),
-                _ => {
-                    return Err(BadInput(
-                        "its body has no list `events`, which post-events expects".to_owned(),
-                    ));
-                }
-            },
-            _ => input(endpoint, vec![InputItem::of_bytes(ItemKind::Event, &request.body)]),
-        },
-        _ => {
-            return Err(BadInput(format!(
-                "it is a request to {path}: expected one to /integration-segment/v1/track-user, post-events, delete-user or ping, or to /webhook/CODE"
-            )));
-        }
-    })
+        Err(response) => Err(BadInput(format!("its body is refused: {}", message(&response)))),
+    }
+}
+
+/// What a response says is wrong.
+fn message(response: &HttpResponse) -> String {
+    platform::upstream::words(response.body.as_bytes())
+}
+
+/// The last part of a path.
+fn last(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }

@@ -54,7 +54,8 @@ async fn an_application_in_the_wrong_shard_is_reported() {
     get(&world, "AA-1").await.unwrap();
     assert_eq!(get(&world, "BB-1").await.unwrap_err(), SecretError::Unknown);
     let message = "the application is in a secret where nobody looks for it: move it to that of its first characters";
-    assert_eq!(logs.with_message(message).len(), 1);
+    let [line] = logs.with_message(message).try_into().unwrap();
+    assert_eq!(line["app.code"], "BB-1");
 }
 
 /// All applications in one secret.
