@@ -4,7 +4,7 @@ use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use destination::endpoint::{Body, Endpoint};
 use destination::endpoints::Route;
 use destination::event::HttpResponse;
-use mapping::ItemKind;
+use mapping::{ItemKind, Reason, Refusal};
 use serde_json::Value;
 
 use super::{Input, InputItem};
@@ -66,7 +66,10 @@ fn items(endpoint: &Endpoint, kind: ItemKind, body: &[u8]) -> Result<Vec<InputIt
         Err(_) if mapping::json::read::<Value>(body).is_err() => {
             Ok(vec![InputItem::of_bytes(kind, body)])
         }
-        Err(response) => Err(BadInput(format!("its body is refused: {}", message(&response)))),
+        Err(response) => {
+            let refusal = Refusal::new(Reason::BadField, message(&response));
+            Ok(vec![InputItem::refused(kind, refusal)])
+        }
     }
 }
 
