@@ -180,7 +180,7 @@ impl Batch {
     /// Whether the last call is one too many.
     fn is_beyond_a_limit(&self) -> bool {
         let bytes = self.calls.last().map_or(0, |call| call.end) + END_BYTES;
-        self.calls.len() > 1 && (self.calls.len() > MAX_EVENTS || bytes > MAX_BATCH_BYTES)
+        self.calls.len() > MAX_EVENTS || bytes > MAX_BATCH_BYTES
     }
 }
 

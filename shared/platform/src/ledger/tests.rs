@@ -214,6 +214,7 @@ async fn of_every_value_the_newest_time_is_kept() {
     assert!(overtaken("a") && overtaken("b") && !overtaken("c") && !overtaken("d"));
     assert!(!known.is_overtaken("a", second));
     assert!(known.has_values_after(first) && !known.has_values_after(second));
+    assert!(!person(&world, "other").await.has_values_after(first));
     let row = ledger.get(&format!("values#A#{}", hashed(&[b"u"])), deadline(&world)).await;
     let expires = row.unwrap().unwrap()["expires_at"].as_n().unwrap().parse::<i64>().unwrap();
     assert_eq!(expires - first.as_second(), 60 * 24 * 60 * 60);
