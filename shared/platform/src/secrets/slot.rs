@@ -239,3 +239,78 @@ impl State {
         self.calls += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_mins(5);
+
+    /// So long after the first moment.
+    fn at(passed: Duration) -> Timestamp {
+        Timestamp::UNIX_EPOCH + passed
+    }
+
+    fn just_before(time: Duration) -> Duration {
+        time.saturating_sub(Duration::from_millis(1))
+    }
+
+    fn read(state: &mut State, asked: Timestamp) {
+        let secret = json!({"pushwoosh": {"api_token": "t"}});
+        state.learn(Ok(vec![("A".to_owned(), secret)]), None, TTL, asked);
+    }
+
+    fn is_fresh(state: &State, now: Duration) -> bool {
+        state.is_fresh(Freshness::Cached, TTL, at(now))
+    }
+
+    #[test]
+    fn a_secret_that_was_never_there_is_believed_to_be_absent_for_a_while() {
+        let mut state = State::default();
+        state.learn_gone(at(Duration::ZERO));
+        let is_known = |now| state.application("A", Freshness::Cached, TTL, at(now)).is_some();
+        assert!(is_known(Duration::ZERO) && is_known(just_before(ABSENT_FIRST)));
+        assert!(!is_known(ABSENT_FIRST));
+        assert!(is_fresh(&state, just_before(ABSENT_FIRST)) && !is_fresh(&state, ABSENT_FIRST));
+    }
+
+    #[test]
+    fn settings_are_fresh_for_a_ttl_and_for_a_minute_while_their_secret_is_away() {
+        let mut state = State::default();
+        read(&mut state, at(Duration::ZERO));
+        assert!(is_fresh(&state, just_before(TTL)) && !is_fresh(&state, TTL));
+        state.learn_missing(TTL, at(TTL));
+        assert!(state.application("A", Freshness::Cached, TTL, at(TTL)).is_some_and(|a| a.is_ok()));
+        assert!(
+            is_fresh(&state, just_before(TTL + ABSENT_FIRST))
+                && !is_fresh(&state, TTL + ABSENT_FIRST)
+        );
+    }
+
+    #[test]
+    fn what_was_read_a_moment_ago_is_recent() {
+        let mut state = State::default();
+        assert!(!state.is_recent(at(Duration::ZERO)));
+        read(&mut state, at(Duration::ZERO));
+        assert!(state.is_recent(at(just_before(MIN_REFRESH))) && !state.is_recent(at(MIN_REFRESH)));
+        let since = Freshness::Since(at(Duration::ZERO));
+        assert!(state.is_fresh(since, TTL, at(just_before(MIN_REFRESH))));
+        assert!(!state.is_fresh(since, TTL, at(MIN_REFRESH)));
+    }
+
+    /// Who waited for a call need not make another.
+    #[test]
+    fn every_call_that_ended_is_counted() {
+        let mut state = State::default();
+        state.learn_gone(at(Duration::ZERO));
+        state.learn_gone(at(TTL));
+        read(&mut state, at(2 * TTL));
+        state.fail(false, at(3 * TTL));
+        assert_eq!(state.calls(), 4);
+        let mut state = State::default();
+        state.fail(true, at(Duration::ZERO));
+        assert_eq!(state.calls(), 1);
+    }
+}

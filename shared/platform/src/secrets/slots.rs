@@ -83,4 +83,23 @@ mod tests {
         let kept = (0..5 * MOST).filter(|number| get(&mut slots, "real", *number).state().serves());
         assert_eq!(kept.count(), 5 * MOST);
     }
+
+    /// What is remembered as absent spares calls: it is forgotten only where there is no room.
+    #[test]
+    fn absent_codes_are_forgotten_where_they_take_all_the_room() {
+        let mut slots = Slots::default();
+        let absent = |slots: &mut Slots, number: usize| {
+            get(slots, "absent", number).state().learn_gone(Timestamp::UNIX_EPOCH);
+        };
+        for number in 0..MOST / 2 {
+            absent(&mut slots, number);
+            get(&mut slots, "nothing", number);
+        }
+        get(&mut slots, "next", 0);
+        assert_eq!(slots.len(), MOST / 2 + 1, "those of which nothing is known are forgotten");
+        for number in MOST / 2..2 * MOST {
+            absent(&mut slots, number);
+        }
+        assert!(slots.len() <= MOST, "{} are remembered", slots.len());
+    }
 }
