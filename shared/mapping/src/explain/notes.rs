@@ -192,7 +192,7 @@ mod tests {
             "name": "n".repeat(MAX_EVENT_NAME + 1), "attributes": {"a".repeat(MAX_ATTRIBUTE_NAME + 1): 1, "b": 1}});
         assert_eq!(codes(ItemKind::Event, &event), ["long_event_name", "long_attribute_name"]);
         let event = json!({"user_id": "u", "device_id": "d", "device_platform": "ios", "timestamp": 5,
-            "name": "n".repeat(MAX_EVENT_NAME), "attributes": {"a".repeat(MAX_ATTRIBUTE_NAME): 1}});
+            "name": "n".repeat(MAX_EVENT_NAME), "attributes": {"a".repeat(MAX_ATTRIBUTE_NAME): 1, "b": 1}});
         assert_eq!(codes(ItemKind::Event, &event), [""; 0]);
     }
 
@@ -212,8 +212,18 @@ mod tests {
 
     #[test]
     fn a_trait_with_the_name_of_a_field_is_missed() {
-        let event = json!({"type": "identify", "userId": "u", "traits": {"plan": "gold", "city": "Berlin", "none": null}});
+        let event = json!({"type": "identify", "userId": "u", "traits": {"plan": "gold", "city": "Berlin"}});
         let explanation = explain(ItemKind::RawEvent, &event, &Rules::of_presets("A"));
+        let fields: Vec<_> = explanation.notes.iter().map(|note| note.field.as_deref()).collect();
+        assert_eq!(fields, [Some("traits.city")]);
+        // Another mapping may leave out other traits: that is no surprise.
+        let entry = json!({"subscribe": "type = \"identify\"", "action": "updateUserProfile",
+            "mapping": {"external_id": {"@path": "$.userId"}, "attributes": {"a": {"@path": "$.traits.a"}}}});
+        let list = segment_language::subscription::read(&[entry]);
+        let rules = Rules { subscriptions: &list.subscriptions, ..Rules::of_presets("A") };
+        let event = json!({"type": "identify", "userId": "u", "traits": {"a": 1, "plan": "gold", "city": "Berlin"}});
+        let explanation = explain(ItemKind::RawEvent, &event, &rules);
+        assert_eq!(explanation.unused, ["traits.plan", "traits.city"]);
         let fields: Vec<_> = explanation.notes.iter().map(|note| note.field.as_deref()).collect();
         assert_eq!(fields, [Some("traits.city")]);
         let anonymous = json!({"type": "track", "anonymousId": "x", "event": "E"});

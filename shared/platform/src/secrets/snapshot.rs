@@ -131,3 +131,42 @@ impl Snapshot {
         Ok(Found { application, is_missing: held.missing_since.is_some() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_mins(5);
+
+    /// The applications of a newer text: those with a token can be used.
+    fn over(last: Option<Snapshot>, codes: &[(&str, bool)]) -> (Snapshot, Vec<String>) {
+        let secret = |usable: bool| {
+            if usable { json!({"pushwoosh": {"api_token": "t"}}) } else { json!({}) }
+        };
+        let entries = codes.iter().map(|(code, usable)| ((*code).to_owned(), secret(*usable)));
+        Snapshot::over(last, entries.collect(), TTL, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_missing_secret_is_served_for_a_ttl() {
+        let (mut snapshot, _) = over(None, &[("A", true)]);
+        assert!(snapshot.has("A") && !snapshot.has("B"));
+        assert!(!snapshot.is_empty() && !snapshot.is_missing());
+        snapshot.miss(TTL, Timestamp::UNIX_EPOCH);
+        assert!(snapshot.has("A") && snapshot.is_missing() && !snapshot.is_empty());
+        snapshot.miss(TTL, Timestamp::UNIX_EPOCH + TTL);
+        assert!(!snapshot.has("A") && snapshot.is_empty());
+    }
+
+    /// A text with an entry that cannot be read may have lost others by the same mistake.
+    #[test]
+    fn beside_an_unreadable_entry_what_was_served_is_kept() {
+        let (last, kept) = over(None, &[("A", true), ("B", false)]);
+        assert!(kept.is_empty());
+        let (snapshot, kept) = over(Some(last), &[("C", false)]);
+        assert_eq!(kept, ["A"]);
+        assert!(snapshot.application("A").is_ok() && snapshot.application("B").is_err());
+    }
+}
