@@ -49,6 +49,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_ids_of_a_process_have_hashes_of_one_length() {
+        assert_eq!(hashed("u1"), hashed("u1"));
+        assert_ne!(hashed("u1"), hashed("u2"));
+        assert_eq!(hashed("u1").len(), 2 * HASH_BYTES);
+    }
+
+    #[test]
     fn an_id_has_its_own_hash_in_every_stack() {
         assert_eq!(hashed_with("s", "u1"), hashed_with("s", "u1"));
         assert_ne!(hashed_with("s", "u1"), hashed_with("s", "u2"));

@@ -361,6 +361,8 @@ mod tests {
         let [parked, dead] = logs.with_message("item").try_into().unwrap();
         for (field, value) in [
             ("kind", json!("record")),
+            ("app.code", json!("A")),
+            ("attempts", json!(1)),
             ("origin", json!("t-0-7")),
             ("user", json!(hashed("u"))),
             ("name", json!("Push Sent")),
@@ -384,6 +386,23 @@ mod tests {
         let [line] = logs.with_message("item").try_into().unwrap();
         let expected = "timestamp level message outcome reason app.code kind origin target";
         assert_eq!(keys(&line).join(" "), expected);
+        assert_eq!((&line["origin"], &line["app.code"]), (&json!("r 0"), &json!("A")));
+    }
+
+    #[test]
+    fn an_item_is_known_by_its_bytes() {
+        let (logs, _guard) = Logs::capture();
+        Lines::default().write(Outcome::Parked(Cause::Timeout), || ItemLine::item(&item(2)));
+        let [line] = logs.with_message("item").try_into().unwrap();
+        for (field, value) in [
+            ("origin", json!("r 2")),
+            ("kind", json!("event")),
+            ("user", json!(hashed("u-1"))),
+            ("device", json!(hashed("d-1"))),
+            ("name", json!("Purchase")),
+        ] {
+            assert_eq!(line[field], value, "{field}");
+        }
     }
 
     #[test]
@@ -435,6 +454,24 @@ mod tests {
             lines.write_again(Outcome::Parked(Cause::Timeout), || ItemLine::item(&item(index)));
         }
         assert_eq!(logs.with_message("item").len(), 100);
+    }
+
+    #[test]
+    fn a_line_below_the_level_is_not_made() {
+        let subscriber = tracing_subscriber::fmt().with_max_level(Level::WARN);
+        let subscriber = subscriber.with_writer(std::io::sink).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let is_made = |outcome: Outcome| {
+            let made = std::cell::Cell::new(false);
+            Lines::default().write(outcome, || {
+                made.set(true);
+                ItemLine::item(&item(0))
+            });
+            made.get()
+        };
+        assert!(is_made(Outcome::Failed(Cause::QueueUnavailable)));
+        assert!(is_made(Reason::NotJson.into()));
+        assert!(!is_made(Outcome::Parked(Cause::Timeout)));
     }
 
     #[test]
