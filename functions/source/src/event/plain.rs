@@ -277,6 +277,10 @@ mod tests {
             r#"{"a":,"records":{}}"#,
             r#"{"a"::1,"records":{}}"#,
             r#"{"records":{"t-0":[{"offset":01,"value":"e30="}]}}"#,
+            // A field that stands twice.
+            r#"{"records":{"t-0":[{"offset":1,"value":"e30=","value":null}]}}"#,
+            r#"{"records":{"t-0":[{"offset":1,"value":"e30=","offset":2}]}}"#,
+            r#"{"records":{},"records":{}}"#,
             r#"{"records":{"t-0":[{"offset":99999999999999999999,"value":"e30="}]}}"#,
         ] {
             assert_eq!(read(text.as_bytes()), None, "{text}");
