@@ -472,6 +472,24 @@ mod tests {
         assert!(is_made(Outcome::Failed(Cause::QueueUnavailable)));
         assert!(is_made(Reason::NotJson.into()));
         assert!(!is_made(Outcome::Parked(Cause::Timeout)));
+        let lines = Lines::default();
+        lines.write_all(Outcome::Parked(Cause::Timeout), 3, |_| unreachable!("it is not written"));
+        lines.pass_over(Reason::NotConfigured.into(), 3, |_| unreachable!("it is not written"));
+        assert!(lines.lock().is_empty(), "nor counted");
+    }
+
+    #[test]
+    fn items_that_ended_alike_have_lines_as_each_alone() {
+        let written = |items, outcome| {
+            let (logs, _guard) = Logs::capture();
+            let lines = Lines::new(items);
+            lines.write_all(outcome, 3, |index| ItemLine::item(&item(index)));
+            assert!(lines.lock().is_empty(), "there is room for all");
+            logs.with_message("item").len()
+        };
+        assert_eq!(written(LogItems::Undelivered, Outcome::Delivered), 0);
+        assert_eq!(written(LogItems::All, Outcome::Delivered), 3);
+        assert_eq!(written(LogItems::Undelivered, Outcome::Parked(Cause::Timeout)), 3);
     }
 
     #[test]
