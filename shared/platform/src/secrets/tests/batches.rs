@@ -95,6 +95,8 @@ async fn unknown_codes_have_a_budget_and_real_ones_do_not_use_it_up() {
     assert_eq!(calls, 1_000);
     let unknown = found.values().filter(|found| matches!(found, Err(SecretError::Unknown)));
     assert_eq!(unknown.count(), calls);
+    let over_budget = || world.platform.secrets.take_over_budget();
+    assert_eq!((over_budget(), over_budget()), (19_000, 0));
     assert!(world.platform.secrets.slots.lock().unwrap().len() <= MAX_ENTRIES + 1);
     assert!(get_all(&world, &real).await.values().all(Result::is_ok));
     assert_eq!(reads(&world) - before, calls);
