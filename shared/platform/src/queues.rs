@@ -57,7 +57,7 @@ impl From<QueueError> for Cause {
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_millis(400);
 
-/// How often a batch is sent: for two to three seconds. An SQS that is down for longer is left to whoever
+/// How often a batch is sent: for one and a half to three seconds. An SQS that is down for longer is left to whoever
 /// resends the whole. So often, since SQS may refuse single entries again and again while it takes others.
 const ATTEMPTS: u32 = 10;
 
